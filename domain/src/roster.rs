@@ -1,0 +1,145 @@
+//! The clinic as declared: who is watched, with what, on which prescriptions, by whom. A control record carries the whole
+//! roster; what it means at an event time is answered here.
+
+use std::collections::BTreeMap;
+
+use crate::alert::Priority;
+use crate::ids::{DeviceId, GatewayId, MedicationId, PatientId, TenantId};
+use crate::measure::Measure;
+use crate::time::{EventTime, Zone};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patient {
+    pub id: PatientId,
+    pub mrn: Option<String>,
+    pub birth_date: Option<String>,
+    pub sex: Option<String>,
+    /// Zones by the event time from which they hold; the first also holds before it. Never empty.
+    pub zones: Vec<(EventTime, Zone)>,
+    pub care_team: Option<String>,
+    pub packs: Vec<String>,
+    pub conditions: Vec<String>,
+    pub opioid_naive: bool,
+    /// Nobody real: shown as synthetic wherever it appears.
+    pub synthetic: bool,
+    /// From when research may use the data; `None` is never.
+    pub research_consent: Option<EventTime>,
+}
+
+impl Patient {
+    pub fn zone_at(&self, time: EventTime) -> &Zone {
+        let dated = self.zones.iter().rev().find(|(from, _)| *from <= time);
+        &dated.unwrap_or(&self.zones[0]).1
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    pub id: DeviceId,
+    pub kind: String,
+    pub serial: Option<String>,
+    pub streams: Vec<Stream>,
+    /// Gateways that may speak for it; empty means any of its tenant.
+    pub gateways: Vec<GatewayId>,
+    /// Smaller wins where two devices measure the same thing at the same instant.
+    pub source_priority: u32,
+}
+
+/// A stream that is prescribed, and how often it should speak.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    pub measure: Measure,
+    pub every_ms: i64,
+}
+
+/// `patient` wears `device` in `[from, until)` of event time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pairing {
+    pub device: DeviceId,
+    pub patient: PatientId,
+    pub from: EventTime,
+    pub until: Option<EventTime>,
+}
+
+impl Pairing {
+    pub fn covers(&self, time: EventTime) -> bool {
+        self.from <= time && self.until.is_none_or(|until| time < until)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Medication {
+    pub id: MedicationId,
+    pub ingredient: String,
+    /// Milligrams of the ingredient in one `unit`.
+    pub strength_mg: Option<F64Bits>,
+    pub unit: String,
+    /// `ir`, `er` or `patch`.
+    pub release: String,
+    pub rxnorm: Option<String>,
+    pub atc: Option<String>,
+}
+
+/// A finite `f64` that can be compared for equality: its bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct F64Bits(pub u64);
+
+impl F64Bits {
+    pub const fn new(value: f64) -> Self {
+        Self(value.to_bits())
+    }
+
+    pub const fn get(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prescription {
+    pub patient: PatientId,
+    pub medication: MedicationId,
+    /// Units of the medication per dose.
+    pub dose: F64Bits,
+    pub start: EventTime,
+    pub end: Option<EventTime>,
+    /// Minutes of the local day at which a dose is due, ascending; empty for as-needed.
+    pub times_min: Vec<u32>,
+    pub prn: Option<Prn>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prn {
+    pub max_per_day: u32,
+    pub min_interval_ms: i64,
+}
+
+/// Someone who can be reached, and through what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    pub id: String,
+    pub care_team: String,
+    pub webhook_url: Option<String>,
+    pub min_priority: Priority,
+}
+
+/// Everything declared for one tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roster {
+    pub tenant: TenantId,
+    pub patients: BTreeMap<PatientId, Patient>,
+    pub devices: BTreeMap<DeviceId, Device>,
+    pub pairings: Vec<Pairing>,
+    pub medications: BTreeMap<MedicationId, Medication>,
+    pub prescriptions: Vec<Prescription>,
+    pub contacts: Vec<Contact>,
+    /// The TOML it was read from: what `roster export` prints.
+    pub source: String,
+}
+
+impl Roster {
+    /// Who wore the device at that event time (semantics 8). Where pairings overlap, the one that began last.
+    pub fn wearer(&self, device: &DeviceId, time: EventTime) -> Option<&PatientId> {
+        let covering = self.pairings.iter().filter(|pairing| &pairing.device == device && pairing.covers(time));
+        covering.max_by_key(|pairing| (pairing.from, &pairing.patient)).map(|pairing| &pairing.patient)
+    }
+}
