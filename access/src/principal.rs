@@ -1,0 +1,38 @@
+//! Who somebody turned out to be.
+
+use painwatch_domain::{GatewayId, TenantId};
+
+/// What a person or program may do here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Alerts, patients, rules.
+    Clinician,
+    /// Tables, without names.
+    Analyst,
+    /// Devices, quarantine, backups.
+    Operator,
+}
+
+impl Role {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clinician => "clinician",
+            Self::Analyst => "analyst",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub user: String,
+    pub role: Role,
+    pub tenant: TenantId,
+}
+
+/// The tenant comes with the credential, never from a topic or a payload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GatewayPrincipal {
+    pub tenant: TenantId,
+    pub gateway: GatewayId,
+}

@@ -1,0 +1,48 @@
+//! A text nobody may see by accident.
+
+use std::fmt;
+
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
+use sha2::{Digest as _, Sha256};
+
+/// Printed only by whoever calls [`Secret::reveal`], compared only by [`Secret::matches`].
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// `bytes` from the operating system's generator, as hexadecimal digits.
+    ///
+    /// # Panics
+    /// When the operating system has no randomness to give: nothing secret can be made then.
+    pub fn random(bytes: usize) -> Self {
+        let mut noise = vec![0; bytes];
+        OsRng.try_fill_bytes(&mut noise).expect("the operating system's random generator answers");
+        Self(hex::encode(noise))
+    }
+
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Compares digests to the end, so that the duration tells neither the length nor the first wrong character.
+    pub fn matches(&self, offered: &str) -> bool {
+        let difference = digest(&self.0).into_iter().zip(digest(offered)).fold(0, |sum, (a, b)| sum | (a ^ b));
+        std::hint::black_box(difference) == 0 && !self.0.is_empty()
+    }
+}
+
+/// What is kept instead of a token where it need not be shown again.
+pub fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
