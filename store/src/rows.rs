@@ -80,6 +80,9 @@ pub struct ReadingRow {
     pub attributes: String,
     /// Not a column: see the type's comment.
     pub effective: bool,
+    /// Not a column. An earlier version of this identity has been committed: only then the lake is searched for the row
+    /// that this one replaces. An identity's first version says `false`.
+    pub supersedes: bool,
     /// An undecided value of a known identity: kept in `readings_history` with status as sent and quality `conflict`,
     /// counted in no `stored` figure.
     pub conflict: bool,
