@@ -1,0 +1,6 @@
+//! The alert machine as its shell sees it.
+
+mod lifecycle;
+mod paging;
+mod properties;
+mod world;
