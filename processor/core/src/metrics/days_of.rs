@@ -1,0 +1,47 @@
+//! k of n days (clinical catalogue B1: "on 2 of 3 days"): enough of the last n calendar days were positive.
+//!
+//! Definition: the n local days that end with the judged one; a day without a verdict counts as not positive, because a
+//! gap never counts as normal but never raises an alarm either.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaysOf {
+    pub k: u32,
+    /// At most 32: one bit a day.
+    pub n: u32,
+}
+
+/// Which of the last 32 days were positive; bit 0 is `newest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositiveDays {
+    rule: DaysOf,
+    newest: i32,
+    bits: u32,
+}
+
+impl PositiveDays {
+    pub const fn new(rule: DaysOf) -> Self {
+        Self { rule, newest: i32::MIN, bits: 0 }
+    }
+
+    /// Takes the verdict of a day, in ascending order of days (the newest may come again, revised). Whether enough of
+    /// the n days that end with it are positive; `false` whenever the day itself has no verdict.
+    pub fn handle(&mut self, day: i32, positive: Option<bool>) -> bool {
+        if day > self.newest {
+            let step = i64::from(day) - i64::from(self.newest);
+            self.bits = if step >= 32 { 0 } else { self.bits << step };
+            self.newest = day;
+        }
+        let Some(shift) = self.newest.checked_sub(day).filter(|shift| *shift < 32) else { return false };
+        let bit = 1u32 << shift;
+        self.bits = if positive == Some(true) { self.bits | bit } else { self.bits & !bit };
+        positive.is_some() && self.met(day)
+    }
+
+    fn met(&self, day: i32) -> bool {
+        let from_day = self.bits >> (self.newest - day);
+        let mask = if self.rule.n >= 32 { u32::MAX } else { (1 << self.rule.n) - 1 };
+        (from_day & mask).count_ones() >= self.rule.k
+    }
+}

@@ -1,0 +1,164 @@
+//! Dose events against their schedule (clinical catalogue E3).
+//!
+//! Definition: the cell of a scheduled time reaches from the midpoint before it (open) to the midpoint after it (closed);
+//! the outer edges are half an interval away, the first one closed. The nearest dose in the cell matches, of two equally
+//! near the earlier; the others are extra. On time within the tolerance, else early or late; missed when the cell has
+//! closed empty. taking % = matched / scheduled; timing % = on time / scheduled; interval % = gaps between all recorded
+//! doses within 25 % of the prescribed interval. A cap opened is not a dose taken.
+
+use serde::{Deserialize, Serialize};
+
+pub const ON_TIME_MS: i64 = 60 * 60_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    OnTime,
+    Early,
+    Late,
+    Missed,
+}
+
+/// One scheduled dose and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    pub scheduled: i64,
+    /// Last instant at which a dose still belongs to it.
+    pub closes: i64,
+    pub status: Status,
+    pub matched: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adherence {
+    pub cells: Vec<Cell>,
+    pub extra: Vec<i64>,
+    pub taking_pct: Option<f64>,
+    pub timing_pct: Option<f64>,
+    pub interval_ok_pct: Option<f64>,
+}
+
+/// Matches doses to their schedule; both are instants in one unit, in any order, as is `interval`.
+pub fn adherence(scheduled: &[i64], taken: &[i64], on_time: i64, interval: i64) -> Adherence {
+    let (scheduled, taken) = (ascending(scheduled), ascending(taken));
+    let mut matched_dose = vec![false; taken.len()];
+    let mut cells = Vec::with_capacity(scheduled.len());
+    for index in 0..scheduled.len() {
+        let cell = Bounds::of(&scheduled, index, interval);
+        let due = scheduled[index];
+        let inside = (0..taken.len()).filter(|dose| cell.contains(taken[*dose]));
+        let nearest = inside.min_by_key(|dose| ((taken[*dose] - due).abs(), taken[*dose], *dose));
+        if let Some(dose) = nearest {
+            matched_dose[dose] = true;
+        }
+        let matched = nearest.map(|dose| taken[dose]);
+        cells.push(Cell { scheduled: due, closes: cell.closes(), status: status(due, matched, on_time), matched });
+    }
+    let percent_of_cells =
+        |wanted: &dyn Fn(&Cell) -> bool| percent(cells.iter().filter(|cell| wanted(cell)).count(), cells.len());
+    let (taking_pct, timing_pct) =
+        (percent_of_cells(&|cell| cell.matched.is_some()), percent_of_cells(&|cell| cell.status == Status::OnTime));
+    let extra = taken.iter().zip(&matched_dose).filter(|(_, matched)| !**matched).map(|(dose, _)| *dose).collect();
+    Adherence { interval_ok_pct: interval_ok_pct(&taken, interval), cells, extra, taking_pct, timing_pct }
+}
+
+fn ascending(times: &[i64]) -> Vec<i64> {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times
+}
+
+/// Edges at twice their value, so that a midpoint is an integer.
+struct Bounds {
+    lower2: i64,
+    upper2: i64,
+    lower_closed: bool,
+}
+
+impl Bounds {
+    fn of(scheduled: &[i64], index: usize, interval: i64) -> Self {
+        let due = scheduled[index];
+        let before = index.checked_sub(1).map(|before| scheduled[before] + due);
+        let after = scheduled.get(index + 1).map(|after| due + after);
+        Self {
+            lower2: before.unwrap_or(2 * due - interval),
+            upper2: after.unwrap_or(2 * due + interval),
+            lower_closed: before.is_none(),
+        }
+    }
+
+    const fn contains(&self, dose: i64) -> bool {
+        let above = if self.lower_closed { 2 * dose >= self.lower2 } else { 2 * dose > self.lower2 };
+        above && 2 * dose <= self.upper2
+    }
+
+    const fn closes(&self) -> i64 {
+        self.upper2.div_euclid(2)
+    }
+}
+
+const fn status(due: i64, matched: Option<i64>, on_time: i64) -> Status {
+    match matched {
+        None => Status::Missed,
+        Some(dose) if (dose - due).abs() <= on_time => Status::OnTime,
+        Some(dose) if dose < due => Status::Early,
+        Some(_) => Status::Late,
+    }
+}
+
+fn interval_ok_pct(taken: &[i64], interval: i64) -> Option<f64> {
+    let gaps = taken.windows(2).map(|pair| pair[1] - pair[0]);
+    let within = gaps.filter(|gap| 4 * (gap - interval).abs() <= interval).count();
+    percent(within, taken.len().saturating_sub(1))
+}
+
+fn percent(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
+}
+
+/// Doses missed one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissedRun {
+    pub first_scheduled: i64,
+    pub last_scheduled: i64,
+    pub doses: u32,
+    /// When the `doses`-th cell asked for had closed, lateness included: when the run became knowable.
+    pub known_at: i64,
+    /// The dose that ended it; `None` while it lasts.
+    pub ended_by: Option<i64>,
+}
+
+/// The runs of at least `doses` missed doses that are known at `now`: a cell speaks once it has closed and `lateness`
+/// has passed for a dose recorded late.
+pub fn missed_runs(cells: &[Cell], doses: u32, now: i64, lateness: i64) -> Vec<MissedRun> {
+    let known = |cell: &&Cell| cell.matched.is_some() || cell.closes.saturating_add(lateness) < now;
+    let (mut runs, mut current): (Vec<MissedRun>, Option<MissedRun>) = (Vec::new(), None);
+    for cell in cells.iter().take_while(known) {
+        if let Some(dose) = cell.matched {
+            runs.extend(
+                current.take().filter(|run| run.doses >= doses).map(|run| MissedRun { ended_by: Some(dose), ..run }),
+            );
+            continue;
+        }
+        let run = current.get_or_insert(MissedRun {
+            first_scheduled: cell.scheduled,
+            last_scheduled: cell.scheduled,
+            doses: 0,
+            known_at: 0,
+            ended_by: None,
+        });
+        run.doses += 1;
+        run.last_scheduled = cell.scheduled;
+        if run.doses == doses {
+            run.known_at = cell.closes.saturating_add(lateness).saturating_add(1);
+        }
+    }
+    runs.extend(current.filter(|run| run.doses >= doses));
+    runs
+}
+
+/// When the next still empty cell will be known to be missed.
+pub fn next_known(cells: &[Cell], now: i64, lateness: i64) -> Option<i64> {
+    let empty = cells.iter().filter(|cell| cell.matched.is_none());
+    empty.map(|cell| cell.closes.saturating_add(lateness).saturating_add(1)).filter(|known| *known > now).min()
+}

@@ -1,0 +1,123 @@
+//! Episode with hysteresis (clinical catalogue section 1: enter condition, sustain time, clear condition).
+//!
+//! Definition: an episode begins when the enter condition has held its duration (A2) and, where a clear condition is
+//! given, lasts until that has held its own duration on samples seen; runs in between belong to the same episode. A gap
+//! never clears an episode that has a clear condition (G4). Without one the episode ends with its run.
+
+use serde::{Deserialize, Serialize};
+
+use super::sustained_threshold::{SustainedThreshold, Transition};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpisodeChange {
+    Began {
+        start: i64,
+        known_at: i64,
+    },
+    /// `last_held` is when the enter condition last held, which is the episode's end; `known_at` is when that was proven.
+    /// `by_gap`: samples stopped coming, nobody saw it end.
+    Ended {
+        start: i64,
+        last_held: i64,
+        known_at: i64,
+        by_gap: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Active {
+    pub start: i64,
+    pub last_held: i64,
+}
+
+/// The whole state of one hold rule for one patient; copy it to snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldEpisode {
+    enter: SustainedThreshold,
+    clear: Option<SustainedThreshold>,
+    /// `clear` before any sample, to begin each wait for clearance anew.
+    clear_at_rest: Option<SustainedThreshold>,
+    active: Option<Active>,
+}
+
+impl HeldEpisode {
+    pub const fn new(enter: SustainedThreshold, clear: Option<SustainedThreshold>) -> Self {
+        Self { enter, clear, clear_at_rest: clear, active: None }
+    }
+
+    /// Takes a sample, in time order. A null one changes nothing.
+    pub fn handle(&mut self, t_ms: i64, value: Option<f64>, out: &mut Vec<EpisodeChange>) {
+        if value.is_some() {
+            self.step(t_ms, out, |engine, transitions| engine.handle(t_ms, value, transitions));
+        }
+    }
+
+    pub fn advance(&mut self, now_ms: i64, out: &mut Vec<EpisodeChange>) {
+        self.step(now_ms, out, |engine, transitions| engine.advance(now_ms, transitions));
+    }
+
+    /// The next instant at which `advance` would change something, if no sample comes before.
+    pub fn deadline(&self) -> Option<i64> {
+        let clear = self.active.and(self.clear).and_then(|clear| clear.deadline());
+        [self.enter.deadline(), clear].into_iter().flatten().min()
+    }
+
+    /// The episode in progress, its `last_held` as known at `now_ms`.
+    pub fn active(&self, now_ms: i64) -> Option<Active> {
+        let active = self.active?;
+        let last_held = self.enter.held_until(now_ms).unwrap_or(active.last_held).max(active.last_held);
+        Some(Active { last_held, ..active })
+    }
+
+    /// Covered at `now_ms` (semantics 15): a sample no older than the hold exists.
+    pub fn sees(&self, now_ms: i64) -> bool {
+        self.enter.sees(now_ms)
+    }
+
+    fn step(
+        &mut self,
+        now_ms: i64,
+        out: &mut Vec<EpisodeChange>,
+        apply: impl Fn(&mut SustainedThreshold, &mut Vec<Transition>),
+    ) {
+        let held_until = self.enter.held_until(now_ms);
+        if let (Some(active), Some(held)) = (&mut self.active, held_until) {
+            active.last_held = active.last_held.max(held);
+        }
+        let mut entered = Vec::new();
+        apply(&mut self.enter, &mut entered);
+        for transition in entered {
+            self.entered(transition, out);
+        }
+        // What cleared an episode came after what began it: the samples of one instant are seen by `enter` first.
+        if let (Some(active), Some(clear)) = (self.active, &mut self.clear) {
+            let mut cleared = Vec::new();
+            apply(clear, &mut cleared);
+            if let Some(Transition::Opened { qualified_at, .. }) = cleared.first() {
+                let Active { start, last_held } = active;
+                out.push(EpisodeChange::Ended { start, last_held, known_at: *qualified_at, by_gap: false });
+                self.active = None;
+                self.clear = self.clear_at_rest;
+            }
+        }
+    }
+
+    fn entered(&mut self, transition: Transition, out: &mut Vec<EpisodeChange>) {
+        match transition {
+            Transition::Opened { start, qualified_at } if self.active.is_none() => {
+                self.active = Some(Active { start, last_held: qualified_at });
+                out.push(EpisodeChange::Began { start, known_at: qualified_at });
+            }
+            Transition::Opened { .. } => {}
+            Transition::Closed { start, end, by_gap } if self.clear.is_none() => {
+                self.active = None;
+                out.push(EpisodeChange::Ended { start, last_held: end, known_at: end, by_gap });
+            }
+            Transition::Closed { end, .. } => {
+                if let Some(active) = &mut self.active {
+                    active.last_held = active.last_held.max(end);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Wear of an optical device, by its heart-rate samples (clinical catalogue C3).
+//!
+//! Definition: not worn where no heart-rate sample comes for >= 30 min; preferred to counting zero steps where such a
+//! stream exists. Waking wear leaves out sleep, where it is known.
+
+pub const NON_WEAR_GAP_MS: i64 = 30 * 60_000;
+
+/// `[start, end)` in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    pub start: i64,
+    pub end: i64,
+}
+
+impl Span {
+    pub const fn ms(self) -> i64 {
+        self.end - self.start
+    }
+}
+
+/// The parts of `day` in which the device was worn. `samples` are ascending times of heart-rate samples; those shortly
+/// before and after the day may be among them and make its edges exact.
+pub fn worn(samples: &[i64], day: Span) -> Vec<Span> {
+    let mut worn: Vec<Span> = Vec::new();
+    for pair in samples.windows(2).filter(|pair| pair[1] - pair[0] < NON_WEAR_GAP_MS) {
+        append(&mut worn, pair[0].max(day.start), pair[1].min(day.end));
+    }
+    // Towards an edge without a neighbour beyond it: worn if the edge is near enough.
+    let mut edges = Vec::new();
+    if let Some(&first) = samples.first().filter(|first| (day.start..day.start + NON_WEAR_GAP_MS).contains(*first)) {
+        edges.push(Span { start: day.start, end: first });
+    }
+    if let Some(&last) = samples.last().filter(|last| **last < day.end && day.end - **last < NON_WEAR_GAP_MS) {
+        edges.push(Span { start: last.max(day.start), end: day.end });
+    }
+    worn.extend(edges);
+    union(worn)
+}
+
+fn append(spans: &mut Vec<Span>, start: i64, end: i64) {
+    match spans.last_mut() {
+        _ if start >= end => {}
+        Some(last) if last.end == start => last.end = end,
+        _ => spans.push(Span { start, end }),
+    }
+}
+
+/// The same instants as disjoint ascending spans.
+pub fn union(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|span| span.start < span.end);
+    spans.sort_unstable();
+    let mut merged: Vec<Span> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+pub fn total_ms(disjoint: &[Span]) -> i64 {
+    disjoint.iter().map(|span| span.ms()).sum()
+}
+
+/// Milliseconds of `worn` outside `asleep`, both disjoint and ascending.
+pub fn waking_ms(worn: &[Span], asleep: &[Span]) -> i64 {
+    let overlap = |a: &Span, b: &Span| (a.end.min(b.end) - a.start.max(b.start)).max(0);
+    let slept: i64 = worn.iter().map(|w| asleep.iter().map(|s| overlap(w, s)).sum::<i64>()).sum();
+    total_ms(worn) - slept
+}
