@@ -1,0 +1,195 @@
+//! Configuration: defaults < file < environment < flags. An unknown key is an error that names the nearest known one.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The defaults, as a file a person can read.
+const DEFAULTS: &str = include_str!("config.default.toml");
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Config {
+    pub data: PathBuf,
+    pub ingest: Ingest,
+    pub http: Listener,
+    pub journal: Journal,
+    pub store: Url,
+    pub lake: Url,
+    pub processor: Processor,
+    pub alerts: Alerts,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ingest {
+    pub verdict_timeout_ms: u64,
+    pub max_payload_bytes: usize,
+    pub mqtt: Listener,
+    pub grpc: Listener,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Listener {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Journal {
+    pub url: String,
+    pub segment_bytes: u64,
+    pub byte_limit: u64,
+    pub tick_ms: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Url {
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Processor {
+    pub block_cache_bytes: usize,
+    pub checkpoint_ms: i64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Alerts {
+    pub webhook_timeout_ms: u64,
+}
+
+impl Config {
+    /// Reads the defaults, `file` (or `painwatch.toml` where it exists) and `environment`.
+    ///
+    /// # Errors
+    /// Unreadable or malformed file, unknown key, value of the wrong type: each named.
+    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        let mut merged: Table = DEFAULTS.parse().context("built-in defaults")?;
+        let implicit = Path::new("painwatch.toml");
+        if let Some(path) = file.or_else(|| implicit.exists().then_some(implicit)) {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let given: Table = text.parse().with_context(|| format!("{}", path.display()))?;
+            merge(&mut merged, given, "").with_context(|| format!("{}", path.display()))?;
+        }
+        for (name, value) in environment {
+            if let Some(path) = name.strip_prefix("PAINWATCH__") {
+                merge(&mut merged, nested(&path.to_lowercase(), &value), "").with_context(|| format!("environment {name}"))?;
+            }
+        }
+        Value::Table(merged).try_into().context("configuration")
+    }
+
+    pub fn journal_dir(&self) -> PathBuf {
+        self.located(&self.journal.url, "file:", "journal")
+    }
+
+    pub fn lake_dir(&self) -> PathBuf {
+        self.located(&self.lake.url, "file:", "lake")
+    }
+
+    pub fn store_url(&self) -> String {
+        if self.store.url.is_empty() { format!("sqlite:{}", self.data.join("painwatch.db").display()) } else { self.store.url.clone() }
+    }
+
+    fn located(&self, url: &str, scheme: &str, default: &str) -> PathBuf {
+        if url.is_empty() { self.data.join(default) } else { PathBuf::from(url.strip_prefix(scheme).unwrap_or(url)) }
+    }
+
+    /// Loopback may be plain; anything else needs TLS, which this version does not have yet.
+    ///
+    /// # Errors
+    /// The listener that is not on loopback.
+    pub fn refuse_open_listeners(&self) -> Result<()> {
+        let listeners =
+            [("ingest.mqtt.listen", &self.ingest.mqtt), ("ingest.grpc.listen", &self.ingest.grpc), ("http.listen", &self.http)];
+        for (key, listener) in listeners {
+            if !listener.listen.ip().is_loopback() {
+                bail!("{key} = {}: without TLS painwatch listens on loopback only; use 127.0.0.1 and put a TLS proxy on the same host in front", listener.listen);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `ingest__mqtt__listen` = `x` as a nested table; numbers and booleans become what they look like.
+fn nested(path: &str, text: &str) -> Table {
+    let leaf = text.parse::<i64>().map(Value::Integer).or_else(|_| text.parse::<bool>().map(Value::Boolean));
+    let mut value = leaf.unwrap_or_else(|_| Value::String(text.to_owned()));
+    for key in path.rsplit("__") {
+        value = Value::Table(Table::from_iter([(key.to_owned(), value)]));
+    }
+    match value {
+        Value::Table(table) => table,
+        _ => Table::new(),
+    }
+}
+
+/// Lays `given` over `base`, whose keys are all there are.
+fn merge(base: &mut Table, given: Table, at: &str) -> Result<()> {
+    for (key, value) in given {
+        let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        match (base.get_mut(&key), value) {
+            (None, _) => {
+                let nearest = base.keys().min_by_key(|known| edit_distance(known, &key)).cloned().unwrap_or_default();
+                bail!("unknown key {path:?}; did you mean {nearest:?}?");
+            }
+            (Some(Value::Table(inner)), Value::Table(value)) => merge(inner, value, &path)?,
+            (Some(Value::Table(_)), _) => bail!("{path} is a section, not a value"),
+            (Some(slot), value) => {
+                if slot.type_str() != value.type_str() {
+                    bail!("{path} is a {}, expected a {}", value.type_str(), slot.type_str());
+                }
+                *slot = value;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Levenshtein distance.
+pub fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, cb) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(ca != *cb);
+            diagonal = std::mem::replace(&mut row[j + 1], replaced.min(row[j] + 1).min(row[j + 1] + 1));
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_environment(pairs: &[(&str, &str)]) -> Result<Config> {
+        Config::load(None, pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_defaults() {
+        let config = with_environment(&[("PAINWATCH__INGEST__MQTT__LISTEN", "127.0.0.1:0")]).unwrap();
+        assert_eq!(config.ingest.mqtt.listen.port(), 0);
+        assert_eq!(config.ingest.grpc.listen.port(), 50051);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
+        let error = format!("{:#}", with_environment(&[("PAINWATCH__INGEST__MQTT__LISTN", "x")]).unwrap_err());
+        assert!(error.contains("ingest.mqtt.listn") && error.contains("\"listen\""), "{error}");
+    }
+
+    #[test]
+    fn a_listener_off_loopback_is_refused_while_there_is_no_tls() {
+        let config = with_environment(&[("PAINWATCH__HTTP__LISTEN", "0.0.0.0:8080")]).unwrap();
+        assert!(config.refuse_open_listeners().unwrap_err().to_string().contains("http.listen"));
+    }
+
+    #[test]
+    fn edit_distance_counts_single_changes() {
+        assert_eq!((edit_distance("listen", "listn"), edit_distance("", "ab"), edit_distance("a", "a")), (1, 2, 0));
+    }
+}

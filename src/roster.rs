@@ -1,0 +1,391 @@
+//! The roster file: the clinic as a declarative TOML document, read into the words of the domain. Every error names the
+//! table, the entry and what was expected.
+
+use anyhow::{Context, Result, bail};
+use painwatch_domain::measure::Measure;
+use painwatch_domain::roster::{
+    Contact, Device, F64Bits, Medication, Pairing, Patient, Prescription, Prn, Roster, Stream,
+};
+use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_stamp};
+use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, TenantId, Zone};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    patient: Vec<PatientEntry>,
+    #[serde(default)]
+    device: Vec<DeviceEntry>,
+    #[serde(default)]
+    pairing: Vec<PairingEntry>,
+    #[serde(default)]
+    medication: Vec<MedicationEntry>,
+    #[serde(default)]
+    prescription: Vec<PrescriptionEntry>,
+    #[serde(default)]
+    contact: Vec<ContactEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PatientEntry {
+    id: String,
+    mrn: Option<String>,
+    birth_date: Option<String>,
+    sex: Option<String>,
+    zone: ZoneEntry,
+    care_team: Option<String>,
+    #[serde(default)]
+    packs: Vec<String>,
+    #[serde(default)]
+    conditions: Vec<String>,
+    #[serde(default)]
+    opioid_naive: bool,
+    #[serde(default)]
+    synthetic: bool,
+    #[serde(default)]
+    consent: ConsentEntry,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ZoneEntry {
+    One(String),
+    Dated(Vec<DatedZone>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatedZone {
+    from: toml::Value,
+    zone: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsentEntry {
+    #[serde(rename = "monitoring")]
+    _monitoring: Option<toml::Value>,
+    research: Option<toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceEntry {
+    id: String,
+    #[serde(default)]
+    kind: String,
+    serial: Option<String>,
+    #[serde(default)]
+    streams: Vec<StreamEntry>,
+    #[serde(default)]
+    gateways: Vec<String>,
+    #[serde(default)]
+    source_priority: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StreamEntry {
+    measure: String,
+    every: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PairingEntry {
+    device: String,
+    patient: String,
+    from: toml::Value,
+    until: Option<toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MedicationEntry {
+    id: String,
+    ingredient: String,
+    /// Milligrams in one unit.
+    strength: Option<f64>,
+    #[serde(default = "tablet")]
+    unit: String,
+    #[serde(default = "immediate")]
+    release: String,
+    rxnorm: Option<String>,
+    atc: Option<String>,
+}
+
+fn tablet() -> String {
+    "{tablet}".into()
+}
+
+fn immediate() -> String {
+    "ir".into()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrescriptionEntry {
+    patient: String,
+    medication: String,
+    dose: f64,
+    start: toml::Value,
+    end: Option<toml::Value>,
+    #[serde(default)]
+    times: Vec<String>,
+    prn: Option<PrnEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrnEntry {
+    max_per_day: u32,
+    min_interval: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContactEntry {
+    id: String,
+    care_team: String,
+    webhook_url: Option<String>,
+    #[serde(default = "low")]
+    min_priority: String,
+}
+
+fn low() -> String {
+    "low".into()
+}
+
+/// Reads a roster document.
+///
+/// # Errors
+/// What is wrong, with the table and the entry it is in.
+pub fn parse(text: &str, tenant: &TenantId) -> Result<Roster> {
+    let file: File = toml::from_str(text).context("roster")?;
+    let mut roster = Roster { tenant: tenant.clone(), source: text.to_owned(), ..Roster::default() };
+    for entry in &file.patient {
+        let patient = patient(entry).with_context(|| format!("[[patient]] {:?}", entry.id))?;
+        roster.patients.insert(patient.id.clone(), patient);
+    }
+    for entry in &file.device {
+        let device = device(entry).with_context(|| format!("[[device]] {:?}", entry.id))?;
+        roster.devices.insert(device.id.clone(), device);
+    }
+    for entry in &file.medication {
+        let medication = medication(entry).with_context(|| format!("[[medication]] {:?}", entry.id))?;
+        roster.medications.insert(medication.id.clone(), medication);
+    }
+    for entry in &file.pairing {
+        let pairing = pairing(entry, &roster);
+        roster.pairings.push(pairing.with_context(|| format!("[[pairing]] of device {:?}", entry.device))?);
+    }
+    for entry in &file.prescription {
+        let prescription = prescription(entry, &roster);
+        roster.prescriptions.push(prescription.with_context(|| format!("[[prescription]] of {:?}", entry.medication))?);
+    }
+    for entry in &file.contact {
+        roster.contacts.push(contact(entry).with_context(|| format!("[[contact]] {:?}", entry.id))?);
+    }
+    Ok(roster)
+}
+
+fn patient(entry: &PatientEntry) -> Result<Patient> {
+    let zones = match &entry.zone {
+        ZoneEntry::One(name) => vec![(EventTime::MIN, Zone::parse(name)?)],
+        ZoneEntry::Dated(list) => {
+            let mut zones = Vec::new();
+            for dated in list {
+                let zone = Zone::parse(&dated.zone)?;
+                zones.push((instant(&dated.from, &zone)?, zone));
+            }
+            zones.sort_by_key(|(from, _)| *from);
+            zones
+        }
+    };
+    let Some((_, first)) = zones.first() else { bail!("zone: at least one is needed") };
+    Ok(Patient {
+        id: PatientId::parse(&entry.id)?,
+        mrn: entry.mrn.clone(),
+        birth_date: entry.birth_date.clone(),
+        sex: entry.sex.clone(),
+        care_team: entry.care_team.clone(),
+        packs: entry.packs.clone(),
+        conditions: entry.conditions.clone(),
+        opioid_naive: entry.opioid_naive,
+        synthetic: entry.synthetic,
+        research_consent: consent_from(entry.consent.research.as_ref(), first)?,
+        zones,
+    })
+}
+
+/// `false` or absent: never; a date: from then on.
+fn consent_from(value: Option<&toml::Value>, zone: &Zone) -> Result<Option<EventTime>> {
+    match value {
+        None | Some(toml::Value::Boolean(false)) => Ok(None),
+        Some(toml::Value::Boolean(true)) => Ok(Some(EventTime::MIN)),
+        Some(value) => instant(value, zone).map(Some),
+    }
+}
+
+fn device(entry: &DeviceEntry) -> Result<Device> {
+    let stream = |stream: &StreamEntry| -> Result<Stream> {
+        let measure = Measure::parse(&stream.measure).with_context(|| format!("unknown measure {:?}", stream.measure))?;
+        Ok(Stream { measure, every_ms: duration_ms(&stream.every)? })
+    };
+    Ok(Device {
+        id: DeviceId::parse(&entry.id)?,
+        kind: entry.kind.clone(),
+        serial: entry.serial.clone(),
+        streams: entry.streams.iter().map(stream).collect::<Result<_>>()?,
+        gateways: entry.gateways.iter().map(|id| Ok(GatewayId::parse(id)?)).collect::<Result<_>>()?,
+        source_priority: entry.source_priority,
+    })
+}
+
+fn medication(entry: &MedicationEntry) -> Result<Medication> {
+    if !["ir", "er", "patch"].contains(&entry.release.as_str()) {
+        bail!("release is {:?}, expected ir, er or patch", entry.release);
+    }
+    Ok(Medication {
+        id: MedicationId::parse(&entry.id)?,
+        ingredient: entry.ingredient.clone(),
+        strength_mg: entry.strength.map(F64Bits::new),
+        unit: entry.unit.clone(),
+        release: entry.release.clone(),
+        rxnorm: entry.rxnorm.clone(),
+        atc: entry.atc.clone(),
+    })
+}
+
+fn pairing(entry: &PairingEntry, roster: &Roster) -> Result<Pairing> {
+    let patient = PatientId::parse(&entry.patient)?;
+    let zone = zone_of(&patient, roster)?;
+    let device = DeviceId::parse(&entry.device)?;
+    if !roster.devices.contains_key(&device) {
+        bail!("no [[device]] {device}");
+    }
+    let until = entry.until.as_ref().map(|value| instant(value, zone)).transpose()?;
+    Ok(Pairing { device, patient, from: instant(&entry.from, zone)?, until })
+}
+
+fn prescription(entry: &PrescriptionEntry, roster: &Roster) -> Result<Prescription> {
+    let patient = PatientId::parse(&entry.patient)?;
+    let zone = zone_of(&patient, roster)?;
+    let medication = MedicationId::parse(&entry.medication)?;
+    if !roster.medications.contains_key(&medication) {
+        bail!("no [[medication]] {medication}");
+    }
+    if entry.times.is_empty() == entry.prn.is_none() {
+        bail!("give either times = [\"08:00\", …] or prn = {{ max_per_day = 4, min_interval = \"4h\" }}");
+    }
+    let mut times_min = entry.times.iter().map(|text| time_of_day(text)).collect::<Result<Vec<_>>>()?;
+    times_min.sort_unstable();
+    let prn = entry.prn.as_ref().map(|prn| -> Result<Prn> {
+        Ok(Prn { max_per_day: prn.max_per_day, min_interval_ms: duration_ms(&prn.min_interval)? })
+    });
+    Ok(Prescription {
+        start: instant(&entry.start, zone)?,
+        end: entry.end.as_ref().map(|value| instant(value, zone)).transpose()?,
+        dose: F64Bits::new(entry.dose),
+        prn: prn.transpose()?,
+        patient,
+        medication,
+        times_min,
+    })
+}
+
+fn contact(entry: &ContactEntry) -> Result<Contact> {
+    let min_priority = Priority::parse(&entry.min_priority)
+        .with_context(|| format!("min_priority is {:?}, expected high, medium, low or info", entry.min_priority))?;
+    Ok(Contact {
+        id: entry.id.clone(),
+        care_team: entry.care_team.clone(),
+        webhook_url: entry.webhook_url.clone(),
+        min_priority,
+    })
+}
+
+fn zone_of<'a>(patient: &PatientId, roster: &'a Roster) -> Result<&'a Zone> {
+    let known = roster.patients.get(patient).with_context(|| format!("no [[patient]] {patient}"))?;
+    Ok(known.zone_at(EventTime::MAX))
+}
+
+/// A TOML date, date-time or a text; without an offset it is read in `zone`.
+fn instant(value: &toml::Value, zone: &Zone) -> Result<EventTime> {
+    let text = match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Datetime(stamp) => stamp.to_string(),
+        other => bail!("expected a date such as 2026-03-01, found {other}"),
+    };
+    Ok(EventTime(parse_stamp(&text, zone)?.utc_ms))
+}
+
+fn time_of_day(text: &str) -> Result<u32> {
+    let parsed = text.split_once(':').and_then(|(hours, minutes)| {
+        let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
+        (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
+    });
+    parsed.with_context(|| format!("{text:?} is not a time of day such as 08:00"))
+}
+
+/// `90s`, `30m`, `4h`, `28d`.
+pub fn duration_ms(text: &str) -> Result<i64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => SECOND_MS,
+        "m" => MINUTE_MS,
+        "h" => HOUR_MS,
+        "d" => DAY_MS,
+        _ => bail!("{text:?} is not a duration such as 90s, 30m, 4h or 28d"),
+    };
+    let number: i64 = number.parse().with_context(|| format!("{text:?} is not a duration such as 90s, 30m, 4h or 28d"))?;
+    Ok(number.saturating_mul(unit_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLINIC: &str = r#"
+        [[patient]]
+        id = "p-1"
+        zone = "Europe/Paris"
+        packs = ["pain"]
+        [[device]]
+        id = "watch-1"
+        streams = [{ measure = "heart_rate", every = "5s" }]
+        [[pairing]]
+        device = "watch-1"
+        patient = "p-1"
+        from = 2026-03-01
+        [[medication]]
+        id = "oxycodone-5mg"
+        ingredient = "oxycodone"
+        [[prescription]]
+        patient = "p-1"
+        medication = "oxycodone-5mg"
+        dose = 1.0
+        start = 2026-03-01
+        times = ["20:00", "08:00"]
+    "#;
+
+    #[test]
+    fn a_date_in_the_roster_is_midnight_where_the_patient_lives() {
+        let roster = parse(CLINIC, &TenantId::default()).unwrap();
+        assert_eq!(roster.pairings[0].from.to_string(), "2026-02-28T23:00:00Z");
+        assert_eq!(roster.prescriptions[0].times_min, [480, 1200]);
+    }
+
+    #[test]
+    fn an_error_names_the_entry_and_what_was_expected() {
+        let broken = CLINIC.replace("[\"20:00\", \"08:00\"]", "[\"25:00\"]");
+        let error = format!("{:#}", parse(&broken, &TenantId::default()).unwrap_err());
+        assert!(error.contains("[[prescription]] of \"oxycodone-5mg\"") && error.contains("25:00"), "{error}");
+        let error = format!("{:#}", parse(&CLINIC.replace("zone =", "zoen ="), &TenantId::default()).unwrap_err());
+        assert!(error.contains("zoen"), "{error}");
+    }
+}
