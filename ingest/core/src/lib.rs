@@ -1,1 +1,21 @@
-//! placeholder
+//! Bytes in, admitted or quarantined out: a pure function of the payload, the time it was received and the measure table
+//! (semantics 1, 3, 6, 7; clinical catalogue G1, G2). One bad reading never stops its neighbours.
+//!
+//! Never: a memory of earlier readings, a clock, I/O; a guess at a unit or a zone; a reading that is counted in no class.
+
+mod codes;
+mod decode;
+mod envelope;
+mod explain;
+mod judge;
+mod quarantine;
+mod reading;
+mod times;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use envelope::{Envelope, Format, Limits, Protocol, Refused, Submission};
+pub use explain::{Explained, Explanation, explain, fix, reason};
+pub use judge::{judge_batch, judge_bytes};

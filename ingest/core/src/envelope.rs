@@ -1,0 +1,135 @@
+//! What comes with a payload, and what leaves.
+
+use std::fmt;
+
+use painwatch_domain::{DeviceId, GatewayId, Problem, ReceivedAt, TenantId, Zone};
+use painwatch_proto::journal::v1 as pb;
+
+/// The encodings a payload can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    Json,
+    Protobuf,
+}
+
+impl Format {
+    pub const ALL: [Self; 2] = [Self::Json, Self::Protobuf];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Protobuf => "protobuf",
+        }
+    }
+
+    /// Reads the last part of an MQTT topic.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == text)
+    }
+}
+
+/// The door a payload came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    Mqtt,
+    Grpc,
+    Http,
+}
+
+impl Protocol {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// What one submission may hold. Together they keep its journal record below the journal's limit, whatever is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// 1 MiB: gRPC's largest message after decompression; MQTT packets are kept smaller by their door.
+    pub max_payload_bytes: usize,
+    /// Entries of a batch. 10,000: a day of minute values on seven streams.
+    pub max_readings: usize,
+    /// 100,000: a day at 1 Hz has 86,400.
+    pub max_samples_per_series: usize,
+    /// Nesting of a JSON payload. 8: the deepest that means anything is 4 (batch, readings, reading, components).
+    pub max_depth: usize,
+    /// Samples of packed series refused one by one. 1,000: enough to see what is wrong; the rest of a series is
+    /// refused as one item that says how many it stands for.
+    pub max_listed_samples: usize,
+    /// Bytes kept of one quarantined item. 256 KiB: the largest MQTT packet.
+    pub max_quarantined_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_payload_bytes: 1 << 20,
+            max_readings: 10_000,
+            max_samples_per_series: 100_000,
+            max_depth: 8,
+            max_listed_samples: 1_000,
+            max_quarantined_bytes: 256 << 10,
+        }
+    }
+}
+
+/// Everything about a payload that is not in the payload.
+pub struct Envelope<'a> {
+    pub tenant: &'a TenantId,
+    /// Of the credential, never of the payload.
+    pub gateway: &'a GatewayId,
+    pub protocol: Protocol,
+    pub received_at: ReceivedAt,
+    /// The roster's zone of a device, for stamps without an offset.
+    pub device_zone: &'a dyn Fn(&DeviceId) -> Option<Zone>,
+    /// Whether the roster lets this gateway send for a device.
+    pub may_speak_for: &'a dyn Fn(&DeviceId) -> bool,
+    pub limits: &'a Limits,
+}
+
+impl fmt::Debug for Envelope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("tenant", self.tenant)
+            .field("gateway", self.gateway)
+            .field("protocol", &self.protocol)
+            .field("received_at", &self.received_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One payload, judged: every reading of it is in `admitted` or in `quarantined`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submission {
+    /// The payload of the journal record (class batch).
+    pub batch: pb::Batch,
+    /// Readings that intake will call stored, duplicate or conflict.
+    pub admitted: u64,
+    /// Readings kept in quarantine.
+    pub quarantined: u64,
+    /// One for each item in quarantine.
+    pub problems: Vec<Problem>,
+    /// False when nothing in the payload could be read as a reading: MQTT answers 0x99.
+    pub decodable: bool,
+}
+
+impl Submission {
+    pub const fn submitted(&self) -> u64 {
+        self.admitted + self.quarantined
+    }
+}
+
+/// Why nothing of a payload is kept: it goes to the ledger `refused`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("not_your_device: {detail}")]
+    NotYourDevice { detail: String },
+    #[error("too large: {actual} {what}, at most {limit}")]
+    TooLarge { what: &'static str, limit: usize, actual: usize },
+    #[error("the payload names another gateway than the credential, which is {credential}")]
+    GatewayMismatch { credential: GatewayId },
+}

@@ -1,0 +1,276 @@
+//! The loop over a payload's entries, and the books of it.
+
+use std::collections::HashMap;
+
+use painwatch_domain::{Class, DeviceId, Problem, ProblemCode};
+use painwatch_proto::ingest::v1::{Reading, ReadingBatch};
+use painwatch_proto::journal::v1 as pb;
+use painwatch_proto::json::{self, Header};
+use painwatch_proto::record;
+use prost::Message as _;
+
+use crate::decode::{self, Source, Stop};
+use crate::envelope::{Envelope, Format, Refused, Submission};
+use crate::quarantine::{self, Item};
+use crate::reading::{self, BadSample, Judged, Refusal};
+use crate::times::SentAt;
+
+/// Judges a payload as it came off a wire.
+///
+/// # Errors
+/// [`Refused`] when nothing of it may be kept. Whatever is merely wrong is quarantined instead.
+pub fn judge_bytes(payload: &[u8], format: Format, envelope: &Envelope<'_>) -> Result<Submission, Refused> {
+    let limit = envelope.limits.max_payload_bytes;
+    if payload.len() > limit {
+        return Err(Refused::TooLarge { what: "bytes", limit, actual: payload.len() });
+    }
+    let judged = match format {
+        Format::Json => decode::json(payload, envelope.limits).and_then(|document| {
+            run(&document.header, document.entries.into_iter().map(Source::Json), format, envelope)
+        }),
+        Format::Protobuf => decode::protobuf(payload, envelope.limits).and_then(|batch| run_batch(&batch, envelope)),
+    };
+    or_undecodable(judged, payload, format, envelope)
+}
+
+/// Judges a batch that gRPC has already decoded. `raw` is the message as it came, where the door still has it.
+///
+/// # Errors
+/// [`Refused`] when nothing of it may be kept.
+pub fn judge_batch(batch: &ReadingBatch, raw: Option<&[u8]>, envelope: &Envelope<'_>) -> Result<Submission, Refused> {
+    decode::check_entries(batch.readings.len(), envelope.limits)?;
+    let judged = run_batch(batch, envelope);
+    let encoded;
+    let payload = match (raw, &judged) {
+        (Some(raw), _) => raw,
+        (None, Ok(_)) => &[],
+        (None, Err(_)) => {
+            encoded = batch.encode_to_vec();
+            &encoded
+        }
+    };
+    or_undecodable(judged, payload, Format::Protobuf, envelope)
+}
+
+fn run_batch(batch: &ReadingBatch, envelope: &Envelope<'_>) -> Result<Submission, Stop> {
+    let header = decode::header(batch)?;
+    run(&header, batch.readings.iter().map(Source::Message), Format::Protobuf, envelope)
+}
+
+/// A payload that cannot be read is one reading: quarantined, its bytes kept.
+fn or_undecodable(
+    judged: Result<Submission, Stop>,
+    payload: &[u8],
+    format: Format,
+    envelope: &Envelope<'_>,
+) -> Result<Submission, Refused> {
+    match judged {
+        Ok(submission) => Ok(submission),
+        Err(Stop::Refused(refused)) => Err(refused),
+        Err(Stop::Undecodable(detail)) => {
+            let header = Header::default();
+            let mut books = Books::new(&header, SentAt::Absent, format, envelope);
+            let refusal = Refusal::new(ProblemCode::DecodeFailed, detail);
+            books.quarantine(Item { index: 0, sample: None, device: "", count: 1, payload, refusal });
+            Ok(books.close())
+        }
+    }
+}
+
+fn run<'a>(
+    header: &Header,
+    entries: impl Iterator<Item = Source<'a>>,
+    format: Format,
+    envelope: &Envelope<'_>,
+) -> Result<Submission, Stop> {
+    if !header.gateway.is_empty() && header.gateway != envelope.gateway.as_str() {
+        return Err(Stop::Refused(Refused::GatewayMismatch { credential: envelope.gateway.clone() }));
+    }
+    let mut books = Books::new(header, SentAt::parse(&header.sent_at), format, envelope);
+    for (index, source) in (0u32..).zip(entries) {
+        books.entry(index, source).map_err(Stop::Refused)?;
+    }
+    Ok(books.close())
+}
+
+/// The readings of one device.
+struct Section {
+    device: DeviceId,
+    entries: Vec<record::Entry>,
+}
+
+struct Books<'e> {
+    header: &'e Header,
+    sent_at: SentAt,
+    format: Format,
+    envelope: &'e Envelope<'e>,
+    sections: Vec<Section>,
+    section_of: HashMap<String, usize>,
+    quarantined: Vec<pb::Quarantined>,
+    problems: Vec<Problem>,
+    /// Readings, not entries.
+    admitted: u64,
+    refused: u64,
+    listed_samples: usize,
+}
+
+impl<'e> Books<'e> {
+    fn new(header: &'e Header, sent_at: SentAt, format: Format, envelope: &'e Envelope<'e>) -> Self {
+        Self {
+            header,
+            sent_at,
+            format,
+            envelope,
+            sections: Vec::new(),
+            section_of: HashMap::new(),
+            quarantined: Vec::new(),
+            problems: Vec::new(),
+            admitted: 0,
+            refused: 0,
+            listed_samples: 0,
+        }
+    }
+
+    fn entry(&mut self, index: u32, source: Source<'_>) -> Result<(), Refused> {
+        match source {
+            Source::Message(reading) => self.reading(index, source, reading),
+            Source::Json(text) => match json::reading_from_json(text) {
+                Ok(reading) => self.reading(index, source, &reading),
+                Err(error) => {
+                    let refusal = Refusal::new(ProblemCode::DecodeFailed, error.to_string());
+                    self.refuse_entry(index, source, None, 1, refusal);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    fn reading(&mut self, index: u32, source: Source<'_>, reading: &Reading) -> Result<(), Refused> {
+        let section = match self.section(&reading.device)? {
+            Ok(section) => section,
+            Err(refusal) => {
+                self.refuse_entry(index, source, None, reading::count(reading), refusal);
+                return Ok(());
+            }
+        };
+        let device = self.sections[section].device.clone();
+        match reading::judge(reading, index, &device, self.sent_at, self.envelope) {
+            Err(refusal) => self.refuse_entry(index, source, Some(&device), reading::count(reading), refusal),
+            Ok(Judged { entries, bad_samples }) => {
+                self.admitted += entries.iter().map(|entry| entry.series.samples.len() as u64).sum::<u64>();
+                self.sections[section].entries.extend(entries);
+                self.refuse_samples(index, source, reading, &device, bad_samples);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a device's readings go. A device is looked up in the roster once for each submission.
+    fn section(&mut self, device: &str) -> Result<Result<usize, Refusal>, Refused> {
+        if let Some(section) = self.section_of.get(device) {
+            return Ok(Ok(*section));
+        }
+        let id = match DeviceId::parse(device) {
+            Ok(id) => id,
+            Err(error) => return Ok(Err(Refusal::new(ProblemCode::DecodeFailed, format!("device: {error}")))),
+        };
+        if !(self.envelope.may_speak_for)(&id) {
+            let detail = format!("gateway {} may not send for device {id}", self.envelope.gateway);
+            return Err(Refused::NotYourDevice { detail });
+        }
+        self.section_of.insert(device.to_owned(), self.sections.len());
+        self.sections.push(Section { device: id, entries: Vec::new() });
+        Ok(Ok(self.sections.len() - 1))
+    }
+
+    fn refuse_entry(
+        &mut self,
+        index: u32,
+        source: Source<'_>,
+        device: Option<&DeviceId>,
+        count: u64,
+        refusal: Refusal,
+    ) {
+        let payload = self.entry_bytes(source);
+        let device = device.map_or("", DeviceId::as_str);
+        self.quarantine(Item { index, sample: None, device, count, payload: &payload, refusal });
+    }
+
+    /// The bytes of one entry, in a form that can be submitted again.
+    fn entry_bytes(&self, source: Source<'_>) -> Vec<u8> {
+        match source {
+            Source::Json(text) => text.as_bytes().to_vec(),
+            Source::Message(reading) => quarantine::message_bytes(reading.clone(), self.header),
+        }
+    }
+
+    fn refuse_samples(
+        &mut self,
+        index: u32,
+        source: Source<'_>,
+        reading: &Reading,
+        device: &DeviceId,
+        bad_samples: Vec<BadSample>,
+    ) {
+        let room = self.envelope.limits.max_listed_samples.saturating_sub(self.listed_samples);
+        let unlisted = bad_samples.len().saturating_sub(room) as u64;
+        self.listed_samples += bad_samples.len().min(room);
+        let device = device.as_str();
+        for (nth, bad) in bad_samples.into_iter().enumerate() {
+            if nth == room {
+                let detail = format!("{} (and {} more samples of this series)", bad.refusal.detail, unlisted - 1);
+                let refusal = Refusal { detail, ..bad.refusal };
+                let payload = self.entry_bytes(source);
+                self.quarantine(Item { index, sample: None, device, count: unlisted, payload: &payload, refusal });
+                return;
+            }
+            let single = quarantine::single_reading(reading, &bad);
+            let payload = match self.format {
+                Format::Json => json::reading_to_json(&single).into_bytes(),
+                Format::Protobuf => quarantine::message_bytes(single, self.header),
+            };
+            let (sample, refusal) = (Some(bad.position), bad.refusal);
+            self.quarantine(Item { index, sample, device, count: 1, payload: &payload, refusal });
+        }
+    }
+
+    fn quarantine(&mut self, item: Item<'_>) {
+        let id = quarantine::id(&item, &self.header.batch_id, self.envelope);
+        self.refused += item.count;
+        self.problems.push(Problem {
+            index: item.index,
+            sample: item.sample,
+            result: Class::Quarantined,
+            code: item.refusal.code,
+            detail: item.refusal.detail.clone(),
+            quarantine_id: Some(id.clone()),
+        });
+        self.quarantined.push(item.into_message(id, self.format, self.envelope.limits));
+    }
+
+    fn close(self) -> Submission {
+        let sections = self.sections.into_iter().filter(|section| !section.entries.is_empty());
+        let unreadable = |problem: &Problem| problem.code == ProblemCode::DecodeFailed;
+        Submission {
+            decodable: self.admitted > 0 || self.problems.is_empty() || !self.problems.iter().all(unreadable),
+            batch: pb::Batch {
+                gateway: self.envelope.gateway.to_string(),
+                batch_id: self.header.batch_id.clone(),
+                received_at_ms: self.envelope.received_at.0,
+                sent_at_ms: self.sent_at.known(),
+                historical: self.header.mode == painwatch_proto::ingest::v1::Mode::Historical,
+                protocol: self.envelope.protocol.as_str().to_owned(),
+                sections: sections.map(encode_section).collect(),
+                quarantined: self.quarantined,
+            },
+            admitted: self.admitted,
+            quarantined: self.refused,
+            problems: self.problems,
+        }
+    }
+}
+
+fn encode_section(section: Section) -> pb::DeviceSection {
+    let readings = record::encode_series(&section.entries).encode_to_vec().into();
+    pb::DeviceSection { device: section.device.to_string(), readings }
+}
