@@ -11,10 +11,10 @@ mod sessions;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use painwatch_domain::{GatewayId, TenantId};
+use painwatch_domain::TenantId;
 
 pub use credentials::{CredentialsError, FILE_NAME};
-pub use principal::{GatewayPrincipal, Principal, Role};
+pub use principal::{GatewayCredential, GatewayPrincipal, Principal, Role};
 pub use secret::Secret;
 pub use sessions::{Login, SessionLimits};
 
@@ -47,11 +47,15 @@ impl Access {
         &self.path
     }
 
-    /// Who a gateway is. The built-in token speaks for any gateway id, but only from this machine.
+    /// Who a gateway is, when its token speaks for it.
     pub fn gateway(&self, token: &str, gateway: &str, peer_is_loopback: bool) -> Option<GatewayPrincipal> {
-        let token_fits = self.credentials.gateway_token.matches(token);
-        let gateway = GatewayId::parse(gateway).ok()?;
-        (token_fits && peer_is_loopback).then(|| GatewayPrincipal { tenant: self.tenant.clone(), gateway })
+        self.gateway_credential(token, peer_is_loopback)?.speaking_for(gateway)
+    }
+
+    /// What a gateway's token allows. The built-in one speaks for any gateway id, but only from this machine.
+    pub fn gateway_credential(&self, token: &str, peer_is_loopback: bool) -> Option<GatewayCredential> {
+        let fits = self.credentials.gateway_token.matches(token) & peer_is_loopback;
+        fits.then(|| GatewayCredential { tenant: self.tenant.clone(), gateway: None })
     }
 
     /// Who holds an API token.

@@ -36,3 +36,20 @@ pub struct GatewayPrincipal {
     pub tenant: TenantId,
     pub gateway: GatewayId,
 }
+
+/// What a gateway's token says by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayCredential {
+    pub tenant: TenantId,
+    /// The one gateway it speaks for; `None` where it speaks for any.
+    pub gateway: Option<GatewayId>,
+}
+
+impl GatewayCredential {
+    /// The gateway it speaks for as `claimed`, or nobody when it may not.
+    pub fn speaking_for(&self, claimed: &str) -> Option<GatewayPrincipal> {
+        let gateway = GatewayId::parse(claimed).ok()?;
+        let allowed = self.gateway.as_ref().is_none_or(|own| *own == gateway);
+        allowed.then(|| GatewayPrincipal { tenant: self.tenant.clone(), gateway })
+    }
+}

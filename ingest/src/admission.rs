@@ -1,0 +1,280 @@
+//! The one hot path behind every door: judge the bytes, append one record, say what became of it.
+//!
+//! Judging happens at once, on the caller's task, so that records enter the journal in the order in which they were
+//! read; the journal groups the appends of all callers into one commit.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use painwatch_access::GatewayPrincipal;
+use painwatch_domain::{BatchVerdict, Clock, DeviceId, EventTime, Offset, Problem, ReceivedAt, Roster, Zone};
+use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
+use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
+use painwatch_proto::ingest::v1::ReadingBatch;
+use painwatch_proto::journal::v1::{Control, GatewayStatus, control};
+use prost::Message as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::{Ledger, Refusal, Tally};
+
+/// Version of the logic that wrote a record's payload (semantics 17).
+const LOGIC_VERSION: u32 = 1;
+
+/// What became of a submission.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It survives a power cut: acknowledge.
+    Durable(Accepted),
+    /// For good: sending it again changes nothing.
+    Refused(Refused),
+    /// The journal is full: the sender keeps it and comes again.
+    HeldBack,
+    /// It may or may not be there: no acknowledgement; a second copy is found to be a duplicate.
+    Unsure,
+    /// The journal is closed: this process takes nothing more.
+    Closed,
+}
+
+/// A durable submission.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Offset of its record: what a verdict refers to.
+    pub cause: Offset,
+    pub batch_id: String,
+    pub admitted: u64,
+    pub quarantined: u64,
+    pub problems: Vec<Problem>,
+    /// False when nothing in the payload could be read and all of it is in quarantine.
+    pub decodable: bool,
+}
+
+impl Accepted {
+    /// What can be said before intake has judged.
+    pub fn provisional(&self) -> BatchVerdict {
+        BatchVerdict {
+            cause: self.cause,
+            batch_id: self.batch_id.clone(),
+            quarantined: self.quarantined,
+            problems: self.problems.clone(),
+            ..BatchVerdict::default()
+        }
+    }
+}
+
+pub struct Admission {
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    roster: watch::Receiver<Arc<Roster>>,
+    limits: Limits,
+    ledger: Arc<Ledger>,
+    budget: Arc<Semaphore>,
+    budget_bytes: usize,
+    /// Cancelled when the journal closed under us.
+    closed: CancellationToken,
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").field("journal", &self.journal).finish_non_exhaustive()
+    }
+}
+
+impl Admission {
+    /// `budget_bytes` bounds the payload bytes of all submissions that are being appended, whoever sent them.
+    pub fn new(
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        roster: watch::Receiver<Arc<Roster>>,
+        ledger: Arc<Ledger>,
+        budget_bytes: usize,
+    ) -> Self {
+        let budget = Arc::new(Semaphore::new(budget_bytes));
+        let closed = CancellationToken::new();
+        Self { journal, clock, roster, limits: Limits::default(), ledger, budget, budget_bytes, closed }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.clock.wall_ms()
+    }
+
+    /// Resolves when the journal closed: everybody stops accepting.
+    pub fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
+    /// Room for `bytes` more in memory; waiting for it is the back-pressure that reaches the sender's socket.
+    pub fn room(&self, bytes: usize) -> BoxFuture<'static, OwnedSemaphorePermit> {
+        let budget = Arc::clone(&self.budget);
+        let share = u32::try_from(bytes.clamp(1, self.budget_bytes)).unwrap_or(u32::MAX);
+        async move { budget.acquire_many_owned(share).await.expect("the budget is never closed") }.boxed()
+    }
+
+    /// As [`Self::room`], or `None` when it would mean waiting.
+    pub fn room_now(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let share = u32::try_from(bytes.clamp(1, self.budget_bytes)).unwrap_or(u32::MAX);
+        Arc::clone(&self.budget).try_acquire_many_owned(share).ok()
+    }
+
+    /// Judges `payload` now and returns the append, which runs when polled.
+    pub fn submit_bytes(
+        &self,
+        from: &GatewayPrincipal,
+        protocol: Protocol,
+        payload: &[u8],
+        format: Format,
+    ) -> BoxFuture<'static, Outcome> {
+        let judged =
+            self.judge(from, protocol, |envelope| painwatch_ingest_core::judge_bytes(payload, format, envelope));
+        self.append_judged(from, judged)
+    }
+
+    /// As [`Self::submit_bytes`] for a batch that a transport has decoded already.
+    pub fn submit_batch(
+        &self,
+        from: &GatewayPrincipal,
+        protocol: Protocol,
+        batch: &ReadingBatch,
+    ) -> BoxFuture<'static, Outcome> {
+        let judged = self.judge(from, protocol, |envelope| painwatch_ingest_core::judge_batch(batch, None, envelope));
+        self.append_judged(from, judged)
+    }
+
+    fn judge(
+        &self,
+        from: &GatewayPrincipal,
+        protocol: Protocol,
+        judge: impl FnOnce(&Envelope<'_>) -> Result<Submission, Refused>,
+    ) -> Result<Submission, Refused> {
+        let received_at = ReceivedAt(self.clock.wall_ms());
+        let roster = Arc::clone(&self.roster.borrow());
+        judge(&Envelope {
+            tenant: &from.tenant,
+            gateway: &from.gateway,
+            protocol,
+            received_at,
+            device_zone: &|device| zone_of(&roster, device, received_at),
+            may_speak_for: &|device| may_speak_for(&roster, from, device),
+            limits: &self.limits,
+        })
+    }
+
+    fn append_judged(
+        &self,
+        from: &GatewayPrincipal,
+        judged: Result<Submission, Refused>,
+    ) -> BoxFuture<'static, Outcome> {
+        let submission = match judged {
+            Ok(submission) => submission,
+            Err(refused) => {
+                self.ledger.refuse(refusal_of(&refused));
+                return std::future::ready(Outcome::Refused(refused)).boxed();
+            }
+        };
+        let record = NewRecord {
+            class: Class::Batch,
+            tenant: from.tenant.clone(),
+            key_id: 0,
+            logic_version: LOGIC_VERSION,
+            payload: Bytes::from(submission.batch.encode_to_vec()),
+        };
+        let accepted = Accepted {
+            cause: Offset(0),
+            batch_id: submission.batch.batch_id,
+            admitted: submission.admitted,
+            quarantined: submission.quarantined,
+            problems: submission.problems,
+            decodable: submission.decodable,
+        };
+        let (journal, ledger, closed) = (Arc::clone(&self.journal), Arc::clone(&self.ledger), self.closed.clone());
+        async move {
+            fail::fail_point!("ingest::before_append");
+            let appended = journal.append(vec![record], AppendOptions::default()).await;
+            let outcome = outcome_of(appended, accepted, &ledger);
+            if matches!(outcome, Outcome::Closed) {
+                closed.cancel();
+            }
+            fail::fail_point!("ingest::after_durable");
+            outcome
+        }
+        .boxed()
+    }
+
+    /// Journals how a gateway says it is. May use the journal's reserve: a full journal must still learn who went away.
+    pub fn record_status(&self, from: &GatewayPrincipal, status: GatewayStatus) -> BoxFuture<'static, Appended> {
+        let control = Control {
+            actor: format!("gateway:{}", from.gateway),
+            wall_ms: self.clock.wall_ms(),
+            idempotency_key: String::new(),
+            action: Some(control::Action::GatewayStatus(status)),
+        };
+        let record = NewRecord {
+            class: Class::Control,
+            tenant: from.tenant.clone(),
+            key_id: 0,
+            logic_version: LOGIC_VERSION,
+            payload: Bytes::from(control.encode_to_vec()),
+        };
+        let (journal, closed) = (Arc::clone(&self.journal), self.closed.clone());
+        async move {
+            let appended = journal.append(vec![record], AppendOptions { reserved: true, expect: None }).await;
+            if appended == Appended::Refused(painwatch_journal::Refusal::Closed) {
+                closed.cancel();
+            }
+            appended
+        }
+        .boxed()
+    }
+}
+
+fn outcome_of(appended: Appended, accepted: Accepted, ledger: &Ledger) -> Outcome {
+    use painwatch_journal::Refusal as Stop;
+    match appended {
+        Appended::Durable { first, .. } => {
+            ledger.count(Tally::Submissions, 1);
+            ledger.count(Tally::ReadingsAdmitted, accepted.admitted);
+            ledger.count(Tally::ReadingsQuarantined, accepted.quarantined);
+            ledger.count(Tally::Undecodable, u64::from(!accepted.decodable));
+            Outcome::Durable(Accepted { cause: first, ..accepted })
+        }
+        Appended::Refused(Stop::Full) => {
+            ledger.count(Tally::HeldBack, 1);
+            Outcome::HeldBack
+        }
+        Appended::Refused(Stop::Closed) => Outcome::Closed,
+        // Limits keep payloads far below the record limit and no position is ever expected here: should either happen
+        // all the same, nothing was written and nothing may be acknowledged.
+        Appended::Refused(Stop::TooLarge | Stop::Position) | Appended::Unknown => {
+            ledger.count(Tally::Unsure, 1);
+            Outcome::Unsure
+        }
+    }
+}
+
+fn refusal_of(refused: &Refused) -> Refusal {
+    match refused {
+        Refused::NotYourDevice { .. } => Refusal::NotYourDevice,
+        Refused::TooLarge { .. } => Refusal::TooLarge,
+        Refused::GatewayMismatch { .. } => Refusal::Authorization,
+    }
+}
+
+/// A device the roster does not know belongs to whoever brings it: its readings are stored with no patient (semantics 6).
+fn may_speak_for(roster: &Roster, from: &GatewayPrincipal, device: &DeviceId) -> bool {
+    let Some(known) = roster.devices.get(device) else { return true };
+    known.gateways.is_empty() || known.gateways.contains(&from.gateway)
+}
+
+/// The zone in which a stamp without an offset is read: that of whoever wears the device now.
+fn zone_of(roster: &Roster, device: &DeviceId, now: ReceivedAt) -> Option<Zone> {
+    let now = EventTime(now.ms());
+    let wearer = roster.wearer(device, now)?;
+    roster.patients.get(wearer).map(|patient| patient.zone_at(now).clone())
+}

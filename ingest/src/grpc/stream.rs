@@ -1,0 +1,85 @@
+//! Many batches on their way at once, one verdict for each, in the order the batches came.
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use futures::{Stream, StreamExt as _};
+use painwatch_access::GatewayCredential;
+use painwatch_proto::ingest::v1::{BatchVerdict, ReadingBatch};
+use prost::Message as _;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::Service;
+
+/// Batches of one stream on their way at once.
+const PIPELINED: usize = 256;
+/// Verdicts written ahead of a client that reads slowly; beyond that its batches are not read either.
+const VERDICTS_AHEAD: usize = 64;
+
+type Verdict = Result<BatchVerdict, Status>;
+
+/// A verdict to come, and the bytes its batch counts for until then.
+type Pending = BoxFuture<'static, (Verdict, usize)>;
+
+/// Runs until the client has sent all and heard all, or one batch failed: nothing behind it is answered then.
+pub fn pump(
+    service: Service,
+    credential: GatewayCredential,
+    batches: Streaming<ReadingBatch>,
+) -> impl Stream<Item = Verdict> + Send + 'static {
+    let (verdicts, receiver) = mpsc::channel(VERDICTS_AHEAD);
+    tokio::spawn(async move {
+        // The receiver is gone when the client is: nobody is left to tell.
+        let _ = run(&service, &credential, batches, &verdicts).await;
+    });
+    ReceiverStream::new(receiver)
+}
+
+async fn run(
+    service: &Service,
+    credential: &GatewayCredential,
+    mut batches: Streaming<ReadingBatch>,
+    verdicts: &mpsc::Sender<Verdict>,
+) -> Result<(), mpsc::error::SendError<Verdict>> {
+    let mut pending: FuturesOrdered<Pending> = FuturesOrdered::new();
+    let mut pending_bytes = 0;
+    let mut reading = true;
+    while reading || !pending.is_empty() {
+        let has_room = pending.len() < PIPELINED && pending_bytes < service.stream_bytes;
+        tokio::select! {
+            Some((verdict, bytes)) = pending.next() => {
+                pending_bytes -= bytes;
+                let failed = verdict.is_err();
+                verdicts.send(verdict).await?;
+                if failed {
+                    return Ok(());
+                }
+            }
+            batch = batches.message(), if reading && has_room => {
+                reading = matches!(batch, Ok(Some(_)));
+                if let Some(next) = batch.transpose() {
+                    let (future, bytes) = enter(service, credential, next);
+                    pending_bytes += bytes;
+                    pending.push_back(future);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A batch that cannot be taken fails in its turn, after the verdicts on those before it.
+fn enter(service: &Service, credential: &GatewayCredential, batch: Result<ReadingBatch, Status>) -> (Pending, usize) {
+    let batch = match batch {
+        Ok(batch) => batch,
+        Err(status) => return (Box::pin(std::future::ready((Err(status), 0))), 0),
+    };
+    let bytes = batch.encoded_len();
+    let (service, credential) = (service.clone(), credential.clone());
+    let verdict = async move {
+        let room = service.room(&batch).await?;
+        service.take(&credential, batch, room)?.await
+    };
+    (Box::pin(async move { (verdict.await, bytes) }), bytes)
+}

@@ -1,0 +1,98 @@
+//! Who may connect: the decision on a CONNECT, without any I/O.
+
+use painwatch_access::{Access, GatewayPrincipal};
+use painwatch_proto::journal::v1::GatewayStatus;
+
+use super::status;
+use super::topic::{self, Topic};
+
+/// What a CONNECT of either protocol version says.
+pub struct Hello {
+    pub client_id: String,
+    pub user: Option<String>,
+    pub password: Option<Vec<u8>>,
+    pub keep_alive_s: u16,
+    pub clean_start: bool,
+    /// How long the session is to outlive its connection, in seconds.
+    pub session_expiry_s: u32,
+    pub will: Option<Will>,
+    /// Asks for an extended authentication exchange (MQTT 5).
+    pub wants_auth_exchange: bool,
+    /// Wants to be told reasons in words (MQTT 5).
+    pub wants_reasons: bool,
+}
+
+pub struct Will {
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub exactly_once: bool,
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    BadCredentials,
+    /// The client id is not the gateway's own.
+    NotYourClientId,
+    /// The will speaks elsewhere than on the gateway's own status topic.
+    NotYourTopic,
+    WillQos,
+    AuthExchange,
+    WillMalformed,
+}
+
+/// Somebody we know.
+#[derive(Debug)]
+pub struct Guest {
+    pub principal: GatewayPrincipal,
+    pub will: Option<GatewayStatus>,
+}
+
+/// User = gateway id, password = token, client id = gateway id or `{gateway}/suffix`: bound to the credential, or a
+/// takeover would read another gateway's verdicts.
+pub fn admit(hello: &Hello, access: &Access, peer_is_loopback: bool) -> Result<Guest, Denied> {
+    if hello.wants_auth_exchange {
+        return Err(Denied::AuthExchange);
+    }
+    let (Some(user), Some(password)) = (&hello.user, &hello.password) else { return Err(Denied::BadCredentials) };
+    let token = std::str::from_utf8(password).map_err(|_| Denied::BadCredentials)?;
+    let principal = access.gateway(token, user, peer_is_loopback).ok_or(Denied::BadCredentials)?;
+    if !is_own_client_id(&hello.client_id, principal.gateway.as_str()) {
+        return Err(Denied::NotYourClientId);
+    }
+    let will = hello.will.as_ref().map(|will| admit_will(will, &principal)).transpose()?;
+    Ok(Guest { principal, will })
+}
+
+fn is_own_client_id(client_id: &str, gateway: &str) -> bool {
+    match client_id.strip_prefix(gateway) {
+        Some("") => true,
+        Some(rest) => rest.len() > 1 && rest.starts_with('/'),
+        None => false,
+    }
+}
+
+fn admit_will(will: &Will, principal: &GatewayPrincipal) -> Result<GatewayStatus, Denied> {
+    if topic::parse(&will.topic, &principal.gateway) != Some(Topic::Status) {
+        return Err(Denied::NotYourTopic);
+    }
+    if will.exactly_once {
+        return Err(Denied::WillQos);
+    }
+    status::parse(&will.payload, &principal.gateway).ok_or(Denied::WillMalformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_id_is_the_gateway_or_begins_with_it_and_a_slash() {
+        for own in ["gw-1", "gw-1/a", "gw-1/a/b"] {
+            assert!(is_own_client_id(own, "gw-1"), "{own}");
+        }
+        for foreign in ["", "gw-1/", "gw-10", "gw-1.", "GW-1", "gw-1\0", " gw-1", "gw-2/gw-1", "gw-1 /a", "gw"] {
+            assert!(!is_own_client_id(foreign, "gw-1"), "{foreign:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A socket with the protocol engine on it: bounded in what it reads, in how long it writes and in how it says goodbye.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::wire::Wire;
+
+/// Bytes asked of the socket at a time.
+const READ_BYTES: usize = 16 << 10;
+/// A peer that does not take our bytes for this long is gone.
+const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+/// How long and how much we listen after our last words, so that closing does not destroy them on their way.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 << 20;
+/// Largest first packet: a CONNECT has a token and a small will, and nobody is authenticated yet.
+const FIRST_PACKET_BYTES: usize = 4 << 10;
+
+pub struct Link<S> {
+    stream: S,
+    pub wire: Wire,
+    pub input: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    pub fn new(stream: S, max_packet_bytes: u32) -> Self {
+        Self { stream, wire: Wire::new(max_packet_bytes), input: BytesMut::new() }
+    }
+
+    /// Reads what is there; 0 at the end. Nothing is lost when the future is dropped.
+    pub async fn read(&mut self) -> io::Result<usize> {
+        self.input.reserve(READ_BYTES);
+        self.stream.read_buf(&mut self.input).await
+    }
+
+    /// Writes everything the engine wants written.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        if self.wire.out.is_empty() {
+            return Ok(());
+        }
+        let out = self.wire.out.split();
+        timeout(WRITE_DEADLINE, self.stream.write_all(&out)).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    /// Last words, then the end of our side, then silence until the peer has heard it.
+    pub async fn close(mut self) {
+        // Whoever is gone already needs no goodbye.
+        if self.flush().await.is_err() || self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let _ = timeout(LINGER, self.discard()).await;
+    }
+
+    async fn discard(&mut self) -> io::Result<()> {
+        let mut sink = vec![0; READ_BYTES];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match self.stream.read(&mut sink).await? {
+                0 => return Ok(()),
+                count => left = left.saturating_sub(count),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the first bytes of a connection promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstPacket {
+    Unclear,
+    Connect,
+    /// Not a CONNECT, or one larger than anybody needs.
+    Unwelcome,
+}
+
+/// Looks at the fixed header only: before a CONNECT nobody gets memory for a packet.
+pub fn first_packet(input: &[u8]) -> FirstPacket {
+    let Some((kind, rest)) = input.split_first() else { return FirstPacket::Unclear };
+    if *kind != 0x10 {
+        return FirstPacket::Unwelcome;
+    }
+    let mut length = 0;
+    for (nth, byte) in rest.iter().take(4).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * nth);
+        if length > FIRST_PACKET_BYTES {
+            return FirstPacket::Unwelcome;
+        }
+        if byte & 0x80 == 0 {
+            return FirstPacket::Connect;
+        }
+    }
+    if rest.len() < 4 { FirstPacket::Unclear } else { FirstPacket::Unwelcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_small_connect_opens_a_connection() {
+        assert_eq!(first_packet(&[]), FirstPacket::Unclear);
+        assert_eq!(first_packet(&[0x10]), FirstPacket::Unclear);
+        assert_eq!(first_packet(&[0x10, 0x80]), FirstPacket::Unclear);
+        assert_eq!(first_packet(&[0x10, 0x20]), FirstPacket::Connect);
+        assert_eq!(first_packet(&[0x10, 0x80, 0x20]), FirstPacket::Connect);
+        assert_eq!(first_packet(&[0x10, 0x81, 0x20]), FirstPacket::Unwelcome);
+        assert_eq!(first_packet(&[0x10, 0xff, 0xff, 0xff, 0x7f]), FirstPacket::Unwelcome);
+        assert_eq!(first_packet(&[0x10, 0x80, 0x80, 0x80, 0x80]), FirstPacket::Unwelcome);
+        for kind in (0..=255u8).filter(|kind| *kind != 0x10) {
+            assert_eq!(first_packet(&[kind, 0x02]), FirstPacket::Unwelcome);
+        }
+    }
+}

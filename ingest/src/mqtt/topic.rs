@@ -1,0 +1,80 @@
+//! `painwatch/v1/{gateway}/…`: the only topics there are.
+
+use painwatch_domain::GatewayId;
+use painwatch_ingest_core::Format;
+
+/// What a gateway may publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    Readings(Format),
+    Status,
+}
+
+/// `None` for every topic that is not this gateway's own.
+pub fn parse(text: &str, gateway: &GatewayId) -> Option<Topic> {
+    match own(text, gateway)? {
+        "readings/json" => Some(Topic::Readings(Format::Json)),
+        "readings/protobuf" => Some(Topic::Readings(Format::Protobuf)),
+        "status" => Some(Topic::Status),
+        _ => None,
+    }
+}
+
+/// The one filter a gateway may subscribe to.
+pub fn is_own_verdicts(filter: &str, gateway: &GatewayId) -> bool {
+    own(filter, gateway) == Some("verdicts")
+}
+
+pub fn verdicts(gateway: &GatewayId) -> String {
+    format!("painwatch/v1/{gateway}/verdicts")
+}
+
+fn own<'a>(text: &'a str, gateway: &GatewayId) -> Option<&'a str> {
+    text.strip_prefix("painwatch/v1/")?.strip_prefix(gateway.as_str())?.strip_prefix('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_gateways_own_topics_are_topics() {
+        let gateway = GatewayId::parse("gw-1").unwrap();
+        assert!(matches!(parse("painwatch/v1/gw-1/readings/json", &gateway), Some(Topic::Readings(Format::Json))));
+        assert!(matches!(
+            parse("painwatch/v1/gw-1/readings/protobuf", &gateway),
+            Some(Topic::Readings(Format::Protobuf))
+        ));
+        assert!(matches!(parse("painwatch/v1/gw-1/status", &gateway), Some(Topic::Status)));
+        for foreign in [
+            "painwatch/v1/gw-2/readings/json",
+            "painwatch/v1/gw-10/readings/json",
+            "painwatch/v1/gw-/readings/json",
+            "painwatch/v1/GW-1/readings/json",
+            "painwatch/v1//gw-1/readings/json",
+            "painwatch/v1/gw-1/readings/",
+            "painwatch/v1/gw-1/readings/json/",
+            "painwatch/v1/gw-1/verdicts",
+            "/painwatch/v1/gw-1/status",
+            "$SYS/broker",
+            "",
+        ] {
+            assert!(parse(foreign, &gateway).is_none(), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn only_a_gateways_own_verdicts_can_be_subscribed_to() {
+        let gateway = GatewayId::parse("gw-1").unwrap();
+        assert!(is_own_verdicts(&verdicts(&gateway), &gateway));
+        for foreign in [
+            "painwatch/v1/+/verdicts",
+            "#",
+            "painwatch/v1/gw-1/#",
+            "$share/g/painwatch/v1/gw-1/verdicts",
+            "painwatch/v1/gw-2/verdicts",
+        ] {
+            assert!(!is_own_verdicts(foreign, &gateway), "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Opens the doors, and closes them within a deadline.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use painwatch_access::Access;
+use painwatch_domain::{Clock, Roster};
+use painwatch_journal::Journal;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admission;
+use crate::answer::Answers;
+use crate::ledger::Ledger;
+use crate::verdicts::{self, VerdictBoard};
+use crate::{grpc, http, mqtt};
+
+/// Where to listen; port 0 is any free one, `None` closes that door.
+#[derive(Clone, Debug, Default)]
+pub struct IngestConfig {
+    pub mqtt_listen: Option<SocketAddr>,
+    pub grpc_listen: Option<SocketAddr>,
+    pub limits: IngestLimits,
+}
+
+/// What bounds the memory and the patience of the doors.
+#[derive(Clone, Debug)]
+pub struct IngestLimits {
+    /// Largest MQTT packet. 256 KiB: a day of minute values on several streams.
+    pub max_packet_bytes: u32,
+    /// Largest gRPC message and HTTP body. 1 MiB, the core's own limit for a payload.
+    pub max_message_bytes: usize,
+    /// Payload bytes of one session or stream on their way into the journal. 4 MiB.
+    pub session_bytes: usize,
+    /// Payload bytes of all submissions together on their way into the journal. 64 MiB.
+    pub budget_bytes: usize,
+    /// MQTT connections at once. 10,000 idle ones hold some 200 MB.
+    pub connections: usize,
+    /// A connection that has not said who it is by then is closed.
+    pub connect_deadline: Duration,
+    /// How long `Submit` and `Stream` wait for intake before they answer `final: false` (semantics 3).
+    pub verdict_timeout: Duration,
+    /// How long connections may take to finish once we stop.
+    pub stop_deadline: Duration,
+}
+
+impl Default for IngestLimits {
+    fn default() -> Self {
+        Self {
+            max_packet_bytes: 256 << 10,
+            max_message_bytes: 1 << 20,
+            session_bytes: 4 << 20,
+            budget_bytes: 64 << 20,
+            connections: 10_000,
+            connect_deadline: Duration::from_secs(10),
+            verdict_timeout: Duration::from_secs(2),
+            stop_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What ingest stands on.
+pub struct Deps {
+    pub journal: Arc<dyn Journal>,
+    pub access: Arc<Access>,
+    pub clock: Arc<dyn Clock>,
+    /// The roster in force; the sender follows the journal.
+    pub roster: watch::Receiver<Arc<Roster>>,
+}
+
+impl fmt::Debug for Deps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deps").field("journal", &self.journal).finish_non_exhaustive()
+    }
+}
+
+/// Why a door does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for {door} on {address}: {source}")]
+pub struct ServeError {
+    pub door: &'static str,
+    pub address: SocketAddr,
+    pub source: std::io::Error,
+}
+
+/// Open doors.
+#[derive(Debug)]
+pub struct IngestHandle {
+    pub mqtt_addr: Option<SocketAddr>,
+    pub grpc_addr: Option<SocketAddr>,
+    /// `POST /api/v1/readings`, to be merged into the HTTP listener and served with connect info.
+    pub http_router: axum::Router,
+    pub ledger: Arc<Ledger>,
+    admission: Arc<Admission>,
+    doors: JoinSet<()>,
+    tail: JoinSet<()>,
+}
+
+impl IngestHandle {
+    /// Returns when every door is closed. True when that was asked for, false when the journal closed under us.
+    pub async fn stopped(mut self) -> bool {
+        while self.doors.join_next().await.is_some() {}
+        self.tail.shutdown().await;
+        !self.admission.closed().is_cancelled()
+    }
+}
+
+/// Opens the doors that `config` names. Cancelling `shutdown` closes them: what is being appended is acknowledged,
+/// nothing more is read, and after [`IngestLimits::stop_deadline`] connections are cut.
+///
+/// # Errors
+/// [`ServeError`] when an address cannot be bound.
+pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken) -> Result<IngestHandle, ServeError> {
+    let limits = config.limits;
+    let mqtt_listener = bind("mqtt", config.mqtt_listen).await?;
+    let grpc_listener = bind("grpc", config.grpc_listen).await?;
+    let ledger = Arc::new(Ledger::default());
+    let Deps { journal, access, clock, roster } = deps;
+    let board = Arc::new(VerdictBoard::default());
+    let mut tail = JoinSet::new();
+    let from = journal.next_offset();
+    tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
+    let admission = Arc::new(Admission::new(journal, clock, roster, Arc::clone(&ledger), limits.budget_bytes));
+    let answers = Answers { admission: Arc::clone(&admission), board };
+    let stop = shutdown.child_token();
+    let mut doors = JoinSet::new();
+    doors.spawn(stop_with_the_journal(Arc::clone(&admission), stop.clone()));
+
+    let mqtt_addr = local_addr(mqtt_listener.as_ref());
+    if let Some(listener) = mqtt_listener {
+        let endpoint = mqtt::Endpoint::new(answers.clone(), Arc::clone(&access), limits.clone(), stop.clone());
+        doors.spawn(Arc::new(endpoint).listen(listener));
+    }
+    let grpc_addr = local_addr(grpc_listener.as_ref());
+    if let Some(listener) = grpc_listener {
+        let service = grpc::Service {
+            admission: Arc::clone(&admission),
+            access: Arc::clone(&access),
+            answers: answers.clone(),
+            verdict_timeout: limits.verdict_timeout,
+            stream_bytes: limits.session_bytes,
+        };
+        doors.spawn(grpc::serve(listener, service, limits.clone(), stop));
+    }
+    let http_router = http::router(http::Readings {
+        admission: Arc::clone(&admission),
+        access,
+        answers,
+        verdict_timeout: limits.verdict_timeout,
+        max_message_bytes: limits.max_message_bytes,
+    });
+    Ok(IngestHandle { mqtt_addr, grpc_addr, http_router, ledger, admission, doors, tail })
+}
+
+/// A closed journal takes nothing more: keeping the doors open would only keep senders waiting.
+async fn stop_with_the_journal(admission: Arc<Admission>, stop: CancellationToken) {
+    tokio::select! {
+        () = admission.closed().cancelled() => {
+            tracing::error!("the journal is closed: nothing more is accepted");
+            stop.cancel();
+        }
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn bind(door: &'static str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, ServeError> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).map_err(|source| ServeError { door, address, source })
+}
+
+fn local_addr(listener: Option<&TcpListener>) -> Option<SocketAddr> {
+    listener.and_then(|listener| listener.local_addr().ok())
+}

@@ -1,0 +1,117 @@
+//! `POST /api/v1/readings`, spoken by hand.
+
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use painwatch_ingest::{IngestLimits, Refusal};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::journal::Mode;
+use crate::support::{House, batch_json};
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: serde_json::Value,
+}
+
+async fn open(house: &House) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = house.handle.http_router.clone().into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+async fn post(address: SocketAddr, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut request =
+        format!("POST /api/v1/readings HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    headers.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
+    request.push_str("\r\n");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // A server that refuses a large body need not read it.
+    let _ = stream.write_all(body).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head[9..12].parse().unwrap(),
+        head: head.to_ascii_lowercase(),
+        body: serde_json::from_str(body).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_posted_batch_is_durable_and_answered_with_its_verdict() {
+    let house = House::with(IngestLimits::default()).await;
+    let _intake = house.judge_everything();
+    let address = open(&house).await;
+    let bearer = format!("Bearer {}", house.token);
+    let basic = format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("gw-2:{}", house.token)));
+    let ways: [(&[(&str, &str)], &str); 3] = [
+        (&[("authorization", &bearer)], "http"),
+        (&[("authorization", &bearer), ("x-painwatch-gateway", "gw-1")], "gw-1"),
+        (&[("authorization", &basic), ("content-type", "application/json; charset=utf-8")], "gw-2"),
+    ];
+    for (nth, (headers, gateway)) in ways.into_iter().enumerate() {
+        let answer = post(address, headers, batch_json(nth).as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!((&answer.body["batch_id"], &answer.body["final"]), (&format!("b/{nth}").into(), &true.into()));
+        assert_eq!((&answer.body["stored"], &answer.body["problems"]), (&1.into(), &serde_json::json!([])));
+        let batch = house.batches().pop().unwrap();
+        assert_eq!((batch.gateway.as_str(), batch.protocol.as_str()), (gateway, "http"));
+    }
+}
+
+#[tokio::test]
+async fn a_late_verdict_is_not_final_and_what_cannot_be_read_is_in_quarantine() {
+    let house = House::open().await;
+    let address = open(&house).await;
+    let bearer = format!("Bearer {}", house.token);
+    let answer = post(address, &[("authorization", &bearer)], b"{oops").await;
+    assert_eq!((answer.status, &answer.body["final"], &answer.body["quarantined"]), (200, &false.into(), &1.into()));
+    assert_eq!(answer.body["problems"][0]["code"], "decode_failed");
+}
+
+#[tokio::test]
+async fn refusals_are_problem_json() {
+    let house = House::open().await;
+    let address = open(&house).await;
+    let bearer = format!("Bearer {}", house.token);
+    let json = batch_json(0);
+    let large = vec![b' '; (1 << 20) + 1];
+    let cases: [(&[(&str, &str)], &[u8], u16); 7] = [
+        (&[], json.as_bytes(), 401),
+        (&[("authorization", "Bearer nonsense")], json.as_bytes(), 401),
+        (&[("authorization", "Basic !!!")], json.as_bytes(), 401),
+        (&[("authorization", &bearer), ("x-forwarded-for", "10.0.0.9")], json.as_bytes(), 401),
+        (&[("authorization", &bearer), ("x-painwatch-gateway", "gw/1")], json.as_bytes(), 403),
+        (&[("authorization", &bearer), ("content-type", "text/csv")], json.as_bytes(), 415),
+        (&[("authorization", &bearer)], &large, 413),
+    ];
+    for (headers, body, status) in cases {
+        let answer = post(address, headers, body).await;
+        assert_eq!(answer.status, status, "{headers:?}");
+        assert!(answer.head.contains("application/problem+json"));
+        assert_eq!(answer.body["status"], status);
+        assert_eq!(answer.head.contains("www-authenticate"), status == 401);
+    }
+    assert!(house.journal.records().is_empty());
+    assert_eq!(house.handle.ledger.refused(Refusal::Authentication), 4);
+}
+
+#[tokio::test]
+async fn what_is_not_durable_is_503_with_a_time_to_come_back() {
+    let house = House::open().await;
+    let address = open(&house).await;
+    let bearer = format!("Bearer {}", house.token);
+    for mode in [Mode::Full, Mode::UnknownButWritten] {
+        house.journal.set(mode);
+        let answer = post(address, &[("authorization", &bearer)], batch_json(0).as_bytes()).await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.head.contains("retry-after: 5"), "{}", answer.head);
+    }
+}

@@ -1,0 +1,9 @@
+//! The doors as gateways meet them: real sockets, real clients, and a journal that can be told when to answer what.
+
+mod grpc;
+mod hostile;
+mod http;
+mod mqtt;
+mod mqtt_limits;
+mod mqtt_verdicts;
+mod support;
