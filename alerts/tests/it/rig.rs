@@ -1,0 +1,226 @@
+//! A clinic with one nurse, and the service that may be stopped and started over the same journal and store.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use painwatch_alerts::{Alerts, AlertsError, AlertsHandle, Deps, LinkBase, WebhookConfig, WebhookSecret};
+use painwatch_domain::finding::alert_id;
+use painwatch_domain::roster::{Contact, Patient};
+use painwatch_domain::{
+    AlertId, AlertKind, Clock, Episode, EventTime, Finding, FindingKind, Hash128, JournalTime, Offset, PatientId,
+    Priority, Roster, RuleDomain, RuleId, TenantId, Zone,
+};
+use painwatch_journal::{AppendOptions, Appended, Class, Journal as _, NewRecord};
+use painwatch_proto::journal::v1::{self as pb, control::Action};
+use painwatch_proto::record::encode_finding;
+use painwatch_store::{AlertEventRow, AlertRow, MemoryStore, NotificationRow, Store as _};
+use prost::Message as _;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::journal::TimedJournal;
+use crate::receiver::Receiver;
+
+/// A test that waits longer than this for an attempt to fail waits too long.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+pub struct Rig {
+    pub journal: Arc<TimedJournal>,
+    pub store: Arc<MemoryStore>,
+    pub receiver: Receiver,
+    secret: WebhookSecret,
+    pub opened: Arc<Mutex<Vec<(AlertId, Option<Offset>)>>>,
+}
+
+pub struct Service {
+    pub handle: AlertsHandle,
+    stop: oneshot::Sender<()>,
+    pub task: JoinHandle<Result<(), AlertsError>>,
+}
+
+impl Service {
+    pub async fn stop(self) {
+        self.stop.send(()).expect("a running service");
+        self.task.await.expect("no panic").expect("a clean end");
+    }
+
+    /// As a crash: whatever was being done is not finished.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err());
+    }
+}
+
+#[derive(Debug)]
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn wall_ms(&self) -> i64 {
+        1_767_225_600_000
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        0
+    }
+}
+
+impl Rig {
+    /// The nurse's webhook is the receiver's address with `suffix`.
+    pub async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let secret = WebhookSecret::parse(&WebhookSecret::format(&[7; 32])).unwrap();
+        let receiver = Receiver::start(secret.clone()).await;
+        let store = Arc::new(MemoryStore::new());
+        let rig = Self { journal: Arc::new(TimedJournal::new()), store, receiver, secret, opened: Arc::default() };
+        rig.nurse_at(&rig.receiver.url.clone()).await;
+        rig
+    }
+
+    /// What the "roster" of these tests says is the nurse's address, and nothing else.
+    pub async fn nurse_at(&self, url: &str) -> Offset {
+        self.control("clinic", "", Action::Roster(pb::RosterApplied { toml: url.to_owned() })).await
+    }
+
+    pub async fn deps(&self) -> Deps {
+        let opened = self.opened.clone();
+        Deps {
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            epoch: self.store.take_ownership().await.unwrap(),
+            clock: Arc::new(FixedClock),
+            logic_version: 1,
+            parse_roster: one_nurse,
+            webhook: WebhookConfig {
+                secret: self.secret.clone(),
+                link_base: LinkBase("https://painwatch.example/".to_owned()),
+                timeout: TIMEOUT,
+                allow_plain_loopback: true,
+            },
+            on_opened: Some(Box::new(move |it| opened.lock().unwrap().push((it.row.alert_id, it.cause)))),
+        }
+    }
+
+    pub async fn start(&self) -> Service {
+        let deps = self.deps().await;
+        let (alerts, handle) = Alerts::recover(deps).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(alerts.run(async {
+            let _ = stopped.await;
+        }));
+        Service { handle, stop, task }
+    }
+
+    pub async fn finding(&self, finding: &Finding) -> Offset {
+        let findings = pb::Findings { cause_offset: 77, findings: vec![encode_finding(finding)] };
+        self.append(Class::Finding, findings.encode_to_vec()).await
+    }
+
+    pub async fn person(&self, alert: AlertId, actor: &str, verb: &str) -> Offset {
+        let (alert_id, verb) = (alert.0.to_vec().into(), verb.to_owned());
+        let command = pb::AlertCommand { alert_id, verb, note: String::new(), disposition: String::new() };
+        self.control(actor, "", Action::Alert(command)).await
+    }
+
+    /// Time passes in the journal.
+    pub async fn tick(&self, ms: i64) -> Offset {
+        self.journal.advance(ms);
+        self.append(Class::Tick, Vec::new()).await
+    }
+
+    async fn control(&self, actor: &str, key: &str, action: Action) -> Offset {
+        let (actor, idempotency_key) = (actor.to_owned(), key.to_owned());
+        let control = pb::Control { actor, wall_ms: 0, idempotency_key, action: Some(action) };
+        self.append(Class::Control, control.encode_to_vec()).await
+    }
+
+    async fn append(&self, class: Class, payload: Vec<u8>) -> Offset {
+        let tenant = TenantId::default();
+        let record = NewRecord { class, tenant, key_id: 0, logic_version: 1, payload: payload.into() };
+        match self.journal.append(vec![record], AppendOptions::default()).await {
+            Appended::Durable { first, .. } => first,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn alert(&self, id: AlertId) -> AlertRow {
+        self.store.alert(TenantId::default(), id).await.unwrap().expect("the alert")
+    }
+
+    pub async fn events(&self, id: AlertId) -> Vec<String> {
+        let rows: Vec<AlertEventRow> = self.store.alert_events(TenantId::default(), id).await.unwrap();
+        rows.into_iter().map(|row| row.event).collect()
+    }
+
+    pub async fn notifications(&self, id: AlertId) -> Vec<NotificationRow> {
+        self.store.notifications(TenantId::default(), Some(id)).await.unwrap()
+    }
+
+    /// Until the table says so; every way there is through the journal, which says when to look again.
+    pub async fn until_event(&self, service: &Service, id: AlertId, event: &str) {
+        let mut applied = service.handle.applied.clone();
+        let seen = async {
+            while !self.events(id).await.iter().any(|it| it == event) {
+                applied.changed().await.expect("a running service");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap_or_else(|_| panic!("no {event}"));
+    }
+}
+
+pub async fn applied(service: &Service, offset: Offset) {
+    let mut applied = service.handle.applied.clone();
+    let enough = applied.wait_for(|next| *next > offset);
+    tokio::time::timeout(Duration::from_secs(20), enough).await.expect("in time").expect("a running service");
+}
+
+pub fn finding(n: i64, peak: Priority) -> Finding {
+    let (tenant, rule) = (TenantId::default(), RuleId::parse("spo2-sustained-low").unwrap());
+    Finding {
+        kind: FindingKind::Opened,
+        alert_id: alert_id(&tenant, "jane-doe", &rule, EventTime(n)),
+        tenant,
+        patient: Some(PatientId::parse("jane-doe").unwrap()),
+        rule,
+        rule_version: "v1".to_owned(),
+        title: "Oxygen saturation low".to_owned(),
+        action: "Call the patient.".to_owned(),
+        alert_kind: AlertKind::Physiological,
+        domain: RuleDomain::Safety,
+        episode: Episode {
+            start: EventTime(n),
+            last_held: EventTime(n + 1),
+            end: None,
+            peak,
+            evidence: vec![Hash128::of(&[&n.to_le_bytes()])],
+            why: "oxygen_saturation 85 % < 90 % for 3 min after oxycodone".to_owned(),
+        },
+        detected_at: JournalTime(n),
+        retrospective: false,
+        historical: false,
+        shadow: false,
+    }
+}
+
+fn one_nurse(url: &str) -> Result<Roster, String> {
+    let patient = Patient {
+        id: PatientId::parse("jane-doe").unwrap(),
+        mrn: None,
+        birth_date: None,
+        sex: None,
+        zones: vec![(EventTime(0), Zone::utc())],
+        care_team: Some("acute-pain".to_owned()),
+        packs: Vec::new(),
+        conditions: Vec::new(),
+        opioid_naive: true,
+        synthetic: true,
+        research_consent: None,
+    };
+    let contact = Contact {
+        id: "nurse".to_owned(),
+        care_team: "acute-pain".to_owned(),
+        webhook_url: Some(url.to_owned()),
+        min_priority: Priority::Low,
+    };
+    let patients = [(patient.id.clone(), patient)].into();
+    Ok(Roster { patients, contacts: vec![contact], ..Roster::default() })
+}
