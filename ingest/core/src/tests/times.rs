@@ -1,0 +1,116 @@
+use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use painwatch_domain::{EventTime, Flags};
+
+use super::*;
+
+/// A saturation of 85 whose clock is off by `ahead_ms` from receipt at noon.
+fn off_by(ahead_ms: i64) -> String {
+    let time = ms(NOON) + ahead_ms;
+    format!(
+        r#"{{"device": "watch-0001", "measure": "oxygen_saturation", "time_ms": {time}, "value": 85, "unit": "%"}}"#
+    )
+}
+
+#[test]
+fn semantics_7_a_fast_clock_up_to_a_day_is_judged_at_receipt_and_keeps_its_claim() {
+    for ahead in [5 * MINUTE_MS, HOUR_MS, 24 * HOUR_MS] {
+        let (_, sample) = admitted(&off_by(ahead));
+        assert_eq!((sample.time, sample.device_time), (EventTime(ms(NOON)), ms(NOON) + ahead));
+        assert_eq!(sample.flags, Flags::CLOCK_AHEAD);
+    }
+    let (_, sample) = admitted(&off_by(5 * MINUTE_MS - 1));
+    assert_eq!((sample.time.0, sample.flags), (ms(NOON) + 5 * MINUTE_MS - 1, Flags::default()));
+}
+
+#[test]
+fn semantics_7_a_clock_further_ahead_or_not_set_is_quarantined() {
+    let (code, detail) = refused(&off_by(24 * HOUR_MS + 1));
+    assert_eq!(code, "time_in_future");
+    assert_eq!(detail, "2026-03-02T12:00:00.001Z is more than 24 h after receipt at 2026-03-01T12:00:00Z");
+    assert_eq!(super::code(&off_by(i64::MAX / 2)), "time_in_future");
+    assert_eq!(super::code(&off_by(ms("1999-12-31T23:59:59Z") - ms(NOON))), "clock_not_set");
+    assert_eq!(super::code(&off_by(i64::MIN / 2)), "clock_not_set");
+    admitted(&off_by(ms("2000-01-01T00:00:00Z") - ms(NOON)));
+}
+
+#[test]
+fn semantics_7_old_readings_are_always_stored_and_beyond_30_days_marked() {
+    assert_eq!(admitted(&off_by(-30 * DAY_MS)).1.flags, Flags::default());
+    assert_eq!(admitted(&off_by(-30 * DAY_MS - 1)).1.flags, Flags::BACKDATED);
+    assert_eq!(admitted(&off_by(-9_000 * DAY_MS)).1.flags, Flags::BACKDATED);
+}
+
+fn timed(device: &str, rest: &str) -> String {
+    format!(r#"{{"device": "{device}", "measure": "mood", "value": 1, {rest}}}"#)
+}
+
+#[test]
+fn a_stamp_without_an_offset_is_read_in_the_readings_zone_then_the_devices_and_never_by_default() {
+    let eleven = r#""time": "2026-03-01T11:00:00""#;
+    let (series, sample) = admitted(&timed("paris-1", eleven));
+    assert_eq!((sample.device_time, sample.flags), (ms("2026-03-01T10:00:00Z"), Flags::ZONE_ASSUMED));
+    assert_eq!(series.meta.zone.as_deref(), Some("Europe/Paris"));
+
+    let (series, sample) = admitted(&timed("paris-1", r#""time": "2026-03-01T11:00:00", "zone": "Europe/London""#));
+    assert_eq!(sample.device_time, ms("2026-03-01T11:00:00Z"));
+    assert_eq!(series.meta.zone.as_deref(), Some("Europe/London"));
+
+    let (code, detail) = refused(&timed("watch-1", eleven));
+    assert_eq!(code, "time_missing");
+    assert!(detail.contains("no zone is known: add +01:00 or Z"), "{detail}");
+    assert_eq!(
+        super::code(&timed("watch-1", r#""time": "2026-03-01T11:00:00", "zone": "Mars/Base""#)),
+        "decode_failed"
+    );
+
+    let (series, sample) = admitted(&timed("paris-1", r#""time": "2026-03-01T11:00:00+03:00""#));
+    assert_eq!((sample.device_time, sample.flags), (ms("2026-03-01T08:00:00Z"), Flags::default()));
+    assert_eq!(series.meta.zone, None);
+}
+
+#[test]
+fn a_date_spans_its_local_day_however_many_hours_that_has() {
+    let day = |date: &str| {
+        let (_, sample) = admitted(&timed("paris-1", &format!(r#""time": "{date}""#)));
+        assert!(sample.flags.has(Flags::DATE_ONLY));
+        (sample.device_time, sample.end.unwrap())
+    };
+    assert_eq!(day("2026-03-01"), (ms("2026-02-28T23:00:00Z"), ms("2026-03-01T23:00:00Z")));
+    let (start, end) = day("2025-03-30");
+    assert_eq!(end - start, 23 * HOUR_MS);
+    assert_eq!(code(&timed("watch-1", r#""time": "2026-03-01""#)), "time_missing");
+    assert_eq!(code(&timed("paris-1", r#""time": "2026-02-30""#)), "decode_failed");
+    assert_eq!(code(&timed("paris-1", r#""time": "2026-02-20", "end_time": "2026-02-21T00:00:00Z""#)), "decode_failed");
+}
+
+#[test]
+fn a_reading_says_its_time_once() {
+    assert_eq!(code(&timed("w", r#""unit": "{score}""#)), "time_missing");
+    assert_eq!(code(&timed("w", r#""time": "yesterday""#)), "decode_failed");
+    assert_eq!(code(&timed("w", r#""time": "2026-03-01T11:00:00Z", "time_ms": 5"#)), "decode_failed");
+    assert_eq!(code(&timed("w", r#""time_ms": 5, "age_ms": 5"#)), "decode_failed");
+}
+
+#[test]
+fn an_end_before_the_start_is_quarantined() {
+    let until = |end: &str| timed("w", &format!(r#""time": "2026-03-01T11:00:00Z", "end_time": "{end}""#));
+    assert_eq!(code(&until("2026-03-01T10:59:59Z")), "end_before_start");
+    assert_eq!(admitted(&until("2026-03-01T11:00:00Z")).1.end, Some(ms("2026-03-01T11:00:00Z")));
+    assert_eq!(code(&until("2026-03-03T11:00:00Z")), "time_in_future");
+    assert_eq!(code(&until("2026-03-01")), "decode_failed");
+}
+
+#[test]
+fn an_unreadable_sent_at_harms_only_the_readings_that_count_from_it() {
+    let by_age = r#"{"device": "w", "measure": "mood", "value": 1, "age_ms": 60000, "boot_id": 1, "seq": 2}"#;
+    let by_time = timed("w", r#""time": "2026-03-01T11:00:00Z""#);
+    let batch = |sent_at: &str| judge(&format!(r#"{{"sent_at": "{sent_at}", "readings": [{by_age}, {by_time}]}}"#));
+    let submission = batch("noonish");
+    assert_eq!((submission.admitted, submission.quarantined), (1, 1));
+    assert_eq!(submission.problems[0].code.as_str(), "time_missing");
+    assert_eq!(submission.batch.sent_at_ms, None);
+    let submission = batch("2026-03-01T11:30:00Z");
+    assert_eq!(submission.admitted, 2);
+    assert_eq!(entries(&submission)[0].series.samples[0].device_time, ms("2026-03-01T11:29:00Z"));
+    assert_eq!(submission.batch.sent_at_ms, Some(ms("2026-03-01T11:30:00Z")));
+}
