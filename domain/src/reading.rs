@@ -185,6 +185,24 @@ pub struct Meta {
     pub dose: Option<Dose>,
 }
 
+impl Meta {
+    /// What tells apart readings of one device, measure and instant: a canonical text, empty where nothing does.
+    pub fn discriminator(&self, measure: Measure) -> String {
+        let text = |part: &Option<Box<str>>| part.as_deref().unwrap_or("").to_owned();
+        match measure.spec().discriminator {
+            Discriminator::None => String::new(),
+            Discriminator::Pain => {
+                let parts = [text(&self.body_site), text(&self.laterality), text(&self.recall)];
+                if parts.iter().all(String::is_empty) { String::new() } else { parts.join("|") }
+            }
+            Discriminator::Instrument => self.instrument.as_deref().or(self.algorithm.as_deref()).unwrap_or("").to_owned(),
+            Discriminator::Dose => {
+                self.dose.as_ref().map_or_else(String::new, |dose| format!("{}|{}", dose.medication, dose.event.as_str()))
+            }
+        }
+    }
+}
+
 /// The part of a medication event that is not its amount.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dose {
@@ -218,19 +236,7 @@ pub struct Series {
 impl Series {
     /// What tells apart readings of one device, measure and instant: a canonical text, empty where nothing does.
     pub fn discriminator(&self) -> String {
-        let meta = &self.meta;
-        let text = |part: &Option<Box<str>>| part.as_deref().unwrap_or("").to_owned();
-        match self.measure.spec().discriminator {
-            Discriminator::None => String::new(),
-            Discriminator::Pain => {
-                let parts = [text(&meta.body_site), text(&meta.laterality), text(&meta.recall)];
-                if parts.iter().all(String::is_empty) { String::new() } else { parts.join("|") }
-            }
-            Discriminator::Instrument => meta.instrument.as_deref().or(meta.algorithm.as_deref()).unwrap_or("").to_owned(),
-            Discriminator::Dose => {
-                meta.dose.as_ref().map_or_else(String::new, |dose| format!("{}|{}", dose.medication, dose.event.as_str()))
-            }
-        }
+        self.meta.discriminator(self.measure)
     }
 
     /// The identity of one of its samples (semantics 2).
