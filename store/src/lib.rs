@@ -2,10 +2,25 @@
 //!
 //! Never: a decision about a reading or an alert; a row that is visible without the offset that caused it.
 
+mod canonical;
+mod codec;
+mod lake;
+mod memory;
 pub mod rows;
+mod schema;
+mod tables;
 
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
 use painwatch_domain::{AlertId, EventTime, JournalTime, Offset, PatientId, ReadingId, TenantId};
+
+pub use canonical::canonical_hash;
+pub use codec::Kind;
+pub use memory::MemoryStore;
 pub use rows::*;
+pub use schema::{Column, LakeSuperseded, TableDef, table, tables};
+pub use tables::open;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +64,7 @@ pub struct Applied {
 }
 
 /// One transaction: rows, blobs and the consumer's new position, all or nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Commit {
     pub epoch: u64,
     pub applied: Option<(Consumer, Applied)>,
@@ -74,6 +89,16 @@ pub struct LakeReport {
     pub bytes: u64,
 }
 
+/// The current readings as one moment saw them: a file's rows are never also among the hot ones.
+#[derive(Debug, Default)]
+pub struct ReadingsView {
+    pub hot: Vec<RecordBatch>,
+    /// Absolute paths of the lake's files.
+    pub files: Vec<PathBuf>,
+    /// Rows of those files that newer versions have replaced: to be left out by (reading_id, measure, known_from).
+    pub superseded: Vec<LakeSuperseded>,
+}
+
 /// One suite (`store/tests`) holds for every implementation: memory, SQLite, PostgreSQL.
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// Takes ownership: a greater epoch than any before, fencing older owners.
@@ -94,8 +119,18 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn flush_lake(&self, all: bool) -> BoxFuture<'_, Result<LakeReport>>;
 
     /// Files of the newest lake snapshot, absolute, for engines that read Parquet themselves.
-    fn lake_files(&self) -> BoxFuture<'_, Result<Vec<std::path::PathBuf>>>;
+    fn lake_files(&self) -> BoxFuture<'_, Result<Vec<PathBuf>>>;
+    /// Rows of those files that newer versions have replaced since; a flush takes them out.
+    fn lake_superseded(&self) -> BoxFuture<'_, Result<Vec<LakeSuperseded>>>;
+    /// Hot rows, files and replaced rows, all of one moment.
+    fn readings_view(&self) -> BoxFuture<'_, Result<ReadingsView>>;
+    /// The current rows of one of [`tables`]; of `readings` the hot ones only.
+    fn table_batches(&self, table: &'static str) -> BoxFuture<'_, Result<Vec<RecordBatch>>>;
+    /// `memory`, `sqlite` or `postgres`.
+    fn kind(&self) -> &'static str;
 
+    /// Newest change first. A page is never cut between alerts that one record changed, so it may exceed `limit`; a
+    /// `limit` of 0 is none.
     fn alerts(&self, filter: AlertFilter) -> BoxFuture<'_, Result<Vec<AlertRow>>>;
     fn alert(&self, tenant: TenantId, id: AlertId) -> BoxFuture<'_, Result<Option<AlertRow>>>;
     fn alert_events(&self, tenant: TenantId, id: AlertId) -> BoxFuture<'_, Result<Vec<AlertEventRow>>>;
@@ -103,15 +138,32 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn notifications(&self, tenant: TenantId, id: Option<AlertId>) -> BoxFuture<'_, Result<Vec<NotificationRow>>>;
     /// Current readings of one patient and measure in `[from, to)`, by time; hot rows and lake together.
     fn series(
-        &self, tenant: TenantId, patient: PatientId, measure: String, from: EventTime, to: EventTime, limit: usize,
+        &self,
+        tenant: TenantId,
+        patient: PatientId,
+        measure: String,
+        from: EventTime,
+        to: EventTime,
+        limit: usize,
     ) -> BoxFuture<'_, Result<Vec<ReadingRow>>>;
+    /// Metrics with `time` in `[from, to)`, by patient, metric and time.
     fn metrics(
-        &self, tenant: TenantId, patient: Option<PatientId>, metric: Option<String>, from: EventTime, to: EventTime,
+        &self,
+        tenant: TenantId,
+        patient: Option<PatientId>,
+        metric: Option<String>,
+        from: EventTime,
+        to: EventTime,
     ) -> BoxFuture<'_, Result<Vec<MetricRow>>>;
     fn patients(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<PatientRow>>>;
     fn devices(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<DeviceRow>>>;
+    /// Intervals that touch `[from, to)`, by patient, rule and start.
     fn coverage(
-        &self, tenant: TenantId, patient: Option<PatientId>, from: EventTime, to: EventTime,
+        &self,
+        tenant: TenantId,
+        patient: Option<PatientId>,
+        from: EventTime,
+        to: EventTime,
     ) -> BoxFuture<'_, Result<Vec<CoverageRow>>>;
     fn episodes(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<EpisodeRow>>>;
     fn quarantine(&self, tenant: TenantId, id: Option<String>) -> BoxFuture<'_, Result<Vec<QuarantineRow>>>;

@@ -6,7 +6,7 @@ use painwatch_domain::{
 };
 
 /// Everything one commit writes. Upserts by the key named at each row type.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rows {
     pub readings: Vec<ReadingRow>,
     pub medication_events: Vec<MedicationEventRow>,
@@ -364,8 +364,12 @@ pub struct Books {
 pub struct Counts {
     /// Distinct reading_id in `readings`, hot and lake together.
     pub identities: u64,
-    /// Distinct (reading_id, known_from, revision) in `readings` and `readings_history`, conflicts apart.
+    /// Accepted versions in `readings` and `readings_history`, conflicts apart: one row is one version, but of the two
+    /// rows of a pressure panel only the systolic one counts.
     pub versions: u64,
     pub conflicts: u64,
     pub quarantined: u64,
 }
+
+/// The row of a pressure panel that is not counted: a panel is one reading.
+pub const SECOND_ROW_OF_A_PANEL: &str = "blood_pressure_diastolic";

@@ -1,0 +1,233 @@
+//! SQLite: one writer, a few readers, WAL with a sync at every commit. Rows go in by multi-row inserts.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use futures::TryStreamExt;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection};
+
+use super::sql::{Arg, Conflict, column_list, mapped};
+use crate::codec::{Builder, Kind};
+use crate::schema::{TableDef, defect};
+use crate::{Result, StoreError};
+
+const READERS: u32 = 4;
+/// Rows of one statement: a few fixed sizes, so that the prepared ones are found again.
+const CHUNKS: [usize; 4] = [256, 32, 4, 1];
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("cache_size", "-65536")
+        .pragma("temp_store", "memory")
+        .pragma("wal_autocheckpoint", "4000")
+}
+
+/// The pool of the one writer, then the pool of the readers.
+pub(super) async fn connect(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|error| StoreError::Failed(format!("data directory: {error}")))?;
+    }
+    let pool =
+        |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+    let write = pool(1).connect_with(options(path)).await.map_err(mapped)?;
+    let read =
+        pool(READERS).connect_with(options(path).create_if_missing(false).read_only(true)).await.map_err(mapped)?;
+    Ok((write, read))
+}
+
+fn arguments(args: &[Arg]) -> Result<SqliteArguments> {
+    let mut out = SqliteArguments::default();
+    for arg in args {
+        match arg {
+            Arg::Text(value) => out.add(value.as_str()),
+            Arg::Time(value) | Arg::Int(value) => out.add(*value),
+            Arg::Bytes(value) => out.add(value.as_slice()),
+        }
+        .map_err(defect)?;
+    }
+    Ok(out)
+}
+
+pub(super) async fn execute(db: &mut SqliteConnection, sql: String, args: &[Arg]) -> Result<u64> {
+    let done = sqlx::query_with(AssertSqlSafe(sql), arguments(args)?).execute(db).await.map_err(mapped)?;
+    Ok(done.rows_affected())
+}
+
+pub(super) async fn fetch(db: &mut SqliteConnection, def: &TableDef, sql: String, args: &[Arg]) -> Result<RecordBatch> {
+    let mut out = def.builders(0);
+    fetch_into(db, &mut out, sql, arguments(args)?).await?;
+    def.finish(out)
+}
+
+async fn fetch_into(db: &mut SqliteConnection, out: &mut [Builder], sql: String, args: SqliteArguments) -> Result<()> {
+    let mut rows = sqlx::query_with(AssertSqlSafe(sql), args).fetch(db);
+    while let Some(row) = rows.try_next().await.map_err(mapped)? {
+        for (index, column) in out.iter_mut().enumerate() {
+            append(&row, index, column).map_err(mapped)?;
+        }
+    }
+    Ok(())
+}
+
+fn append(row: &SqliteRow, index: usize, out: &mut Builder) -> sqlx::Result<()> {
+    match out {
+        Builder::Text(column) => column.append_option(row.try_get_unchecked::<Option<&str>, _>(index)?),
+        Builder::Time(column) => column.append_option(row.try_get_unchecked::<Option<i64>, _>(index)?),
+        Builder::Int(column) => column.append_option(row.try_get_unchecked::<Option<i64>, _>(index)?),
+        Builder::Real(column) => column.append_option(row.try_get_unchecked::<Option<f64>, _>(index)?),
+        Builder::Bool(column) => column.append_option(row.try_get_unchecked::<Option<bool>, _>(index)?),
+        Builder::Bytes(column) => column.append_option(row.try_get_unchecked::<Option<&[u8]>, _>(index)?),
+    }
+    Ok(())
+}
+
+pub(super) async fn insert(
+    db: &mut SqliteConnection,
+    def: &TableDef,
+    batch: &RecordBatch,
+    mode: Conflict,
+) -> Result<u64> {
+    let head = format!("INSERT INTO {} ({}) VALUES ", def.name, column_list(def));
+    let tail = mode.clause(def);
+    let mut cells = Cells::of(batch);
+    let mut inserted = 0;
+    for (from, rows) in chunks(batch.num_rows()) {
+        let sql = format!("{head}{}{tail}", placeholders(rows, batch.num_columns()));
+        let args = cells.arguments(from, rows)?;
+        let done = sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut *db).await.map_err(mapped)?;
+        inserted += done.rows_affected();
+    }
+    Ok(inserted)
+}
+
+pub(super) async fn fetch_keyed(db: &mut SqliteConnection, def: &TableDef, keys: &RecordBatch) -> Result<RecordBatch> {
+    let mut out = def.builders(0);
+    let mut cells = Cells::of(keys);
+    for (from, rows) in chunks(keys.num_rows()) {
+        let sql = format!("SELECT {} FROM {}{}", column_list(def), def.name, keyed(keys, rows));
+        fetch_into(db, &mut out, sql, cells.arguments(from, rows)?).await?;
+    }
+    def.finish(out)
+}
+
+pub(super) async fn delete_keyed(db: &mut SqliteConnection, table: &str, keys: &RecordBatch) -> Result<u64> {
+    let mut cells = Cells::of(keys);
+    let mut deleted = 0;
+    for (from, rows) in chunks(keys.num_rows()) {
+        let sql = format!("DELETE FROM {table}{}", keyed(keys, rows));
+        let args = cells.arguments(from, rows)?;
+        let done = sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut *db).await.map_err(mapped)?;
+        deleted += done.rows_affected();
+    }
+    Ok(deleted)
+}
+
+/// Deletes the rows that match the first columns of a range and whose `time` lies in the half-open last two.
+pub(super) async fn delete_ranges(
+    db: &mut SqliteConnection,
+    table: &str,
+    time: &str,
+    ranges: &RecordBatch,
+) -> Result<u64> {
+    let schema = ranges.schema();
+    let equal: String =
+        schema.fields().iter().take(ranges.num_columns() - 2).map(|f| format!("{} = ? AND ", f.name())).collect();
+    let sql = format!("DELETE FROM {table} WHERE {equal}{time} >= ? AND {time} < ?");
+    let mut cells = Cells::of(ranges);
+    let mut deleted = 0;
+    for row in 0..ranges.num_rows() {
+        let query = sqlx::query_with(AssertSqlSafe(sql.as_str()), cells.arguments(row, 1)?);
+        deleted += query.execute(&mut *db).await.map_err(mapped)?.rows_affected();
+    }
+    Ok(deleted)
+}
+
+fn keyed(keys: &RecordBatch, rows: usize) -> String {
+    let schema = keys.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    format!(" WHERE ({}) IN (VALUES {})", names.join(", "), placeholders(rows, names.len()))
+}
+
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(","));
+    vec![row.as_str(); rows].join(",")
+}
+
+/// Where each statement's rows begin and how many they are.
+fn chunks(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let size = CHUNKS.into_iter().find(|size| *size <= rows - from)?;
+        from += size;
+        Some((from - size, size))
+    })
+}
+
+/// Binds the cells of a batch. Neighbouring rows repeat most texts, so each column shares its last one.
+struct Cells<'a> {
+    columns: Vec<(Kind, &'a dyn Array, Option<Arc<str>>)>,
+}
+
+impl<'a> Cells<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let kind = |column: &dyn Array| match column.data_type() {
+            arrow::datatypes::DataType::Utf8 => Kind::Text,
+            arrow::datatypes::DataType::Timestamp(..) => Kind::Time,
+            arrow::datatypes::DataType::Float64 => Kind::Real,
+            arrow::datatypes::DataType::Boolean => Kind::Bool,
+            arrow::datatypes::DataType::Binary => Kind::Bytes,
+            _ => Kind::Int,
+        };
+        Self { columns: batch.columns().iter().map(|column| (kind(column), column.as_ref(), None)).collect() }
+    }
+
+    fn arguments(&mut self, from: usize, rows: usize) -> Result<SqliteArguments> {
+        let mut out = SqliteArguments::default();
+        out.reserve(rows * self.columns.len(), 0);
+        for row in from..from + rows {
+            for (kind, column, last) in &mut self.columns {
+                add(&mut out, *kind, *column, row, last).map_err(|error| StoreError::Failed(error.to_string()))?;
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn add(
+    out: &mut SqliteArguments,
+    kind: Kind,
+    column: &dyn Array,
+    row: usize,
+    last: &mut Option<Arc<str>>,
+) -> std::result::Result<(), sqlx::error::BoxDynError> {
+    if column.is_null(row) {
+        return out.add(None::<i64>);
+    }
+    match kind {
+        Kind::Text => {
+            let text = column.as_string::<i32>().value(row);
+            let shared = match last {
+                Some(shared) if shared.as_ref() == text => shared.clone(),
+                _ => last.insert(text.into()).clone(),
+            };
+            out.add(shared)
+        }
+        Kind::Time => out.add(column.as_primitive::<TimestampMicrosecondType>().value(row)),
+        Kind::Int => out.add(column.as_primitive::<Int64Type>().value(row)),
+        Kind::Real => out.add(column.as_primitive::<Float64Type>().value(row)),
+        Kind::Bool => out.add(column.as_boolean().value(row)),
+        Kind::Bytes => out.add(column.as_binary::<i32>().value(row)),
+    }
+}
