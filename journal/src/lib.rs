@@ -2,10 +2,17 @@
 //!
 //! Never: an acknowledgement before the bytes are safe; a silent repair; a meaning for a payload.
 
+pub mod file;
+pub mod memory;
+mod own;
 pub mod record;
+mod seed;
+mod timekeeper;
 
 use std::fmt;
 
+pub use file::{FileJournal, InlineJournal, SimDisk};
+pub use memory::MemoryJournal;
 use painwatch_domain::{JournalTime, Offset};
 pub use record::{Class, NewRecord, Record};
 
@@ -62,6 +69,12 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Appends all records or none, in order, and answers once they are durable. Cancelling the future does not cancel
     /// the append. Journal time is assigned here and never decreases.
     fn append(&self, records: Vec<NewRecord>, options: AppendOptions) -> BoxFuture<'_, Appended>;
+
+    /// Appends a tick now, so that time passes for readers (semantics 18). For the driver of a driven clock: after real
+    /// silence a log in service does it by itself.
+    fn tick(&self) -> BoxFuture<'_, Appended> {
+        self.append(vec![own::tick()], AppendOptions { reserved: true, expect: None })
+    }
 
     /// Durable records from `from` on, in order, at least one if any exists, and no more than fit in about `max_bytes`.
     ///
