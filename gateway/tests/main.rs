@@ -1,0 +1,3 @@
+//! The importers over the recordings, as far as they are here.
+
+mod recordings;
