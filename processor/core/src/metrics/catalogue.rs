@@ -99,3 +99,25 @@ pub fn robust_z_of(metric: &str) -> Option<&'static MetricInfo> {
     let named = format!("robust z of {}", daily.name);
     METRICS.iter().find(|metric| metric.definition == named)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_named_after_its_measure_once_and_is_checked_against_a_golden_file_that_can_be_recomputed() {
+        let golden: Vec<_> = crate::metrics::check::supported().collect();
+        for (index, metric) in list().iter().enumerate() {
+            assert_eq!(metric.name.split_once('.').unwrap().0, metric.measure.name());
+            assert!(list()[index + 1..].iter().all(|other| other.name != metric.name), "{}", metric.name);
+            assert!(metric.golden.is_empty() || golden.contains(&metric.golden), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn a_daily_metric_knows_its_robust_z_and_a_measure_its_daily_metric() {
+        assert_eq!(robust_z_of("step_count.daily_sum").unwrap().name, "step_count.robust_z");
+        assert_eq!(robust_z_of("heart_rate.daily_median"), None);
+        assert_eq!(daily_of(Measure::PainNrs).unwrap().name, "pain_nrs.daily_mean");
+    }
+}

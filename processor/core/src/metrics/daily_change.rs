@@ -68,3 +68,22 @@ impl DailyChange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_direction_looks_at_its_own_extreme_within_the_days_before() {
+        let mut past = DailyChange::new(3);
+        for (day, x) in [(0, 1.0), (1, 5.0), (2, 9.0), (3, 7.0)] {
+            past.push(day, x);
+        }
+        let change = |direction| past.change(4, 6.0, 3, direction);
+        assert_eq!(
+            (change(Direction::Up), change(Direction::Down), change(Direction::Either)),
+            (Some(1.0), Some(3.0), Some(3.0))
+        );
+        assert_eq!(past.change(9, 6.0, 3, Direction::Up), None);
+    }
+}

@@ -45,3 +45,26 @@ impl PositiveDays {
         (from_day & mask).count_ones() >= self.rule.k
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_of_three_calendar_days_and_a_day_without_a_verdict_is_not_positive() {
+        let mut days = PositiveDays::new(DaysOf { k: 2, n: 3 });
+        let verdicts = [
+            (1, Some(true), false),
+            (2, None, false),
+            (3, Some(true), true),
+            (4, Some(false), false),
+            (5, Some(true), true),
+        ];
+        for (day, positive, expected) in verdicts {
+            assert_eq!(days.handle(day, positive), expected, "day {day}");
+        }
+        assert!(!days.handle(40, Some(true)), "five weeks later nothing is left");
+        assert!(days.handle(41, Some(true)));
+        assert!(!days.handle(41, Some(false)), "a revised day replaces its verdict");
+    }
+}

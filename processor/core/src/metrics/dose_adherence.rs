@@ -162,3 +162,46 @@ pub fn next_known(cells: &[Cell], now: i64, lateness: i64) -> Option<i64> {
     let empty = cells.iter().filter(|cell| cell.matched.is_none());
     empty.map(|cell| cell.closes.saturating_add(lateness).saturating_add(1)).filter(|known| *known > now).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cells(taken: &[i64]) -> Vec<Cell> {
+        adherence(&[0, 12, 24, 36, 48], taken, 1, 12).cells
+    }
+
+    #[test]
+    fn a_dose_is_missed_once_its_cell_has_closed_and_lateness_has_passed() {
+        let cells = cells(&[0]);
+        assert_eq!(cells.iter().map(|cell| cell.closes).collect::<Vec<_>>(), [6, 18, 30, 42, 54]);
+        assert_eq!((missed_runs(&cells, 2, 32, 2), next_known(&cells, 21, 2)), (vec![], Some(33)));
+        let run = MissedRun { first_scheduled: 12, last_scheduled: 24, doses: 2, known_at: 33, ended_by: None };
+        assert_eq!(missed_runs(&cells, 2, 33, 2), [run]);
+        assert_eq!(missed_runs(&cells, 2, 45, 2), [MissedRun { last_scheduled: 36, doses: 3, ..run }]);
+        assert_eq!(missed_runs(&cells, 4, 45, 2), []);
+    }
+
+    #[test]
+    fn the_next_dose_ends_the_run() {
+        let runs = missed_runs(&cells(&[0, 37]), 2, 40, 0);
+        assert_eq!(
+            runs,
+            [MissedRun { first_scheduled: 12, last_scheduled: 24, doses: 2, known_at: 31, ended_by: Some(37) }]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_dose_is_matched_once_or_extra_whatever_the_order(mut taken in prop::collection::vec(-20i64..80, 0..12)) {
+            let got = adherence(&[0, 12, 24, 36, 48], &taken, 1, 12);
+            let mut accounted: Vec<_> = got.cells.iter().filter_map(|cell| cell.matched).chain(got.extra.clone()).collect();
+            accounted.sort_unstable();
+            taken.reverse();
+            prop_assert_eq!(&adherence(&[48, 0, 12, 36, 24], &taken, 1, 12), &got);
+            taken.sort_unstable();
+            prop_assert_eq!(accounted, taken);
+        }
+    }
+}

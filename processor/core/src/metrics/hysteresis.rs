@@ -111,7 +111,9 @@ impl HeldEpisode {
             Transition::Opened { .. } => {}
             Transition::Closed { start, end, by_gap } if self.clear.is_none() => {
                 self.active = None;
-                out.push(EpisodeChange::Ended { start, last_held: end, known_at: end, by_gap });
+                // A gap is proven by the first instant at which no sample continued the run.
+                let known_at = end.saturating_add(i64::from(by_gap));
+                out.push(EpisodeChange::Ended { start, last_held: end, known_at, by_gap });
             }
             Transition::Closed { end, .. } => {
                 if let Some(active) = &mut self.active {
@@ -121,3 +123,6 @@ impl HeldEpisode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

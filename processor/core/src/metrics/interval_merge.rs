@@ -115,3 +115,6 @@ impl Level {
         inside.div_euclid(i128::from(self.length.max(1))) as i64
     }
 }
+
+#[cfg(test)]
+mod tests;

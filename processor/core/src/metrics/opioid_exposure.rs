@@ -62,3 +62,27 @@ pub fn windows(release: Release, events: &[(i64, DoseEvent)]) -> Vec<Span> {
 pub fn exposed_at(windows: &[Span], time_ms: i64) -> bool {
     windows.iter().any(|window| (window.start..window.end).contains(&time_ms))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const H: i64 = HOUR_MS;
+
+    #[test]
+    fn doses_overlap_into_one_window_and_an_opened_cap_is_no_dose() {
+        let events = [(3 * H, DoseEvent::Taken), (0, DoseEvent::Taken), (20 * H, DoseEvent::Opened)];
+        assert_eq!(windows(Release::Immediate, &events), [Span { start: 0, end: 7 * H }]);
+        assert_eq!(windows(Release::of("er"), &events), [Span { start: 0, end: 15 * H }]);
+        assert_eq!(windows(Release::of("drops"), &events), windows(Release::Extended, &events));
+    }
+
+    #[test]
+    fn a_patch_works_until_a_day_after_its_removal() {
+        let on = [(0, DoseEvent::Applied)];
+        assert!(exposed_at(&windows(Release::Patch, &on), i64::MAX - 1));
+        let off = [(0, DoseEvent::Applied), (72 * H, DoseEvent::Removed)];
+        assert_eq!(windows(Release::Patch, &off), [Span { start: 0, end: 96 * H }]);
+        assert!(!exposed_at(&windows(Release::Patch, &off), 96 * H));
+    }
+}

@@ -150,3 +150,33 @@ pub fn day(reports: &[Report], day_end_ms: i64) -> PainDay {
         mean_self_started: mean_of(true),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(hour: i64, score: f64) -> Report {
+        Report { time_ms: hour * 3_600_000, score, date_only: false, prompted: None }
+    }
+
+    const DAY_END: i64 = 24 * 3_600_000;
+
+    #[test]
+    fn a_day_needs_two_reports_four_hours_apart_or_one_for_the_whole_day() {
+        assert!(!day(&[report(8, 5.0), report(11, 6.0)], DAY_END).valid);
+        assert!(day(&[report(12, 5.0), report(8, 6.0)], DAY_END).valid);
+        let whole_day = Report { date_only: true, ..report(0, 4.0) };
+        assert_eq!((day(&[whole_day], DAY_END).valid, day(&[], DAY_END).reason), (true, "insufficient"));
+    }
+
+    #[test]
+    fn prompted_and_self_started_reports_are_never_averaged_together() {
+        let sudden = Report { prompted: Some(false), ..report(10, 9.0) };
+        let mixed = day(&[report(8, 3.0), sudden, report(14, 5.0)], DAY_END);
+        assert_eq!(
+            (mixed.mean_prompted, mixed.mean_self_started, mixed.daily_mean()),
+            (Some(4.0), Some(9.0), Some(4.0))
+        );
+        assert_eq!((mixed.summary.worst, day(&[sudden], DAY_END).daily_mean()), (Some(9.0), Some(9.0)));
+    }
+}

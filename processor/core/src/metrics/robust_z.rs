@@ -112,3 +112,50 @@ impl DailyBaseline {
         robust_z(&baseline, x)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_window_is_28_days_before_the_day_and_the_day_itself_is_not_in_it() {
+        let mut baseline = DailyBaseline::default();
+        for day in 0..10 {
+            assert_eq!(baseline.handle(day, Some(f64::from(day % 3))).n, day as usize);
+        }
+        assert_eq!(baseline.judge(30, Some(1.0)).n, 8, "days 2 to 9 are within 28 days of day 30");
+        assert_eq!(baseline.handle(34, Some(1.0)).method, Method::Insufficient);
+        assert_eq!(baseline.handle(35, None).reason_and_n(), ("insufficient", 4));
+    }
+
+    impl RobustZ {
+        fn reason_and_n(&self) -> (&'static str, usize) {
+            (self.method.reason(), self.n)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn neither_the_order_of_the_days_nor_a_null_changes_a_bit(mut days in prop::collection::vec(0.0f64..200.0, 7..28), x in 0.0f64..200.0, at in 0usize..7) {
+            let of = |days: &[f64]| robust_z(&days.iter().copied().map(Some).collect::<Vec<_>>(), Some(x));
+            let expected = of(&days);
+            let mut with_null: Vec<_> = days.iter().copied().map(Some).collect();
+            with_null.insert(at, None);
+            prop_assert_eq!(robust_z(&with_null, Some(x)), expected);
+            days.reverse();
+            days.rotate_left(at);
+            prop_assert_eq!(of(&days), expected);
+        }
+
+        #[test]
+        fn a_restored_baseline_judges_as_the_one_that_was_saved(days in prop::collection::vec((1i32..4, prop::option::of(0.0f64..9.0)), 1..60)) {
+            let (mut live, mut restored, mut day) = (DailyBaseline::default(), DailyBaseline::default(), 0);
+            for (step, x) in days {
+                day += step;
+                prop_assert_eq!(live.handle(day, x), restored.handle(day, x));
+                restored = serde_json::from_str(&serde_json::to_string(&live).unwrap()).unwrap();
+            }
+        }
+    }
+}

@@ -45,3 +45,16 @@ fn peak(descending: &[u32], k: usize) -> Option<f64> {
     let highest = descending.get(..k)?;
     Some(highest.iter().map(|steps| u64::from(*steps)).sum::<u64>() as f64 / k as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_with_fewer_minutes_than_a_peak_asks_for_has_no_such_peak() {
+        let minutes: Vec<_> = (0..40).map(|minute| if minute < 10 { None } else { Some(minute) }).collect();
+        let cadence = step_cadence(&minutes);
+        assert_eq!((cadence.peak1, cadence.peak30, cadence.peak60), (Some(39.0), Some(24.5), None));
+        assert_eq!((cadence.total, cadence.bands), (735, [0, 10, 20, 0, 0, 0, 0, 0]));
+    }
+}

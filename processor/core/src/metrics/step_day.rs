@@ -42,3 +42,25 @@ pub fn judge(total: Option<i64>, wear: Wear) -> StepDay {
     };
     StepDay { total, valid: reason.is_empty(), wear_unknown: total.is_some() && wear == Wear::Unknown, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_without_wear_data_is_kept_and_used_by_nothing() {
+        let zero = judge(Some(0), Wear::Unknown);
+        assert_eq!(
+            (zero.total, zero.value(), zero.reason, zero.wear_unknown),
+            (Some(0), None, "zero_without_wear", true)
+        );
+        assert_eq!(judge(Some(1), Wear::Unknown).value(), Some(1.0));
+    }
+
+    #[test]
+    fn a_day_counts_from_ten_hours_of_wear_and_then_even_with_no_step() {
+        assert_eq!(judge(Some(9_000), Wear::Known { worn_ms: MIN_WEAR_MS - 1 }).reason, "not_worn");
+        assert_eq!(judge(Some(0), Wear::Known { worn_ms: MIN_WEAR_MS }).value(), Some(0.0));
+        assert_eq!(judge(None, Wear::Unknown).reason, "insufficient");
+    }
+}

@@ -188,3 +188,6 @@ impl SustainedThreshold {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,3 +69,30 @@ pub fn waking_ms(worn: &[Span], asleep: &[Span]) -> i64 {
     let slept: i64 = worn.iter().map(|w| asleep.iter().map(|s| overlap(w, s)).sum::<i64>()).sum();
     total_ms(worn) - slept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIN: i64 = 60_000;
+    const DAY: Span = Span { start: 0, end: 1440 * MIN };
+
+    #[test]
+    fn half_an_hour_without_heart_rate_is_not_worn_and_the_edges_see_beyond_the_day() {
+        let samples: Vec<i64> = [-10, 15, 44, 74, 100, 1435, 1450].map(|minute| minute * MIN).to_vec();
+        let worn = worn(&samples, DAY);
+        assert_eq!(
+            worn.iter().map(|span| (span.start / MIN, span.end / MIN)).collect::<Vec<_>>(),
+            [(0, 44), (74, 100), (1435, 1440)]
+        );
+        assert_eq!(total_ms(&worn), 75 * MIN);
+        assert_eq!(waking_ms(&worn, &[Span { start: 30 * MIN, end: 80 * MIN }]), 55 * MIN);
+    }
+
+    #[test]
+    fn a_day_without_samples_is_not_worn_and_one_sample_wears_nothing_but_its_edge() {
+        assert_eq!(worn(&[], DAY), []);
+        assert_eq!(worn(&[700 * MIN], DAY), []);
+        assert_eq!(total_ms(&worn(&[29 * MIN, 30 * MIN], DAY)), 30 * MIN);
+    }
+}

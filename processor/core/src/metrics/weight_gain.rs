@@ -76,3 +76,31 @@ impl WeightGain {
         Some(gains)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: u32, kg: f64) -> Weighing {
+        Weighing { time_ms: i64::from(hour) * 3_600_000, minute_of_day: hour * 60, kg }
+    }
+
+    #[test]
+    fn the_day_value_is_the_first_of_the_morning_else_the_median() {
+        assert_eq!(day_value(&[at(13, 82.0), at(11, 81.5), at(4, 81.0), at(3, 80.0)]), Some(81.0));
+        assert_eq!(day_value(&[at(12, 82.0), at(20, 84.0)]), Some(83.0), "noon is no longer the morning");
+        assert_eq!(day_value(&[]), None);
+    }
+
+    #[test]
+    fn exactly_the_limit_is_no_alert_and_a_day_without_a_weight_has_no_row() {
+        let mut gains = WeightGain::default();
+        gains.handle(0, Some(80.0));
+        assert_eq!(gains.handle(1, None), None);
+        let rows = gains.handle(3, Some(82.0)).unwrap();
+        assert_eq!(
+            rows.iter().map(|gain| (gain.kg, gain.alert)).collect::<Vec<_>>(),
+            [(None, false), (Some(2.0), false), (Some(2.0), false)]
+        );
+    }
+}

@@ -9,6 +9,8 @@ mod nearest;
 mod parse;
 mod print;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use painwatch_domain::{AlertKind, Measure, Priority, RuleDomain, RuleId};
