@@ -141,4 +141,17 @@ proptest! {
             prop_assert_eq!(try_judge(&payload, Format::Protobuf), decoded);
         }
     }
+
+    #[test]
+    fn no_stamp_date_or_zone_makes_the_clocks_panic(
+        time in "[0-9]{4}-[01][0-9]-[0-3][0-9](T[0-2][0-9]:[0-5][0-9](:[0-6][0-9](\\.[0-9]{1,9})?)?)?(Z|[+-][0-9]{2}:[0-9]{2})?",
+        zone in select(vec!["", "Europe/Paris", "Pacific/Apia", "America/Sao_Paulo", "../etc", "UTC"]),
+        end in option::of(any::<i64>()),
+    ) {
+        let reading = Reading {
+            device: "w".into(), measure: "mood".into(), value: Some(1.0), time, zone: zone.into(), end_time_ms: end,
+            ..Reading::default()
+        };
+        prop_assert_eq!(judge(&reading_to_json(&reading)).submitted(), 1);
+    }
 }
