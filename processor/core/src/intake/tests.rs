@@ -8,8 +8,8 @@ use painwatch_domain::reading::{Dose, DoseEvent, Mode};
 use painwatch_domain::roster::Pairing;
 use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{
-    BatchVerdict, DeviceId, EventTime, Flags, Measure, MedicationId, Meta, PatientId, Roster, Sample, Series, Status,
-    TenantId, Value,
+    BatchVerdict, Class, DeviceId, EventTime, Flags, Measure, MedicationId, Meta, PatientId, ProblemCode, ReadingId,
+    Roster, Sample, Series, Status, TenantId, Value,
 };
 
 use super::*;
