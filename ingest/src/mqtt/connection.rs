@@ -200,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let kept_s = hello.session_expiry_s.min(SESSION_EXPIRY_MAX_S);
         let agreed = matches!(hello.keep_alive_s, 1..=KEEP_ALIVE_MAX_S);
         let keep_alive_s = if agreed { hello.keep_alive_s } else { KEEP_ALIVE_MAX_S };
-        link.wire.welcome(&Welcome {
+        let welcomed = link.wire.welcome(&Welcome {
             session_present: entry.session_present,
             receive_maximum: RECEIVE_MAXIMUM,
             server_keep_alive_s: (!agreed).then_some(keep_alive_s),
@@ -219,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             notice_qos: subscription.unwrap_or(Qos::AtMostOnce),
             unacknowledged: 0,
             taken_over,
-            ending: None,
+            ending: (!welcomed).then_some(End::Broken),
             heard_at: Instant::now(),
             patience: Duration::from_secs(u64::from(keep_alive_s)) * 3 / 2,
             will: guest.will,

@@ -47,6 +47,17 @@ pub enum Input {
     OutOfPlace,
 }
 
+impl Input {
+    /// The engine lets a packet id of 0 pass, which the protocol forbids and no answer could carry.
+    fn has_valid_id(&self) -> bool {
+        match self {
+            Self::Publish(publish) => publish.packet_id != Some(0),
+            Self::Subscribe { packet_id, .. } | Self::Unsubscribe { packet_id, .. } => *packet_id != 0,
+            _ => true,
+        }
+    }
+}
+
 pub struct Incoming {
     pub topic: String,
     pub payload: ArcPayload,
@@ -117,14 +128,22 @@ impl Wire {
             input.advance(taken);
             match self.perform(events) {
                 Ok(None) => {}
-                Ok(Some(packet)) => return Next::Input(self.translate(packet)),
+                Ok(Some(packet)) => {
+                    let input = self.translate(packet);
+                    return if input.has_valid_id() {
+                        Next::Input(input)
+                    } else {
+                        Next::Broken(MqttError::MalformedPacket)
+                    };
+                }
                 Err(error) => return Next::Broken(error),
             }
         }
         Next::More
     }
 
-    pub fn welcome(&mut self, welcome: &Welcome) {
+    /// False when the peer takes only packets smaller than our first one.
+    pub fn welcome(&mut self, welcome: &Welcome) -> bool {
         let packet: Packet = if self.is_v5() {
             let connack = v5_0::Connack::builder().session_present(welcome.session_present);
             built(connack.reason_code(ConnectReasonCode::Success).props(capabilities(welcome)).build())
@@ -132,7 +151,7 @@ impl Wire {
             let connack = v3_1_1::Connack::builder().session_present(welcome.session_present);
             built(connack.return_code(ConnectReturnCode::Accepted).build())
         };
-        self.send(packet);
+        self.send(packet)
     }
 
     pub fn turn_away(&mut self, denied: Denied) {
@@ -153,15 +172,18 @@ impl Wire {
                 Answer::Undecodable => puback.reason_code(PubackReasonCode::PayloadFormatInvalid),
                 Answer::NotAuthorized => puback.reason_code(PubackReasonCode::NotAuthorized),
             };
-            let reason = reason.filter(|_| self.wants_reasons && answer != Answer::Durable);
-            built(match reason.and_then(reason_string) {
+            let told = reason.filter(|_| self.wants_reasons && answer != Answer::Durable);
+            built(match told.and_then(reason_string) {
                 Some(reason) => puback.props(vec![reason]).build(),
                 None => puback.build(),
             })
         } else {
             built(v3_1_1::Puback::builder().packet_id(packet_id).build())
         };
-        self.send(packet);
+        if !self.send(packet) && reason.is_some() {
+            // A peer that takes no packet as large as the reason still has to hear the answer.
+            self.puback(packet_id, answer, None);
+        }
     }
 
     pub fn suback(&mut self, packet_id: u16, granted: &[Granted]) {
@@ -250,10 +272,10 @@ impl Wire {
         }
     }
 
-    fn send(&mut self, packet: Packet) {
+    /// False when the engine did not send: the packet is larger than the peer takes, or the connection is over.
+    fn send(&mut self, packet: Packet) -> bool {
         let events = self.engine.send(packet);
-        // The engine refuses to send only on a connection that is over; the reader notices that by itself.
-        let _ = self.perform(events);
+        self.perform(events).is_ok()
     }
 
     fn perform(&mut self, events: Vec<Event>) -> Result<Option<Packet>, MqttError> {

@@ -210,10 +210,11 @@ async fn protocol_tricks_end_the_connection_that_plays_them() {
         publish_with(Version::V5, "", 1, 1, json.as_bytes(), &[0x23, 0, 3]),
         publish_with(Version::V5, TOPIC, 1, 1, json.as_bytes(), &[0x23, 0, 0]),
         publish_with(Version::V5, TOPIC, 1, 1, json.as_bytes(), &[0x23, 0, 17]),
-        // Wildcards in a topic, a packet id of 0, QoS 3, an acknowledgement of nothing.
-        publish(Version::V5, "painwatch/v1/gw-1/readings/#", 1, 1, json.as_bytes()),
+        // A packet id of 0, QoS 3, an acknowledgement of nothing.
         publish(Version::V5, TOPIC, 1, 0, json.as_bytes()),
         publish(Version::V5, TOPIC, 3, 1, json.as_bytes()),
+        subscribe(Version::V5, 0, &[(VERDICTS, 1)]),
+        unsubscribe(Version::V5, 0, &[VERDICTS]),
         packet(0x40, &[0, 9]),
         packet(0xf0, &[]),
     ];

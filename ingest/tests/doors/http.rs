@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::support::journal::Mode;
 use crate::support::{House, batch_json};
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 struct Answer {
     status: u16,
     head: String,
@@ -24,7 +26,7 @@ async fn open(house: &House) -> SocketAddr {
     address
 }
 
-async fn post(address: SocketAddr, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+async fn post(address: SocketAddr, headers: Headers<'_>, body: &[u8]) -> Answer {
     let mut request =
         format!("POST /api/v1/readings HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     headers.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
@@ -51,7 +53,7 @@ async fn a_posted_batch_is_durable_and_answered_with_its_verdict() {
     let address = open(&house).await;
     let bearer = format!("Bearer {}", house.token);
     let basic = format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("gw-2:{}", house.token)));
-    let ways: [(&[(&str, &str)], &str); 3] = [
+    let ways: [(Headers, &str); 3] = [
         (&[("authorization", &bearer)], "http"),
         (&[("authorization", &bearer), ("x-painwatch-gateway", "gw-1")], "gw-1"),
         (&[("authorization", &basic), ("content-type", "application/json; charset=utf-8")], "gw-2"),
@@ -83,7 +85,7 @@ async fn refusals_are_problem_json() {
     let bearer = format!("Bearer {}", house.token);
     let json = batch_json(0);
     let large = vec![b' '; (1 << 20) + 1];
-    let cases: [(&[(&str, &str)], &[u8], u16); 7] = [
+    let cases: [(Headers, &[u8], u16); 7] = [
         (&[], json.as_bytes(), 401),
         (&[("authorization", "Bearer nonsense")], json.as_bytes(), 401),
         (&[("authorization", "Basic !!!")], json.as_bytes(), 401),
