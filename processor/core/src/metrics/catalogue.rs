@@ -69,6 +69,8 @@ static METRICS: &[MetricInfo] = &[
     metric!("pain_nrs.frac_severe" PainNrs "1" "fraction of the reports >= 7", DAY, PAIN_DAY, F1, false "pain_intensity_summary"),
     metric!("pain_nrs.auc_24h" PainNrs "{score}.h" "area under the reports by trapezoid", DAY, PAIN_DAY, F1, false "pain_intensity_summary"),
     metric!("pain_nrs.robust_z" PainNrs "" "robust z of pain_nrs.daily_mean", BASELINE, SEVEN_DAYS, B1, false "robust_z"),
+    metric!("pain_vas.daily_mean" PainVas "mm" "mean of the reports; prompted and self-started never averaged together", DAY, PAIN_DAY, F1, true "pain_intensity_summary"),
+    metric!("pain_vas.daily_worst" PainVas "mm" "greatest report", DAY, "1 report", F1, true "pain_intensity_summary"),
     metric!("pain_scale_other.daily_mean" PainScaleOther "{score}" "mean of the reports of one instrument", DAY, PAIN_DAY, F1, true "pain_intensity_summary"),
     metric!("pain_scale_other.daily_worst" PainScaleOther "{score}" "greatest report of one instrument", DAY, "1 report", F1, true "pain_intensity_summary"),
     metric!("pain_scale_other.robust_z" PainScaleOther "" "robust z of pain_scale_other.daily_mean", BASELINE, SEVEN_DAYS, B1, false "robust_z"),
@@ -93,13 +95,6 @@ pub fn daily_of(measure: Measure) -> Option<&'static MetricInfo> {
     METRICS.iter().find(|metric| metric.daily && metric.measure == measure)
 }
 
-/// The metric that holds the robust z of a daily metric, where one is kept.
-pub fn robust_z_of(metric: &str) -> Option<&'static MetricInfo> {
-    let daily = find(metric)?;
-    let named = format!("robust z of {}", daily.name);
-    METRICS.iter().find(|metric| metric.definition == named)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,9 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn a_daily_metric_knows_its_robust_z_and_a_measure_its_daily_metric() {
-        assert_eq!(robust_z_of("step_count.daily_sum").unwrap().name, "step_count.robust_z");
-        assert_eq!(robust_z_of("heart_rate.daily_median"), None);
+    fn a_measure_knows_the_daily_metric_that_stands_for_it() {
+        assert_eq!(daily_of(Measure::SleepStage), None);
         assert_eq!(daily_of(Measure::PainNrs).unwrap().name, "pain_nrs.daily_mean");
     }
 }

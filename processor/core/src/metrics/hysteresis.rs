@@ -69,11 +69,6 @@ impl HeldEpisode {
         Some(Active { last_held, ..active })
     }
 
-    /// Covered at `now_ms` (semantics 15): a sample no older than the hold exists.
-    pub fn sees(&self, now_ms: i64) -> bool {
-        self.enter.sees(now_ms)
-    }
-
     fn step(
         &mut self,
         now_ms: i64,

@@ -164,12 +164,6 @@ impl SustainedThreshold {
         Some(now_ms.min(self.last?.saturating_add(self.max_hold_ms)))
     }
 
-    /// Whether at `now_ms` a non-null sample no older than the hold exists: what "covered" means for a hold rule
-    /// (semantics 15).
-    pub fn sees(&self, now_ms: i64) -> bool {
-        self.last.is_some_and(|last| now_ms >= last && now_ms - last <= self.max_hold_ms)
-    }
-
     fn open_if_due(&mut self, held_to: i64, out: &mut Vec<Transition>) {
         let Some(run) = self.run.as_mut().filter(|run| !run.opened && run.samples >= self.min_samples) else { return };
         let due = run.start.saturating_add(self.min_duration_ms);

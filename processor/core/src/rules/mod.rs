@@ -3,6 +3,7 @@
 //! A rule is versioned by its content and runs in shadow until a named clinician accepted it. Evaluating it is the
 //! patient core's work; the words of its conditions are computed in [`crate::metrics`].
 
+mod condition;
 mod default_packs;
 pub mod ingredients;
 mod nearest;

@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use painwatch_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
-use painwatch_domain::{Measure, Priority, RuleDomain, RuleId, Shape, unit};
+use painwatch_domain::{Measure, Priority, RuleDomain, RuleId};
 use toml::de::DeTable;
 
+use super::condition::{read_clear, read_condition};
 use super::nearest::nearest;
 use super::reader::{Reader, Table, Value};
-use super::words::{parse_days, parse_days_of, parse_duration, parse_min_data};
-use super::{
-    Circumstance, Clear, Comparison, Condition, DaysOf, Direction, MinData, MinDataUnit, PriorityWhen, Rule, Signal,
-};
+use super::words::{parse_duration, parse_min_data};
+use super::{Circumstance, Clear, Condition, MinData, MinDataUnit, PriorityWhen, Rule, Signal};
 use crate::metrics::catalogue;
 
 /// Why a rule file is refused.
@@ -48,13 +47,8 @@ const RULE_KEYS: &[&str] = &[
     "source",
     "accepted_by",
 ];
-/// `within` is what clears `outside`; as a condition it would alarm about health.
-const CLEAR_KEYS: &[&str] = &["below", "at_most", "above", "at_least", "outside", "within"];
-const CONDITION_KEYS: &[&str] = &["below", "at_most", "above", "at_least", "outside", "deviates", "changes", "missed"];
 /// Words of the grammar that this version cannot evaluate: refused by name, so that no rule is silently half obeyed.
-const LATER_CONDITIONS: &[&str] = &["absent", "score", "any_of", "all_of", "n_of"];
 const LATER_CIRCUMSTANCES: &[&str] = &["started", "event", "within"];
-const DIRECTIONS: &[&str] = &["up", "down", "either"];
 const PRIORITIES: &[&str] = &["high", "medium", "low", "info"];
 
 const DEFAULT_REFRACTORY_MS: i64 = 60 * MINUTE_MS;
@@ -112,15 +106,16 @@ fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Ru
     let action = reader.required(table, "action").map(|(text, _)| text.to_owned());
     let source = reader.required(table, "source").map(|(text, _)| text.to_owned());
     let timing = read_timing(reader, table, signal.zip(condition).map(|(_, (signal, condition))| (signal, condition)));
-    let clear = table.get("clear").map(|value| read_clear(reader, value));
+    let clear = match table.get("clear") {
+        None => Some(None),
+        Some(value) => read_clear(reader, value).map(Some),
+    };
     let priority_when = read_priority_when(reader, table);
     let audience = table.get("audience").map_or(Some(Vec::new()), |value| reader.texts(value, "audience"));
     let escalation_policy = reader.string(table, "escalation_policy").map(|(text, _)| text.to_owned());
     let accepted_by = reader.string(table, "accepted_by").map(|(text, _)| text.trim().to_owned());
     let (signal, condition) = condition?;
-    if let (Some(_), false) = (table.get("clear"), holds_on_samples(signal, condition)) {
-        reader.error(table.get("clear")?.span().start, "`clear` belongs to a threshold on a measure", None);
-    }
+    check_clear(reader, table, signal, condition, clear.flatten());
     let timing = timing?;
     Some(Rule {
         id: id?,
@@ -130,7 +125,7 @@ fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Ru
         condition,
         for_ms: timing.for_ms,
         max_gap_ms: timing.max_gap_ms,
-        clear: clear.unwrap_or(Some(None))?,
+        clear: clear?,
         priority: priority?,
         priority_when: priority_when?,
         stale_after_ms: timing.stale_after_ms,
@@ -143,6 +138,16 @@ fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Ru
         escalation_policy: escalation_policy.filter(|policy| !policy.is_empty()),
         pack: pack.to_owned(),
     })
+}
+
+/// Only a threshold can be cleared by another one, and a day is cleared by a day.
+fn check_clear(reader: &mut Reader<'_>, table: Table<'_>, signal: Signal, condition: Condition, clear: Option<Clear>) {
+    let (Some(value), Some(clear)) = (table.get("clear"), clear) else { return };
+    if !matches!(condition, Condition::Threshold(_)) {
+        reader.error(value.span().start, "`clear` belongs to a threshold", None);
+    } else if clear.for_ms > 0 && !holds_on_samples(signal, condition) {
+        reader.error(value.span().start, "`clear` of a daily metric has no `for`", None);
+    }
 }
 
 fn read_domain(reader: &mut Reader<'_>, table: Table<'_>) -> Option<RuleDomain> {
@@ -172,223 +177,6 @@ fn read_signal(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Signal> {
         reader.error(at, format!("unknown signal `{name}`: neither a measure nor a metric"), near);
     }
     signal
-}
-
-/// The condition and the signal it really looks at: `deviates` and `changes` of a measure mean its daily metric.
-fn read_condition(reader: &mut Reader<'_>, table: Table<'_>, signal: Option<Signal>) -> Option<(Signal, Condition)> {
-    let Some(value) = table.get("condition") else {
-        reader.error(table.at, "`condition` is missing", None);
-        return None;
-    };
-    let fields = reader.table(value, "condition")?;
-    let mut later = fields.entries.keys().filter(|key| LATER_CONDITIONS.contains(&key.get_ref().as_ref()));
-    if let Some(key) = later.next() {
-        reader.error(
-            key.span().start,
-            format!("not supported yet by this version: condition `{}`", key.get_ref()),
-            None,
-        );
-        return None;
-    }
-    reader.only(fields, CONDITION_KEYS);
-    let mut known = fields.entries.iter().filter(|(key, _)| CONDITION_KEYS.contains(&key.get_ref().as_ref()));
-    let (first, second) = (known.next(), known.next());
-    let Some((key, inner)) = first else {
-        if fields.entries.is_empty() {
-            reader.error(
-                value.span().start,
-                format!("`condition` is empty, expected one of: {}", CONDITION_KEYS.join(" ")),
-                None,
-            );
-        }
-        return None;
-    };
-    if let Some((extra, _)) = second {
-        reader.error(
-            extra.span().start,
-            "a condition has one part; combinations are not supported yet by this version",
-            None,
-        );
-        return None;
-    }
-    let key = key.get_ref().as_ref();
-    let signal = signal?;
-    match key {
-        "deviates" => read_deviates(reader, inner, signal),
-        "changes" => read_changes(reader, inner, signal),
-        "missed" => read_missed(reader, inner, signal),
-        _ => {
-            let comparison = read_comparison(reader, key, inner)?;
-            if !has_numbers(signal) {
-                let name = signal.name();
-                reader.error(value.span().start, format!("`{name}` has no number to compare"), None);
-                return None;
-            }
-            Some((signal, Condition::Threshold(comparison)))
-        }
-    }
-}
-
-fn has_numbers(signal: Signal) -> bool {
-    match signal {
-        Signal::Measure(measure) => matches!(measure.spec().shape, Shape::Spot | Shape::Interval),
-        _ => true,
-    }
-}
-
-fn read_comparison(reader: &mut Reader<'_>, key: &str, value: &Value<'_>) -> Option<Comparison> {
-    if !matches!(key, "outside" | "within") {
-        let limit = reader.number(value, key)?;
-        return Some(match key {
-            "below" => Comparison::Below(limit),
-            "at_most" => Comparison::AtMost(limit),
-            "above" => Comparison::Above(limit),
-            _ => Comparison::AtLeast(limit),
-        });
-    }
-    let items = value.get_ref().as_array().filter(|items| items.len() == 2);
-    let Some(items) = items else {
-        reader.wrong_type(value, key, "two numbers, [lo, hi]");
-        return None;
-    };
-    let mut ends = items.iter().map(|item| reader.number(item, key));
-    let (lo, hi) = (ends.next()??, ends.next()??);
-    if lo > hi {
-        reader.error(value.span().start, format!("`{key}` has lo {lo} above hi {hi}"), None);
-        return None;
-    }
-    Some(if key == "within" { Comparison::Within { lo, hi } } else { Comparison::Outside { lo, hi } })
-}
-
-fn daily_signal(reader: &mut Reader<'_>, at: usize, signal: Signal, word: &str) -> Option<Signal> {
-    let metric = match signal {
-        Signal::Measure(measure) => catalogue::daily_of(measure),
-        Signal::Metric(name) => catalogue::find(name).filter(|metric| metric.daily),
-        Signal::Systolic | Signal::Diastolic => None,
-    };
-    if metric.is_none() {
-        let known: Vec<_> = catalogue::list().iter().filter(|metric| metric.daily).map(|metric| metric.name).collect();
-        let message =
-            format!("`{word}` needs a daily metric, `{}` has none; daily metrics: {}", signal.name(), known.join(" "));
-        reader.error(at, message, None);
-    }
-    metric.map(|metric| Signal::Metric(metric.name))
-}
-
-fn read_deviates(reader: &mut Reader<'_>, value: &Value<'_>, signal: Signal) -> Option<(Signal, Condition)> {
-    let fields = reader.table(value, "deviates")?;
-    reader.only(fields, &["robust_z", "direction", "of", "on"]);
-    let signal = daily_signal(reader, value.span().start, signal, "deviates");
-    let direction = read_direction(reader, fields)?;
-    let of_days = read_days(reader, fields, "of", 28)?;
-    let on = match fields.get("on") {
-        Some(_) => reader.parsed(fields, "on", "2 of 3 days", parse_days_of)?,
-        None => DaysOf { k: 1, n: 1 },
-    };
-    let Some(limit) = fields.get("robust_z") else {
-        reader.error(fields.at, "`deviates` needs `robust_z`", None);
-        return None;
-    };
-    let robust_z = reader.number(limit, "robust_z")?;
-    if robust_z <= 0.0 {
-        reader.error(
-            limit.span().start,
-            "`robust_z` is a distance, expected a number above 0; `direction` says which way",
-            None,
-        );
-        return None;
-    }
-    Some((signal?, Condition::Deviates { robust_z, direction, of_days, on }))
-}
-
-fn read_changes(reader: &mut Reader<'_>, value: &Value<'_>, signal: Signal) -> Option<(Signal, Condition)> {
-    let fields = reader.table(value, "changes")?;
-    reader.only(fields, &["by", "unit", "within", "direction"]);
-    let signal = daily_signal(reader, value.span().start, signal, "changes");
-    let direction = read_direction(reader, fields)?;
-    let within_days = read_days(reader, fields, "within", 1)?;
-    let Some(by) = fields.get("by") else {
-        reader.error(fields.at, "`changes` needs `by`", None);
-        return None;
-    };
-    let by = reader.number(by, "by")?;
-    let signal = signal?;
-    let Some((text, at)) = reader.string(fields, "unit") else {
-        return Some((signal, Condition::Changes { by, within_days, direction }));
-    };
-    let Some(step) = unit::conversion(unit::alias(text), signal.unit()) else {
-        reader.error(
-            at,
-            format!("unit `{text}` is not convertible to `{}`, the unit of `{}`", signal.unit(), signal.name()),
-            None,
-        );
-        return None;
-    };
-    // A difference has no offset: 1 degF of change is 5/9 degC.
-    Some((signal, Condition::Changes { by: by * step.factor, within_days, direction }))
-}
-
-fn read_missed(reader: &mut Reader<'_>, value: &Value<'_>, signal: Signal) -> Option<(Signal, Condition)> {
-    let fields = reader.table(value, "missed")?;
-    reader.only(fields, &["doses", "in_a_row"]);
-    if signal != Signal::Measure(Measure::MedicationEvent) {
-        reader.error(value.span().start, "`missed` looks at the signal `medication_event`", None);
-        return None;
-    }
-    if let Some(in_a_row) = fields.get("in_a_row")
-        && in_a_row.get_ref().as_bool() != Some(true)
-    {
-        reader.error(
-            in_a_row.span().start,
-            "not supported yet by this version: `missed` with in_a_row other than true",
-            None,
-        );
-        return None;
-    }
-    let Some(doses) = fields.get("doses") else {
-        reader.error(fields.at, "`missed` needs `doses`", None);
-        return None;
-    };
-    let number = reader.number(doses, "doses")?;
-    if !(1.0..=100.0).contains(&number) || number.fract() != 0.0 {
-        reader.error(doses.span().start, format!("`doses` is {number}, expected a whole number from 1 to 100"), None);
-        return None;
-    }
-    Some((signal, Condition::Missed { doses: number as u32 }))
-}
-
-fn read_direction(reader: &mut Reader<'_>, fields: Table<'_>) -> Option<Direction> {
-    match fields.get("direction") {
-        None => Some(Direction::Either),
-        Some(_) => {
-            let found = reader.string(fields, "direction");
-            reader.word(found, "direction", DIRECTIONS, Direction::parse)
-        }
-    }
-}
-
-fn read_days(reader: &mut Reader<'_>, fields: Table<'_>, key: &str, default: i32) -> Option<i32> {
-    match fields.get(key) {
-        None => Some(default),
-        Some(_) => reader.parsed(fields, key, "28d", |text| parse_days(text).filter(|days| *days <= 90)),
-    }
-}
-
-fn read_clear(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Option<Clear>> {
-    let fields = reader.table(value, "clear")?;
-    let known: Vec<_> = CLEAR_KEYS.iter().copied().chain(["for"]).collect();
-    reader.only(fields, &known);
-    let mut limits = fields.entries.iter().filter(|(key, _)| CLEAR_KEYS.contains(&key.get_ref().as_ref()));
-    let (Some((key, limit)), None) = (limits.next(), limits.next()) else {
-        reader.error(fields.at, format!("`clear` needs one of: {}", CLEAR_KEYS.join(" ")), None);
-        return None;
-    };
-    let comparison = read_comparison(reader, key.get_ref(), limit)?;
-    let for_ms = match fields.get("for") {
-        None => 0,
-        Some(_) => reader.parsed(fields, "for", "5m", parse_duration)?,
-    };
-    Some(Some(Clear { comparison, for_ms }))
 }
 
 fn read_priority_when(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Vec<PriorityWhen>> {

@@ -125,6 +125,14 @@ fn a_fault_shows_its_line_and_the_nearest_known_word() {
             Some("opioid"),
         ),
         (with("title", ""), 2, "`title` is missing", None),
+        (
+            with("for", "")
+                .replace("max_gap = \"90s\"", "")
+                .replace("\"oxygen_saturation\"", "\"pain_nrs.daily_worst\""),
+            10,
+            "`clear` of a daily metric has no `for`",
+            None,
+        ),
         (with("source", r#"source = " ""#), 19, "`source` is empty", None),
         (with("id", r#"id = "a b""#), 3, "`id`", None),
         (format!("rules = 1\n{EXAMPLE}"), 1, "unknown key `rules`", Some("rule")),

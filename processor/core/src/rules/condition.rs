@@ -1,0 +1,236 @@
+//! The condition of a rule, and what clears it.
+
+use painwatch_domain::{Measure, Shape, unit};
+
+use super::reader::{Reader, Table, Value};
+use super::words::{parse_days, parse_days_of, parse_duration};
+use super::{Clear, Comparison, Condition, DaysOf, Direction, Signal};
+use crate::metrics::catalogue;
+
+/// `within` is what clears `outside`; as a condition it would alarm about health.
+const CLEAR_KEYS: &[&str] = &["below", "at_most", "above", "at_least", "outside", "within"];
+const CONDITION_KEYS: &[&str] = &["below", "at_most", "above", "at_least", "outside", "deviates", "changes", "missed"];
+/// Words of the grammar that this version cannot evaluate: refused by name, so that no rule is silently half obeyed.
+const LATER_CONDITIONS: &[&str] = &["absent", "score", "any_of", "all_of", "n_of"];
+const DIRECTIONS: &[&str] = &["up", "down", "either"];
+
+/// The condition and the signal it really looks at: `deviates` and `changes` of a measure mean its daily metric.
+pub fn read_condition(
+    reader: &mut Reader<'_>,
+    table: Table<'_>,
+    signal: Option<Signal>,
+) -> Option<(Signal, Condition)> {
+    let Some(value) = table.get("condition") else {
+        reader.error(table.at, "`condition` is missing", None);
+        return None;
+    };
+    let fields = reader.table(value, "condition")?;
+    let mut later = fields.entries.keys().filter(|key| LATER_CONDITIONS.contains(&key.get_ref().as_ref()));
+    if let Some(key) = later.next() {
+        reader.error(
+            key.span().start,
+            format!("not supported yet by this version: condition `{}`", key.get_ref()),
+            None,
+        );
+        return None;
+    }
+    reader.only(fields, CONDITION_KEYS);
+    let mut known = fields.entries.iter().filter(|(key, _)| CONDITION_KEYS.contains(&key.get_ref().as_ref()));
+    let (first, second) = (known.next(), known.next());
+    let Some((key, inner)) = first else {
+        if fields.entries.is_empty() {
+            reader.error(
+                value.span().start,
+                format!("`condition` is empty, expected one of: {}", CONDITION_KEYS.join(" ")),
+                None,
+            );
+        }
+        return None;
+    };
+    if let Some((extra, _)) = second {
+        reader.error(
+            extra.span().start,
+            "a condition has one part; combinations are not supported yet by this version",
+            None,
+        );
+        return None;
+    }
+    let key = key.get_ref().as_ref();
+    let signal = signal?;
+    match key {
+        "deviates" => read_deviates(reader, inner, signal),
+        "changes" => read_changes(reader, inner, signal),
+        "missed" => read_missed(reader, inner, signal),
+        _ => {
+            let comparison = read_comparison(reader, key, inner)?;
+            if !has_numbers(signal) {
+                let name = signal.name();
+                reader.error(value.span().start, format!("`{name}` has no number to compare"), None);
+                return None;
+            }
+            Some((signal, Condition::Threshold(comparison)))
+        }
+    }
+}
+
+fn has_numbers(signal: Signal) -> bool {
+    match signal {
+        Signal::Measure(measure) => matches!(measure.spec().shape, Shape::Spot | Shape::Interval),
+        _ => true,
+    }
+}
+
+fn read_comparison(reader: &mut Reader<'_>, key: &str, value: &Value<'_>) -> Option<Comparison> {
+    if !matches!(key, "outside" | "within") {
+        let limit = reader.number(value, key)?;
+        return Some(match key {
+            "below" => Comparison::Below(limit),
+            "at_most" => Comparison::AtMost(limit),
+            "above" => Comparison::Above(limit),
+            _ => Comparison::AtLeast(limit),
+        });
+    }
+    let items = value.get_ref().as_array().filter(|items| items.len() == 2);
+    let Some(items) = items else {
+        reader.wrong_type(value, key, "two numbers, [lo, hi]");
+        return None;
+    };
+    let mut ends = items.iter().map(|item| reader.number(item, key));
+    let (lo, hi) = (ends.next()??, ends.next()??);
+    if lo > hi {
+        reader.error(value.span().start, format!("`{key}` has lo {lo} above hi {hi}"), None);
+        return None;
+    }
+    Some(if key == "within" { Comparison::Within { lo, hi } } else { Comparison::Outside { lo, hi } })
+}
+
+fn daily_signal(reader: &mut Reader<'_>, at: usize, signal: Signal, word: &str) -> Option<Signal> {
+    let metric = match signal {
+        Signal::Measure(measure) => catalogue::daily_of(measure),
+        Signal::Metric(name) => catalogue::find(name).filter(|metric| metric.daily),
+        Signal::Systolic | Signal::Diastolic => None,
+    };
+    if metric.is_none() {
+        let known: Vec<_> = catalogue::list().iter().filter(|metric| metric.daily).map(|metric| metric.name).collect();
+        let message =
+            format!("`{word}` needs a daily metric, `{}` has none; daily metrics: {}", signal.name(), known.join(" "));
+        reader.error(at, message, None);
+    }
+    metric.map(|metric| Signal::Metric(metric.name))
+}
+
+fn read_deviates(reader: &mut Reader<'_>, value: &Value<'_>, signal: Signal) -> Option<(Signal, Condition)> {
+    let fields = reader.table(value, "deviates")?;
+    reader.only(fields, &["robust_z", "direction", "of", "on"]);
+    let signal = daily_signal(reader, value.span().start, signal, "deviates");
+    let direction = read_direction(reader, fields)?;
+    let of_days = read_days(reader, fields, "of", 28)?;
+    let on = match fields.get("on") {
+        Some(_) => reader.parsed(fields, "on", "2 of 3 days", parse_days_of)?,
+        None => DaysOf { k: 1, n: 1 },
+    };
+    let Some(limit) = fields.get("robust_z") else {
+        reader.error(fields.at, "`deviates` needs `robust_z`", None);
+        return None;
+    };
+    let robust_z = reader.number(limit, "robust_z")?;
+    if robust_z <= 0.0 {
+        reader.error(
+            limit.span().start,
+            "`robust_z` is a distance, expected a number above 0; `direction` says which way",
+            None,
+        );
+        return None;
+    }
+    Some((signal?, Condition::Deviates { robust_z, direction, of_days, on }))
+}
+
+fn read_changes(reader: &mut Reader<'_>, value: &Value<'_>, signal: Signal) -> Option<(Signal, Condition)> {
+    let fields = reader.table(value, "changes")?;
+    reader.only(fields, &["by", "unit", "within", "direction"]);
+    let signal = daily_signal(reader, value.span().start, signal, "changes");
+    let direction = read_direction(reader, fields)?;
+    let within_days = read_days(reader, fields, "within", 1)?;
+    let Some(by) = fields.get("by") else {
+        reader.error(fields.at, "`changes` needs `by`", None);
+        return None;
+    };
+    let by = reader.number(by, "by")?;
+    let signal = signal?;
+    let Some((text, at)) = reader.string(fields, "unit") else {
+        return Some((signal, Condition::Changes { by, within_days, direction }));
+    };
+    let Some(step) = unit::conversion(unit::alias(text), signal.unit()) else {
+        reader.error(
+            at,
+            format!("unit `{text}` is not convertible to `{}`, the unit of `{}`", signal.unit(), signal.name()),
+            None,
+        );
+        return None;
+    };
+    // A difference has no offset: 1 degF of change is 5/9 degC.
+    Some((signal, Condition::Changes { by: by * step.factor, within_days, direction }))
+}
+
+fn read_missed(reader: &mut Reader<'_>, value: &Value<'_>, signal: Signal) -> Option<(Signal, Condition)> {
+    let fields = reader.table(value, "missed")?;
+    reader.only(fields, &["doses", "in_a_row"]);
+    if signal != Signal::Measure(Measure::MedicationEvent) {
+        reader.error(value.span().start, "`missed` looks at the signal `medication_event`", None);
+        return None;
+    }
+    if let Some(in_a_row) = fields.get("in_a_row")
+        && in_a_row.get_ref().as_bool() != Some(true)
+    {
+        reader.error(
+            in_a_row.span().start,
+            "not supported yet by this version: `missed` with in_a_row other than true",
+            None,
+        );
+        return None;
+    }
+    let Some(doses) = fields.get("doses") else {
+        reader.error(fields.at, "`missed` needs `doses`", None);
+        return None;
+    };
+    let number = reader.number(doses, "doses")?;
+    if !(1.0..=100.0).contains(&number) || number.fract() != 0.0 {
+        reader.error(doses.span().start, format!("`doses` is {number}, expected a whole number from 1 to 100"), None);
+        return None;
+    }
+    Some((signal, Condition::Missed { doses: number as u32 }))
+}
+
+fn read_direction(reader: &mut Reader<'_>, fields: Table<'_>) -> Option<Direction> {
+    match fields.get("direction") {
+        None => Some(Direction::Either),
+        Some(_) => {
+            let found = reader.string(fields, "direction");
+            reader.word(found, "direction", DIRECTIONS, Direction::parse)
+        }
+    }
+}
+
+fn read_days(reader: &mut Reader<'_>, fields: Table<'_>, key: &str, default: i32) -> Option<i32> {
+    match fields.get(key) {
+        None => Some(default),
+        Some(_) => reader.parsed(fields, key, "28d", |text| parse_days(text).filter(|days| *days <= 90)),
+    }
+}
+
+pub fn read_clear(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Clear> {
+    let fields = reader.table(value, "clear")?;
+    let known: Vec<_> = CLEAR_KEYS.iter().copied().chain(["for"]).collect();
+    reader.only(fields, &known);
+    let mut limits = fields.entries.iter().filter(|(key, _)| CLEAR_KEYS.contains(&key.get_ref().as_ref()));
+    let (Some((key, limit)), None) = (limits.next(), limits.next()) else {
+        reader.error(fields.at, format!("`clear` needs one of: {}", CLEAR_KEYS.join(" ")), None);
+        return None;
+    };
+    let comparison = read_comparison(reader, key.get_ref(), limit)?;
+    let for_ms = match fields.get("for") {
+        None => 0,
+        Some(_) => reader.parsed(fields, "for", "5m", parse_duration)?,
+    };
+    Some(Clear { comparison, for_ms })
+}
