@@ -6,7 +6,7 @@
 pub mod client;
 pub mod import;
 pub mod ledger;
-// pub mod load;
+pub mod load;
 pub mod outgoing;
 pub mod replay;
 pub mod roster;

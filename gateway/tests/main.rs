@@ -1,3 +1,4 @@
-//! The importers over the recordings, as far as they are here.
+//! The importers over the recordings, as far as they are here; the clients against servers that misbehave.
 
+mod clients;
 mod recordings;

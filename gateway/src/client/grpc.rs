@@ -110,7 +110,12 @@ async fn run(line: Line, mut outbox: mpsc::Receiver<InFlight<ReadingBatch>>, win
 }
 
 /// One stream from its opening to its end. Cancelling either wait loses nothing: both keep their state.
-async fn converse(line: &Line, outbox: &mut mpsc::Receiver<InFlight<ReadingBatch>>, pending: &mut Pending, backoff: &mut Backoff) -> End {
+async fn converse(
+    line: &Line,
+    outbox: &mut mpsc::Receiver<InFlight<ReadingBatch>>,
+    pending: &mut Pending,
+    backoff: &mut Backoff,
+) -> End {
     let (batches, wire) = mpsc::channel::<ReadingBatch>(line.room);
     for entry in pending.iter() {
         if batches.try_send(entry.payload.clone()).is_err() {
@@ -163,5 +168,8 @@ fn answer(pending: &mut Pending, verdict: BatchVerdict) {
 
 /// Refusals of the first unanswered batch that sending it again cannot change.
 fn is_final(code: Code) -> bool {
-    matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::Unimplemented | Code::OutOfRange)
+    matches!(
+        code,
+        Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument | Code::Unimplemented | Code::OutOfRange
+    )
 }

@@ -32,7 +32,11 @@ pub struct ClientOptions {
 impl std::fmt::Debug for ClientOptions {
     /// Without the token.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientOptions").field("address", &self.address).field("gateway", &self.gateway).field("window", &self.window).finish_non_exhaustive()
+        f.debug_struct("ClientOptions")
+            .field("address", &self.address)
+            .field("gateway", &self.gateway)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
     }
 }
 

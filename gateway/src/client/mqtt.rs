@@ -48,7 +48,8 @@ impl MqttClient {
     /// # Errors
     /// [`ClientError::Address`].
     pub fn connect(options: ClientOptions) -> Result<Self, ClientError> {
-        let address = options.address.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+        let address =
+            options.address.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
         let (host, port) = address.ok_or_else(|| ClientError::Address(options.address.clone()))?;
         let topic = format!("painwatch/v1/{}/readings/protobuf", options.gateway);
         let (client, events) = dial(&options, &host, port);
@@ -164,9 +165,16 @@ async fn run(shared: Arc<Shared>, mut events: EventLoop) {
                 if matches!(event, Event::Incoming(Packet::ConnAck(_))) {
                     backoff.reset();
                 }
-                shared.lock().on_event(&event);
+                let mut wire = shared.lock();
+                wire.on_event(&event);
+                // The farewell is on the wire; a server may take its time to hang up.
+                if wire.closing && matches!(event, Event::Outgoing(Outgoing::Disconnect)) {
+                    return;
+                }
             }
             Err(error) => {
+                // Acknowledgements that arrived just before the end count.
+                events.state.events.drain(..).for_each(|event| shared.lock().on_event(&event));
                 if shared.lock().closing {
                     return;
                 }
@@ -191,7 +199,9 @@ async fn run(shared: Arc<Shared>, mut events: EventLoop) {
 
 /// Refusals that trying again cannot change.
 fn final_refusal(error: &ConnectionError) -> Option<String> {
-    use ConnectReturnCode::{BadAuthenticationMethod, BadUserNamePassword, Banned, ClientIdentifierNotValid, NotAuthorized};
+    use ConnectReturnCode::{
+        BadAuthenticationMethod, BadUserNamePassword, Banned, ClientIdentifierNotValid, NotAuthorized,
+    };
     match error {
         ConnectionError::ConnectionRefused(
             code @ (BadUserNamePassword | NotAuthorized | ClientIdentifierNotValid | Banned | BadAuthenticationMethod),

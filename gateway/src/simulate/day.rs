@@ -27,12 +27,15 @@ enum Signal {
     Sending,
 }
 
+/// UTC milliseconds and value, ascending.
+type Samples = Vec<(i64, f64)>;
+
 /// A packed signal over the whole day, cut into windows when it is sent.
 struct Packed {
     device: String,
     measure: Measure,
     period_ms: i64,
-    samples: Vec<(i64, f64)>,
+    samples: Samples,
 }
 
 impl SimulatedPatient {
@@ -88,7 +91,7 @@ impl SimulatedPatient {
         !(6 * 60..22 * 60).contains(&minute)
     }
 
-    fn heart_rate(&self, day: u32, (start, end): (i64, i64)) -> Vec<(i64, f64)> {
+    fn heart_rate(&self, day: u32, (start, end): (i64, i64)) -> Samples {
         let mut dice = self.dice(day, Signal::Heart);
         let mut wander = 0.0;
         let minutes = (start..end).step_by(MINUTE_MS as usize);
@@ -100,7 +103,7 @@ impl SimulatedPatient {
         rate.collect::<Vec<_>>().into_iter().filter(|(at, _)| !self.watch_is_off(EventTime(*at))).collect()
     }
 
-    fn steps(&self, day: u32, (start, end): (i64, i64)) -> Vec<(i64, f64)> {
+    fn steps(&self, day: u32, (start, end): (i64, i64)) -> Samples {
         let mut dice = self.dice(day, Signal::Steps);
         let ability =
             if self.plan_on(EpisodeKind::StepDrop, day).is_some() { 0.25 } else { dice.random_range(0.85..1.15) };
@@ -119,7 +122,7 @@ impl SimulatedPatient {
     }
 
     /// Worn at night. During a depression both fall, far enough and long enough to matter.
-    fn oximeter(&self, day: u32, (start, end): (i64, i64)) -> (Vec<(i64, f64)>, Vec<(i64, f64)>) {
+    fn oximeter(&self, day: u32, (start, end): (i64, i64)) -> (Samples, Samples) {
         let mut dice = self.dice(day, Signal::Oximeter);
         let depressions: Vec<(i64, i64)> = self
             .episodes

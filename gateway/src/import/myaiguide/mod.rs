@@ -17,7 +17,7 @@ mod diary;
 mod garmin;
 mod steps;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use painwatch_domain::Zone;
 
@@ -110,7 +110,7 @@ fn parse(
 
 /// Google Fit cuts its buckets at the wearer's midnight. Where that is not midnight in the given zone, the buckets are
 /// right: the subject's stamps are read in the fixed offset they prove.
-fn take_zone_from_buckets(file: &PathBuf, collector: &mut Collector<'_>) -> Result<(), ImportError> {
+fn take_zone_from_buckets(file: &Path, collector: &mut Collector<'_>) -> Result<(), ImportError> {
     let Some(subject) = participant(file) else { return Ok(()) };
     let report = FileReport::new(file.display().to_string());
     let starts = steps::bucket_starts(&super::read(file)?, &report)?;
