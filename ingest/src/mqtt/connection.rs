@@ -16,7 +16,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode as Code, MqttError};
 use painwatch_access::GatewayPrincipal;
-use painwatch_ingest_core::{Format, Protocol};
+use painwatch_ingest_core::Format;
 use painwatch_journal::Appended;
 use painwatch_proto::journal::v1::GatewayStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,14 +24,14 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::door::{self, Guest, Hello};
-use super::link::{FirstPacket, Link, first_packet};
+use super::Endpoint;
+use super::door::{Guest, Hello};
+use super::link::Link;
+use super::publishes::{Done, Finished};
 use super::sessions::{Entry, Notice};
-use super::topic::{self, Topic};
-use super::wire::{Answer, Granted, Incoming, Input, Next, Welcome};
-use super::{Endpoint, status};
-use crate::admission::Outcome;
-use crate::ledger::{Ledger, Refusal, Tally};
+use super::wire::Next;
+use super::words::{Incoming, Input, Welcome};
+use crate::ledger::{Ledger, Refusal};
 
 /// Longest silence we agree to; half as much again is tolerated.
 const KEEP_ALIVE_MAX_S: u16 = 300;
@@ -46,7 +46,7 @@ const WILL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// It said goodbye.
     Left {
         with_will: bool,
@@ -61,100 +61,12 @@ enum End {
     Stopping,
 }
 
-/// What became of one publish, in the order received.
-enum Done {
-    Answer {
-        packet_id: u16,
-        answer: Answer,
-        reason: Option<String>,
-    },
-    /// QoS 0: nothing was promised.
-    Silent,
-    Cut(Code),
-}
-
-/// A publish and the bytes it holds in memory until it is done.
-struct Finished {
-    done: Done,
-    bytes: usize,
-}
-
-pub async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer_is_loopback: bool)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let mut link = Link::new(stream, endpoint.limits.max_packet_bytes);
-    let greeting = tokio::select! {
-        () = endpoint.stop.cancelled() => return,
-        greeting = timeout(endpoint.limits.connect_deadline, greet(&endpoint, &mut link, peer_is_loopback)) => greeting,
-    };
-    if let Ok(Some((hello, guest))) = greeting {
-        Connection::enter(endpoint, link, &hello, guest).live().await;
-    } else {
-        link.close().await;
-    }
-}
-
-/// Waits for the CONNECT and decides on it; `None` when there is nothing to go on with.
-async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
-    endpoint: &Endpoint,
-    link: &mut Link<S>,
-    peer_is_loopback: bool,
-) -> Option<(Hello, Guest)> {
-    let ledger = endpoint.admission.ledger();
-    let hello = match first_hello(link).await {
-        Ok(Some(hello)) => hello,
-        Ok(None) => return None,
-        Err(_) => {
-            ledger.refuse(Refusal::Malformed);
-            return None;
-        }
-    };
-    match door::admit(&hello, &endpoint.access, peer_is_loopback) {
-        Ok(guest) => Some((hello, guest)),
-        Err(denied) => {
-            let credentials = denied == door::Denied::BadCredentials;
-            ledger.refuse(if credentials { Refusal::Authentication } else { Refusal::Authorization });
-            tracing::info!(?denied, "an MQTT client was turned away");
-            link.wire.turn_away(denied);
-            None
-        }
-    }
-}
-
-/// `None` when the peer left before saying anything.
-async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>) -> Result<Option<Hello>, MqttError> {
-    loop {
-        match link.read().await {
-            Ok(0) | Err(_) if link.input.is_empty() => return Ok(None),
-            Ok(0) | Err(_) => return Err(MqttError::MalformedPacket),
-            Ok(_) => {}
-        }
-        match first_packet(&link.input) {
-            FirstPacket::Unclear => {}
-            FirstPacket::Connect => break,
-            FirstPacket::Unwelcome => return Err(MqttError::ProtocolError),
-        }
-    }
-    loop {
-        match link.wire.next(&mut link.input) {
-            Next::Input(Input::Connect(hello)) => return Ok(Some(hello)),
-            Next::Input(_) => return Err(MqttError::ProtocolError),
-            Next::Broken(error) => return Err(error),
-            Next::More => {}
-        }
-        if !matches!(link.read().await, Ok(1..)) {
-            return Err(MqttError::MalformedPacket);
-        }
-    }
-}
-
 /// Holds the client id; gives it back however the connection ends.
-struct Seat {
-    endpoint: Arc<Endpoint>,
-    who: GatewayPrincipal,
-    client_id: String,
-    generation: u64,
+pub struct Seat {
+    pub endpoint: Arc<Endpoint>,
+    pub who: GatewayPrincipal,
+    pub client_id: String,
+    pub generation: u64,
     keep: Duration,
 }
 
@@ -164,22 +76,22 @@ impl Drop for Seat {
     }
 }
 
-struct Connection<S> {
-    seat: Seat,
-    link: Link<S>,
-    pending: FuturesOrdered<BoxFuture<'static, Finished>>,
-    pending_bytes: usize,
+pub struct Connection<S> {
+    pub(super) seat: Seat,
+    pub(super) link: Link<S>,
+    pub(super) pending: FuturesOrdered<BoxFuture<'static, Finished>>,
+    pub(super) pending_bytes: usize,
     /// A publish that waits for room in the memory all connections share.
-    parked: Option<(Incoming, Format, BoxFuture<'static, OwnedSemaphorePermit>)>,
-    notices: Option<mpsc::Receiver<Arc<Notice>>>,
-    notice_qos: Qos,
-    unacknowledged: usize,
-    taken_over: CancellationToken,
+    pub(super) parked: Option<(Incoming, Format, BoxFuture<'static, OwnedSemaphorePermit>)>,
+    pub(super) notices: Option<mpsc::Receiver<Arc<Notice>>>,
+    pub(super) notice_qos: Qos,
+    pub(super) unacknowledged: usize,
+    pub(super) taken_over: CancellationToken,
     /// Set when no more packets are taken; the connection ends when all publishes before that are answered.
-    ending: Option<End>,
-    heard_at: Instant,
-    patience: Duration,
-    will: Option<GatewayStatus>,
+    pub(super) ending: Option<End>,
+    pub(super) heard_at: Instant,
+    pub(super) patience: Duration,
+    pub(super) will: Option<GatewayStatus>,
 }
 
 /// What a connection waits for.
@@ -194,7 +106,7 @@ enum Event {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn enter(endpoint: Arc<Endpoint>, mut link: Link<S>, hello: &Hello, guest: Guest) -> Self {
+    pub(super) fn enter(endpoint: Arc<Endpoint>, mut link: Link<S>, hello: &Hello, guest: Guest) -> Self {
         let who = guest.principal;
         let entry = endpoint.sessions.enter(&who.tenant, &hello.client_id, hello.clean_start, Instant::now());
         let kept_s = hello.session_expiry_s.min(SESSION_EXPIRY_MAX_S);
@@ -226,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn live(mut self) {
+    pub(super) async fn live(mut self) {
         let end = self.run().await;
         tracing::debug!(gateway = %self.seat.who.gateway, ?end, "an MQTT connection ended");
         match end {
@@ -365,160 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn handle_publish(&mut self, publish: Incoming) {
-        match publish.qos {
-            // Announced as not available; 3.1.1 has no word for it.
-            Qos::ExactlyOnce => return self.cut(Code::QosNotSupported),
-            Qos::AtMostOnce => self.ledger().count(Tally::Qos0Received, 1),
-            Qos::AtLeastOnce => {}
-        }
-        match topic::parse(&publish.topic, &self.seat.who.gateway) {
-            Some(Topic::Readings(format)) => self.handle_readings(publish, format),
-            Some(Topic::Status) => self.handle_status(&publish),
-            None => {
-                self.ledger().refuse(Refusal::Authorization);
-                self.refuse(publish.packet_id, "not your topic");
-            }
-        }
-    }
-
-    fn handle_readings(&mut self, publish: Incoming, format: Format) {
-        let admission = &self.seat.endpoint.admission;
-        let bytes = publish.payload.len();
-        match admission.room_now(bytes) {
-            Some(permit) => self.submit(publish, format, permit),
-            None => self.parked = Some((publish, format, admission.room(bytes))),
-        }
-    }
-
-    fn submit(&mut self, publish: Incoming, format: Format, permit: OwnedSemaphorePermit) {
-        let (endpoint, who) = (Arc::clone(&self.seat.endpoint), self.seat.who.clone());
-        let bytes = publish.payload.len();
-        let append = endpoint.admission.submit_bytes(&who, Protocol::Mqtt, publish.payload.as_slice(), format);
-        let (packet_id, correlation, is_v5) = (publish.packet_id, publish.correlation, self.link.wire.is_v5());
-        let finished = async move {
-            let outcome = append.await;
-            drop(permit);
-            let done = done_of(&outcome, packet_id, is_v5, endpoint.admission.ledger());
-            if let Outcome::Durable(accepted) = outcome {
-                endpoint.announce(&who, accepted, correlation);
-            }
-            Finished { done, bytes }
-        };
-        self.pending_bytes += bytes;
-        self.pending.push_back(finished.boxed());
-    }
-
-    fn handle_status(&mut self, publish: &Incoming) {
-        let Some(said) = status::parse(publish.payload.as_slice(), &self.seat.who.gateway) else {
-            self.ledger().refuse(Refusal::Malformed);
-            let done = publish.packet_id.map_or(Done::Silent, |packet_id| {
-                let reason = Some("not a status".to_owned());
-                Done::Answer { packet_id, answer: Answer::Undecodable, reason }
-            });
-            return self.push(done);
-        };
-        let recorded = self.seat.endpoint.admission.record_status(&self.seat.who, said);
-        let packet_id = publish.packet_id;
-        let finished = async move {
-            let done = match (recorded.await, packet_id) {
-                (_, None) => Done::Silent,
-                (Appended::Durable { .. }, Some(packet_id)) => {
-                    Done::Answer { packet_id, answer: Answer::Durable, reason: None }
-                }
-                (Appended::Refused(painwatch_journal::Refusal::Closed), _) => Done::Cut(Code::ServerShuttingDown),
-                _ => Done::Cut(Code::QuotaExceeded),
-            };
-            Finished { done, bytes: 0 }
-        };
-        self.pending.push_back(finished.boxed());
-    }
-
-    /// Refuses for good where the protocol has a word for it; otherwise ends the connection.
-    fn refuse(&mut self, packet_id: Option<u16>, reason: &str) {
-        match packet_id.filter(|_| self.link.wire.is_v5()) {
-            Some(packet_id) => {
-                let reason = Some(reason.to_owned());
-                self.push(Done::Answer { packet_id, answer: Answer::NotAuthorized, reason });
-            }
-            None => self.cut(Code::NotAuthorized),
-        }
-    }
-
-    /// Takes no more packets, and ends when everything before is answered.
-    fn cut(&mut self, code: Code) {
-        self.ending = Some(End::Cut(code));
-    }
-
-    fn push(&mut self, done: Done) {
-        self.pending.push_back(std::future::ready(Finished { done, bytes: 0 }).boxed());
-    }
-
-    fn subscribe(&mut self, packet_id: u16, filters: &[(String, Qos)], identified: bool) {
-        let Seat { endpoint, who, client_id, generation, .. } = &self.seat;
-        let mut granted = Vec::with_capacity(filters.len());
-        for (filter, asked) in filters {
-            if identified || !topic::is_own_verdicts(filter, &who.gateway) {
-                endpoint.admission.ledger().refuse(Refusal::Authorization);
-                granted.push(if identified { Granted::Identified } else { Granted::NotAuthorized });
-                continue;
-            }
-            self.notice_qos = if *asked == Qos::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
-            self.notices = Some(endpoint.sessions.listen(who, client_id, *generation, self.notice_qos));
-            let at_most_once = self.notice_qos == Qos::AtMostOnce;
-            granted.push(if at_most_once { Granted::AtMostOnce } else { Granted::AtLeastOnce });
-        }
-        self.link.wire.suback(packet_id, &granted);
-    }
-
-    fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
-        let Seat { endpoint, who, client_id, generation, .. } = &self.seat;
-        let mut existed = Vec::with_capacity(filters.len());
-        for filter in filters {
-            let ours = topic::is_own_verdicts(filter, &who.gateway) && self.notices.take().is_some();
-            if ours {
-                endpoint.sessions.stop_listening(who, client_id, *generation);
-            }
-            existed.push(ours);
-        }
-        self.link.wire.unsuback(packet_id, &existed);
-    }
-
-    fn publish(&mut self, notice: &Notice) {
-        let topic = topic::verdicts(&self.seat.who.gateway);
-        let correlation = notice.correlation.as_deref();
-        let sent = self.link.wire.publish(&topic, &notice.payload, self.notice_qos, correlation);
-        if !sent {
-            self.ledger().count(Tally::VerdictsDropped, 1);
-        } else if self.notice_qos == Qos::AtLeastOnce {
-            self.unacknowledged += 1;
-        }
-    }
-
-    fn ledger(&self) -> &Ledger {
+    pub(super) fn ledger(&self) -> &Ledger {
         self.seat.endpoint.admission.ledger()
-    }
-}
-
-/// The contract's table: what a gateway is told about one publish.
-fn done_of(outcome: &Outcome, packet_id: Option<u16>, is_v5: bool, ledger: &Ledger) -> Done {
-    let Some(packet_id) = packet_id else {
-        if matches!(outcome, Outcome::HeldBack | Outcome::Unsure) {
-            ledger.refuse(Refusal::Qos0Shed);
-        }
-        return if matches!(outcome, Outcome::Closed) { Done::Cut(Code::ServerShuttingDown) } else { Done::Silent };
-    };
-    match outcome {
-        Outcome::Durable(accepted) => {
-            let answer = if accepted.decodable { Answer::Durable } else { Answer::Undecodable };
-            let reason = accepted.problems.first().filter(|_| !accepted.decodable);
-            Done::Answer { packet_id, answer, reason: reason.map(|problem| problem.detail.clone()) }
-        }
-        Outcome::Refused(refused) if is_v5 => {
-            Done::Answer { packet_id, answer: Answer::NotAuthorized, reason: Some(refused.to_string()) }
-        }
-        Outcome::Refused(_) => Done::Cut(Code::NotAuthorized),
-        Outcome::HeldBack | Outcome::Unsure => Done::Cut(Code::QuotaExceeded),
-        Outcome::Closed => Done::Cut(Code::ServerShuttingDown),
     }
 }

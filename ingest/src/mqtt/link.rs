@@ -9,8 +9,9 @@ use tokio::time::timeout;
 
 use super::wire::Wire;
 
-/// Bytes asked of the socket at a time.
-const READ_BYTES: usize = 16 << 10;
+/// Bytes asked of the socket at a time: little while a connection idles, more while it fills what it is given.
+const READ_BYTES_MIN: usize = 1 << 10;
+const READ_BYTES_MAX: usize = 64 << 10;
 /// A peer that does not take our bytes for this long is gone.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long and how much we listen after our last words, so that closing does not destroy them on their way.
@@ -23,17 +24,25 @@ pub struct Link<S> {
     stream: S,
     pub wire: Wire,
     pub input: BytesMut,
+    read_bytes: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     pub fn new(stream: S, max_packet_bytes: u32) -> Self {
-        Self { stream, wire: Wire::new(max_packet_bytes), input: BytesMut::new() }
+        Self { stream, wire: Wire::new(max_packet_bytes), input: BytesMut::new(), read_bytes: READ_BYTES_MIN }
     }
 
     /// Reads what is there; 0 at the end. Nothing is lost when the future is dropped.
     pub async fn read(&mut self) -> io::Result<usize> {
-        self.input.reserve(READ_BYTES);
-        self.stream.read_buf(&mut self.input).await
+        if self.input.is_empty() && self.input.capacity() > 2 * self.read_bytes {
+            self.input = BytesMut::new();
+        }
+        self.input.reserve(self.read_bytes);
+        let count = self.stream.read_buf(&mut self.input).await?;
+        let filled = count >= self.read_bytes;
+        let next = if filled { self.read_bytes * 4 } else { self.read_bytes.min(count * 2) };
+        self.read_bytes = next.clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+        Ok(count)
     }
 
     /// Writes everything the engine wants written.
@@ -55,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     async fn discard(&mut self) -> io::Result<()> {
-        let mut sink = vec![0; READ_BYTES];
+        let mut sink = vec![0; READ_BYTES_MAX];
         let mut left = LINGER_BYTES;
         while left > 0 {
             match self.stream.read(&mut sink).await? {

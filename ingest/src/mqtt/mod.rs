@@ -1,12 +1,17 @@
 //! Our own MQTT endpoint, 3.1.1 and 5 on one port: a task a connection, nothing shared that one of them could block.
 
+mod codes;
 mod connection;
 mod door;
+mod greet;
 mod link;
+mod publishes;
 mod sessions;
 mod status;
+mod subscriptions;
 mod topic;
 mod wire;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +70,7 @@ impl Endpoint {
                         // Acknowledgements are small and awaited; without the option they still arrive, later.
                         let _ = stream.set_nodelay(true);
                         let peer_is_loopback = peer.ip().to_canonical().is_loopback();
-                        connections.spawn(connection::serve(Arc::clone(&self), stream, peer_is_loopback));
+                        connections.spawn(greet::serve(Arc::clone(&self), stream, peer_is_loopback));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept an MQTT connection");

@@ -6,65 +6,16 @@
 use bytes::{Buf as _, BytesMut};
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::{ConnectionOptions, Event};
-use mqtt_protocol_core::mqtt::packet::{
-    CorrelationData, MaximumQos, Packet, Properties, Property, Qos, ReasonString, ReceiveMaximum, RetainAvailable,
-    ServerKeepAlive, SessionExpiryInterval, SharedSubscriptionAvailable, SubscriptionIdentifierAvailable,
-    TopicAliasMaximum, WildcardSubscriptionAvailable, v3_1_1, v5_0,
-};
+use mqtt_protocol_core::mqtt::packet::{CorrelationData, Packet, Properties, Property, Qos, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::prelude::*;
 use mqtt_protocol_core::mqtt::result_code::{
-    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode, SubackReasonCode,
-    SubackReturnCode, UnsubackReasonCode,
+    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode, UnsubackReasonCode,
 };
-use mqtt_protocol_core::mqtt::{ArcPayload, Connection, Version, role};
+use mqtt_protocol_core::mqtt::{Connection, Version, role};
 
-use super::door::{Denied, Hello, Will};
-
-/// Aliases a client may use for its topics: it has two.
-const TOPIC_ALIASES: u16 = 16;
-
-/// A packet that means something to us.
-pub enum Input {
-    Connect(Hello),
-    Publish(Incoming),
-    Subscribe {
-        packet_id: u16,
-        filters: Vec<(String, Qos)>,
-        /// Carries a subscription identifier, which we announced not to know.
-        identified: bool,
-    },
-    Unsubscribe {
-        packet_id: u16,
-        filters: Vec<String>,
-    },
-    Ping,
-    Disconnect {
-        with_will: bool,
-    },
-    /// An acknowledgement of a publish of ours.
-    Acknowledged,
-    /// A packet that has no business here.
-    OutOfPlace,
-}
-
-impl Input {
-    /// The engine lets a packet id of 0 pass, which the protocol forbids and no answer could carry.
-    fn has_valid_id(&self) -> bool {
-        match self {
-            Self::Publish(publish) => publish.packet_id != Some(0),
-            Self::Subscribe { packet_id, .. } | Self::Unsubscribe { packet_id, .. } => *packet_id != 0,
-            _ => true,
-        }
-    }
-}
-
-pub struct Incoming {
-    pub topic: String,
-    pub payload: ArcPayload,
-    pub qos: Qos,
-    pub packet_id: Option<u16>,
-    pub correlation: Option<Vec<u8>>,
-}
+use super::codes::{built, capabilities, denied_v3, denied_v5, granted_v3, granted_v5, reason_string};
+use super::door::Denied;
+use super::words::{Answer, Granted, Input, Welcome, translate};
 
 pub enum Next {
     Input(Input),
@@ -72,33 +23,6 @@ pub enum Next {
     More,
     /// The protocol was broken: flush and close.
     Broken(MqttError),
-}
-
-/// How a publish is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Durable,
-    /// Kept, but as undecodable.
-    Undecodable,
-    NotAuthorized,
-}
-
-/// How a filter is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Granted {
-    AtMostOnce,
-    AtLeastOnce,
-    NotAuthorized,
-    Identified,
-}
-
-/// What CONNACK promises.
-pub struct Welcome {
-    pub session_present: bool,
-    pub receive_maximum: u16,
-    /// `None` leaves the client's own.
-    pub server_keep_alive_s: Option<u16>,
-    pub session_expiry_s: Option<u32>,
 }
 
 pub struct Wire {
@@ -129,7 +53,10 @@ impl Wire {
             match self.perform(events) {
                 Ok(None) => {}
                 Ok(Some(packet)) => {
-                    let input = self.translate(packet);
+                    let input = translate(packet);
+                    if let Input::Connect(hello) = &input {
+                        self.wants_reasons = hello.wants_reasons;
+                    }
                     return if input.has_valid_id() {
                         Next::Input(input)
                     } else {
@@ -295,172 +222,4 @@ impl Wire {
         }
         broken.map_or(Ok(received), Err)
     }
-
-    fn translate(&mut self, packet: Packet) -> Input {
-        match packet {
-            Packet::V3_1_1Connect(connect) => Input::Connect(hello_v3(&connect)),
-            Packet::V5_0Connect(connect) => {
-                let hello = hello_v5(&connect);
-                self.wants_reasons = hello.wants_reasons;
-                Input::Connect(hello)
-            }
-            Packet::V3_1_1Publish(publish) => Input::Publish(Incoming {
-                topic: publish.topic_name().to_owned(),
-                payload: publish.payload().clone(),
-                qos: publish.qos(),
-                packet_id: publish.packet_id(),
-                correlation: None,
-            }),
-            Packet::V5_0Publish(publish) => Input::Publish(Incoming {
-                topic: publish.topic_name().to_owned(),
-                payload: publish.payload().clone(),
-                qos: publish.qos(),
-                packet_id: publish.packet_id(),
-                correlation: publish.props.iter().find_map(|property| match property {
-                    Property::CorrelationData(data) => Some(data.val().to_vec()),
-                    _ => None,
-                }),
-            }),
-            Packet::V3_1_1Subscribe(subscribe) => Input::Subscribe {
-                packet_id: subscribe.packet_id(),
-                filters: subscribe.entries().iter().map(filter).collect(),
-                identified: false,
-            },
-            Packet::V5_0Subscribe(subscribe) => Input::Subscribe {
-                packet_id: subscribe.packet_id(),
-                filters: subscribe.entries().iter().map(filter).collect(),
-                identified: subscribe
-                    .props
-                    .iter()
-                    .any(|property| matches!(property, Property::SubscriptionIdentifier(_))),
-            },
-            Packet::V3_1_1Unsubscribe(unsubscribe) => Input::Unsubscribe {
-                packet_id: unsubscribe.packet_id(),
-                filters: unsubscribe.entries().iter().map(|filter| filter.as_str().to_owned()).collect(),
-            },
-            Packet::V5_0Unsubscribe(unsubscribe) => Input::Unsubscribe {
-                packet_id: unsubscribe.packet_id(),
-                filters: unsubscribe.entries().iter().map(|filter| filter.as_str().to_owned()).collect(),
-            },
-            Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => Input::Ping,
-            Packet::V3_1_1Puback(_) | Packet::V5_0Puback(_) => Input::Acknowledged,
-            Packet::V3_1_1Disconnect(_) => Input::Disconnect { with_will: false },
-            Packet::V5_0Disconnect(disconnect) => Input::Disconnect {
-                with_will: disconnect
-                    .reason_code()
-                    .is_some_and(|code| code != DisconnectReasonCode::NormalDisconnection),
-            },
-            _ => Input::OutOfPlace,
-        }
-    }
-}
-
-fn filter(entry: &mqtt_protocol_core::mqtt::packet::SubEntry) -> (String, Qos) {
-    (entry.topic_filter().to_owned(), entry.sub_opts().qos())
-}
-
-fn hello_v3(connect: &v3_1_1::Connect) -> Hello {
-    Hello {
-        client_id: connect.client_id().to_owned(),
-        user: connect.user_name().map(str::to_owned),
-        password: connect.password().map(<[u8]>::to_vec),
-        keep_alive_s: connect.keep_alive(),
-        clean_start: connect.clean_session(),
-        session_expiry_s: if connect.clean_session() { 0 } else { u32::MAX },
-        will: will(connect.will_topic(), connect.will_payload(), connect.will_qos()),
-        wants_auth_exchange: false,
-        wants_reasons: false,
-    }
-}
-
-fn hello_v5(connect: &v5_0::Connect) -> Hello {
-    let mut hello = Hello {
-        client_id: connect.client_id().to_owned(),
-        user: connect.user_name().map(str::to_owned),
-        password: connect.password().map(<[u8]>::to_vec),
-        keep_alive_s: connect.keep_alive(),
-        clean_start: connect.clean_start(),
-        session_expiry_s: 0,
-        will: will(connect.will_topic(), connect.will_payload(), connect.will_qos()),
-        wants_auth_exchange: false,
-        wants_reasons: true,
-    };
-    for property in &connect.props {
-        match property {
-            Property::SessionExpiryInterval(interval) => hello.session_expiry_s = interval.val(),
-            Property::AuthenticationMethod(_) => hello.wants_auth_exchange = true,
-            Property::RequestProblemInformation(wanted) => hello.wants_reasons = wanted.val() != 0,
-            _ => {}
-        }
-    }
-    hello
-}
-
-fn will(topic: Option<&str>, payload: Option<&[u8]>, qos: Qos) -> Option<Will> {
-    let topic = topic?.to_owned();
-    Some(Will { topic, payload: payload.unwrap_or_default().to_vec(), exactly_once: qos == Qos::ExactlyOnce })
-}
-
-fn capabilities(welcome: &Welcome) -> Properties {
-    let mut props = Properties::new();
-    let mut announce = |property: Result<Property, MqttError>| props.push(built(property));
-    announce(ReceiveMaximum::new(welcome.receive_maximum).map(Property::ReceiveMaximum));
-    announce(MaximumQos::new(1).map(Property::MaximumQos));
-    announce(RetainAvailable::new(0).map(Property::RetainAvailable));
-    announce(TopicAliasMaximum::new(TOPIC_ALIASES).map(Property::TopicAliasMaximum));
-    announce(WildcardSubscriptionAvailable::new(0).map(Property::WildcardSubscriptionAvailable));
-    announce(SubscriptionIdentifierAvailable::new(0).map(Property::SubscriptionIdentifierAvailable));
-    announce(SharedSubscriptionAvailable::new(0).map(Property::SharedSubscriptionAvailable));
-    if let Some(seconds) = welcome.server_keep_alive_s {
-        announce(ServerKeepAlive::new(seconds).map(Property::ServerKeepAlive));
-    }
-    if let Some(seconds) = welcome.session_expiry_s {
-        announce(SessionExpiryInterval::new(seconds).map(Property::SessionExpiryInterval));
-    }
-    props
-}
-
-/// Reasons reach a person's log: bounded, and printable by the protocol's rules or left out.
-fn reason_string(reason: &str) -> Option<Property> {
-    let text: String = reason.chars().filter(|c| !c.is_control()).take(200).collect();
-    ReasonString::new(text).map(Property::ReasonString).ok()
-}
-
-const fn denied_v5(denied: Denied) -> ConnectReasonCode {
-    match denied {
-        Denied::BadCredentials => ConnectReasonCode::BadUserNameOrPassword,
-        Denied::NotYourClientId | Denied::NotYourTopic => ConnectReasonCode::NotAuthorized,
-        Denied::WillQos => ConnectReasonCode::QosNotSupported,
-        Denied::AuthExchange => ConnectReasonCode::BadAuthenticationMethod,
-        Denied::WillMalformed => ConnectReasonCode::PayloadFormatInvalid,
-    }
-}
-
-const fn denied_v3(denied: Denied) -> ConnectReturnCode {
-    match denied {
-        Denied::BadCredentials => ConnectReturnCode::BadUserNameOrPassword,
-        _ => ConnectReturnCode::NotAuthorized,
-    }
-}
-
-const fn granted_v5(granted: Granted) -> SubackReasonCode {
-    match granted {
-        Granted::AtMostOnce => SubackReasonCode::GrantedQos0,
-        Granted::AtLeastOnce => SubackReasonCode::GrantedQos1,
-        Granted::NotAuthorized => SubackReasonCode::NotAuthorized,
-        Granted::Identified => SubackReasonCode::SubscriptionIdentifiersNotSupported,
-    }
-}
-
-const fn granted_v3(granted: Granted) -> SubackReturnCode {
-    match granted {
-        Granted::AtMostOnce => SubackReturnCode::SuccessMaximumQos0,
-        Granted::AtLeastOnce => SubackReturnCode::SuccessMaximumQos1,
-        Granted::NotAuthorized | Granted::Identified => SubackReturnCode::Failure,
-    }
-}
-
-/// What we send is built from constants and checked values.
-fn built<T, P: From<T>>(packet: Result<T, MqttError>) -> P {
-    P::from(packet.expect("a packet of our own is well formed"))
 }

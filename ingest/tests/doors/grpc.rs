@@ -224,5 +224,5 @@ async fn an_open_stream_does_not_keep_the_house_from_closing() {
     let (_sender, receiver) = tokio::sync::mpsc::channel::<ReadingBatch>(1);
     let _verdicts = client.stream(authorized(&house.token, ReceiverStream::new(receiver))).await.unwrap();
     house.stop.cancel();
-    assert!(timeout(Duration::from_secs(5), house.handle.stopped()).await.unwrap());
+    assert!(timeout(Duration::from_secs(5), house.doors.handle.stopped()).await.unwrap());
 }

@@ -1,5 +1,8 @@
 //! The doors as gateways meet them: real sockets, real clients, and a journal that can be told when to answer what.
 
+mod durability;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod grpc;
 mod hostile;
 mod http;

@@ -212,7 +212,7 @@ async fn at_the_end_what_is_under_way_is_acknowledged_and_clients_are_told() {
     assert_eq!(confirmed(&said[0]), (1, 0));
     assert_eq!((said.len(), said[1].head, said[1].body[0]), (2, DISCONNECT, 0x8b));
     drop(raw);
-    assert!(timeout(SOON, house.handle.stopped()).await.unwrap(), "it was asked for");
+    assert!(timeout(SOON, house.doors.handle.stopped()).await.unwrap(), "it was asked for");
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn the_end_does_not_wait_for_ever() {
     raw.publish(TOPIC, 1, 1, batch_json(0).as_bytes()).await;
     eventually("it is under way", || house.journal.held() == 1).await;
     house.stop.cancel();
-    assert!(timeout(SOON, house.handle.stopped()).await.unwrap());
+    assert!(timeout(SOON, house.doors.handle.stopped()).await.unwrap());
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_closed_journal_closes_the_doors() {
     raw.publish(TOPIC, 1, 1, batch_json(0).as_bytes()).await;
     let said = raw.until_closed().await;
     assert_eq!((said.len(), said[0].head, said[0].body[0]), (1, DISCONNECT, 0x8b));
-    assert!(!timeout(SOON, house.handle.stopped()).await.unwrap(), "nobody asked for it");
+    assert!(!timeout(SOON, house.doors.handle.stopped()).await.unwrap(), "nobody asked for it");
 }
 
 #[tokio::test]

@@ -39,13 +39,51 @@ impl Clock for TestClock {
     }
 }
 
-pub struct House {
-    pub journal: Arc<TestJournal>,
+/// Open doors on any journal.
+pub struct Doors {
     pub handle: IngestHandle,
     pub token: String,
     pub stop: CancellationToken,
     pub roster: watch::Sender<Arc<Roster>>,
     _data: tempfile::TempDir,
+}
+
+impl Doors {
+    pub async fn open(journal: Arc<dyn Journal>, limits: IngestLimits) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let access = Arc::new(Access::open(data.path()).unwrap());
+        let table: toml::Table = std::fs::read_to_string(access.credentials_path()).unwrap().parse().unwrap();
+        let token = table["gateway"]["token"].as_str().unwrap().to_owned();
+        let (roster, in_force) = watch::channel(Arc::new(Roster::default()));
+        let any = Some("127.0.0.1:0".parse().unwrap());
+        let config = IngestConfig { mqtt_listen: any, grpc_listen: any, limits };
+        let deps = Deps { journal, access, clock: clock(), roster: in_force };
+        let stop = CancellationToken::new();
+        let handle = serve(config, deps, stop.clone()).await.unwrap();
+        Self { handle, token, stop, roster, _data: data }
+    }
+
+    pub fn mqtt_port(&self) -> u16 {
+        self.handle.mqtt_addr.unwrap().port()
+    }
+}
+
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(TestClock(AtomicI64::new(NOW_MS)))
+}
+
+/// Open doors on a journal that does as it is told.
+pub struct House {
+    pub journal: Arc<TestJournal>,
+    pub doors: Doors,
+}
+
+impl std::ops::Deref for House {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
+    }
 }
 
 impl House {
@@ -54,27 +92,9 @@ impl House {
     }
 
     pub async fn with(limits: IngestLimits) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let access = Arc::new(Access::open(data.path()).unwrap());
-        let table: toml::Table = std::fs::read_to_string(access.credentials_path()).unwrap().parse().unwrap();
-        let token = table["gateway"]["token"].as_str().unwrap().to_owned();
         let journal = Arc::new(TestJournal::default());
-        let (roster, in_force) = watch::channel(Arc::new(Roster::default()));
-        let any = Some("127.0.0.1:0".parse().unwrap());
-        let config = IngestConfig { mqtt_listen: any, grpc_listen: any, limits };
-        let deps = Deps {
-            journal: Arc::clone(&journal) as Arc<dyn Journal>,
-            access,
-            clock: Arc::new(TestClock(AtomicI64::new(NOW_MS))),
-            roster: in_force,
-        };
-        let stop = CancellationToken::new();
-        let handle = serve(config, deps, stop.clone()).await.unwrap();
-        Self { journal, handle, token, stop, roster, _data: data }
-    }
-
-    pub fn mqtt_port(&self) -> u16 {
-        self.handle.mqtt_addr.unwrap().port()
+        let doors = Doors::open(Arc::clone(&journal) as Arc<dyn Journal>, limits).await;
+        Self { journal, doors }
     }
 
     /// Every batch that is durable.

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{House, SOON};
+use super::{Doors, SOON};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -37,20 +37,20 @@ pub struct Raw {
 
 impl Raw {
     /// A connection that has said nothing yet.
-    pub async fn knock(house: &House, version: Version) -> Self {
-        let stream = TcpStream::connect(house.handle.mqtt_addr.unwrap()).await.unwrap();
+    pub async fn knock(doors: &Doors, version: Version) -> Self {
+        let stream = TcpStream::connect(doors.handle.mqtt_addr.unwrap()).await.unwrap();
         Self { stream, version }
     }
 
     /// Connected as `gateway`, CONNACK seen.
-    pub async fn connect(house: &House, version: Version, gateway: &str) -> Self {
-        let (raw, connack) = Self::connect_with(house, &Connect::new(version, gateway, &house.token)).await;
+    pub async fn connect(doors: &Doors, version: Version, gateway: &str) -> Self {
+        let (raw, connack) = Self::connect_with(doors, &Connect::new(version, gateway, &doors.token)).await;
         assert_eq!((connack.head, connack.body[1]), (CONNACK, 0), "{connack:?}");
         raw
     }
 
-    pub async fn connect_with(house: &House, connect: &Connect) -> (Self, Packet) {
-        let mut raw = Self::knock(house, connect.version).await;
+    pub async fn connect_with(doors: &Doors, connect: &Connect) -> (Self, Packet) {
+        let mut raw = Self::knock(doors, connect.version).await;
         raw.send(&connect.bytes()).await;
         let connack = raw.receive().await;
         (raw, connack)

@@ -1,0 +1,85 @@
+//! From the first byte to the decision on the CONNECT.
+
+use std::sync::Arc;
+
+use mqtt_protocol_core::mqtt::result_code::MqttError;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::Endpoint;
+use super::connection::Connection;
+use super::door::{self, Guest, Hello};
+use super::link::{FirstPacket, Link, first_packet};
+use super::wire::Next;
+use super::words::Input;
+use crate::ledger::Refusal;
+
+pub async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer_is_loopback: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut link = Link::new(stream, endpoint.limits.max_packet_bytes);
+    let greeting = tokio::select! {
+        () = endpoint.stop.cancelled() => return,
+        greeting = timeout(endpoint.limits.connect_deadline, greet(&endpoint, &mut link, peer_is_loopback)) => greeting,
+    };
+    if let Ok(Some((hello, guest))) = greeting {
+        Connection::enter(endpoint, link, &hello, guest).live().await;
+    } else {
+        link.close().await;
+    }
+}
+
+/// Waits for the CONNECT and decides on it; `None` when there is nothing to go on with.
+async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+    endpoint: &Endpoint,
+    link: &mut Link<S>,
+    peer_is_loopback: bool,
+) -> Option<(Hello, Guest)> {
+    let ledger = endpoint.admission.ledger();
+    let hello = match first_hello(link).await {
+        Ok(Some(hello)) => hello,
+        Ok(None) => return None,
+        Err(_) => {
+            ledger.refuse(Refusal::Malformed);
+            return None;
+        }
+    };
+    match door::admit(&hello, &endpoint.access, peer_is_loopback) {
+        Ok(guest) => Some((hello, guest)),
+        Err(denied) => {
+            let credentials = denied == door::Denied::BadCredentials;
+            ledger.refuse(if credentials { Refusal::Authentication } else { Refusal::Authorization });
+            tracing::info!(?denied, "an MQTT client was turned away");
+            link.wire.turn_away(denied);
+            None
+        }
+    }
+}
+
+/// `None` when the peer left before saying anything.
+async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>) -> Result<Option<Hello>, MqttError> {
+    loop {
+        match link.read().await {
+            Ok(0) | Err(_) if link.input.is_empty() => return Ok(None),
+            Ok(0) | Err(_) => return Err(MqttError::MalformedPacket),
+            Ok(_) => {}
+        }
+        match first_packet(&link.input) {
+            FirstPacket::Unclear => {}
+            FirstPacket::Connect => break,
+            FirstPacket::Unwelcome => return Err(MqttError::ProtocolError),
+        }
+    }
+    loop {
+        match link.wire.next(&mut link.input) {
+            Next::Input(Input::Connect(hello)) => return Ok(Some(hello)),
+            Next::Input(_) => return Err(MqttError::ProtocolError),
+            Next::Broken(error) => return Err(error),
+            Next::More => {}
+        }
+        if !matches!(link.read().await, Ok(1..)) {
+            return Err(MqttError::MalformedPacket);
+        }
+    }
+}
