@@ -5,14 +5,20 @@ use serde::Serialize;
 
 use crate::import::ImportedSubject;
 
-/// A roster document under construction. Stamps are ISO 8601 texts; without an offset they mean the patient's zone.
+/// A roster document under construction; documents can be put one after the other. Stamps are ISO 8601 texts; without an offset they mean the patient's zone.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RosterDraft {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub patient: Vec<PatientEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub device: Vec<DeviceEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pairing: Vec<PairingEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub medication: Vec<MedicationEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prescription: Vec<PrescriptionEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contact: Vec<ContactEntry>,
 }
 

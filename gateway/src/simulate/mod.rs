@@ -177,10 +177,8 @@ mod tests {
         let kinds: BTreeSet<EpisodeKind> = simulation.episodes().iter().map(|episode| episode.kind).collect();
         assert_eq!(kinds.len(), 6, "{kinds:?}");
         for patient in simulation.patients() {
-            for episode in patient.episodes() {
-                let steps: Vec<Step> = (0..42).flat_map(|day| patient.day(day).steps).collect();
-                check(episode, &readings(&steps));
-            }
+            let steps: Vec<Step> = (0..42).flat_map(|day| patient.day(day).steps).collect();
+            patient.episodes().iter().for_each(|episode| check(episode, &readings(&steps)));
         }
     }
 
