@@ -312,7 +312,7 @@ mod tests {
         );
         let packs: Vec<_> = rows.iter().map(|row| (row.subject.as_str(), row.reading.offsets_ms.clone())).collect();
         assert_eq!(packs, [("7", vec![3_595_000]), ("7", vec![5_000, 10_000]), ("8", vec![10_000])]);
-        assert_eq!(report.skipped["no time or no number"].first_line, 6);
+        assert_eq!((report.skipped[0].reason.as_str(), report.skipped[0].first_line), ("no time or no number", 6));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What an importer says about each file: what it read, what it sent, what it left out and why.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::ImportError;
@@ -30,14 +28,15 @@ pub struct FileReport {
     pub file: String,
     pub rows: u64,
     pub readings: u64,
-    /// By reason.
-    pub skipped: BTreeMap<String, Skipped>,
-    /// Sent, but with something worth knowing; by remark.
-    pub remarks: BTreeMap<String, Skipped>,
+    /// Left out, by reason.
+    pub skipped: Vec<Skipped>,
+    /// Sent, but with something worth knowing.
+    pub remarks: Vec<Skipped>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
+    pub reason: String,
     pub count: u64,
     pub first_line: u64,
 }
@@ -60,7 +59,9 @@ impl FileReport {
     }
 }
 
-fn note(notes: &mut BTreeMap<String, Skipped>, line: u64, text: &str) {
-    let entry = notes.entry(text.to_owned()).or_insert(Skipped { count: 0, first_line: line });
-    entry.count += 1;
+fn note(notes: &mut Vec<Skipped>, line: u64, reason: &str) {
+    match notes.iter_mut().find(|known| known.reason == reason) {
+        Some(known) => known.count += 1,
+        None => notes.push(Skipped { reason: reason.to_owned(), count: 1, first_line: line }),
+    }
 }

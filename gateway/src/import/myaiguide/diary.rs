@@ -135,7 +135,7 @@ mod tests {
             [("2015-11-30", "knees", 5.7), ("2015-11-30", "hip", 3.0), ("2015-12-01", "knees", 4.0)]
         );
         assert_eq!(rows[1].reading.laterality, "right_only");
-        assert_eq!(report.skipped["no date or no intensity"].first_line, 6);
+        assert_eq!((report.skipped[0].reason.as_str(), report.skipped[0].first_line), ("no date or no intensity", 6));
     }
 
     #[test]

@@ -178,6 +178,6 @@ mod tests {
                 (Measure::Stress, "2023-04-12", Some(16.0)),
             ]
         );
-        assert!(report.skipped.contains_key("a stress level that was not measured (counted in days)"));
+        assert_eq!(report.skipped[0].reason, "a stress level that was not measured (counted in days)");
     }
 }

@@ -217,7 +217,7 @@ mod tests {
         let rows = google_fit(text.as_bytes(), "participant2", &Rules::of(&zone), &mut report).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].reading.time, "2018-07-11T00:00:00+09:00");
-        assert_eq!(report.skipped.values().map(|skipped| skipped.count).sum::<u64>(), 1);
+        assert_eq!(report.skipped.iter().map(|skipped| skipped.count).sum::<u64>(), 1);
     }
 
     #[test]
