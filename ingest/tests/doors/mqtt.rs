@@ -319,3 +319,29 @@ async fn a_topic_alias_stands_for_the_topic() {
     assert_eq!(confirmed(&raw.receive().await), (2, 0));
     assert_eq!(house.batches().len(), 2);
 }
+
+#[tokio::test]
+async fn semantics_1_what_is_refused_before_durability_is_in_a_ledger_of_its_own() {
+    let house = House::open().await;
+    let (_, connack) = Raw::connect_with(&house, &Connect::new(Version::V5, "gw-1", "not the token")).await;
+    assert_eq!(connack.body[1], 0x86);
+    let mut raw = Raw::connect(&house, Version::V5, "gw-1").await;
+    raw.publish("painwatch/v1/gw-2/readings/json", 1, 1, batch_json(0).as_bytes()).await;
+    assert_eq!(confirmed(&raw.receive().await), (1, 0x87));
+    let reading = r#"{"device": "watch-0001", "measure": "heart_rate", "time": "2026-03-01T10:00:00Z", "value": 7, "unit": "/min"}"#;
+    let too_many = format!("[{}]", vec![reading; 10_001].join(","));
+    let limits = painwatch_ingest::IngestLimits { max_packet_bytes: 2 << 20, ..Default::default() };
+    let roomy = House::with(limits).await;
+    let mut large = Raw::connect(&roomy, Version::V5, "gw-1").await;
+    large.publish(TOPIC, 1, 1, too_many.as_bytes()).await;
+    assert_eq!(confirmed(&large.receive().await), (1, 0x87));
+    assert_eq!((roomy.handle.ledger.refused(Refusal::TooLarge), roomy.handle.ledger.refused_total()), (1, 1));
+    house.journal.set(Mode::Full);
+    raw.publish(TOPIC, 0, 0, batch_json(0).as_bytes()).await;
+    eventually("the shed reading is counted", || house.handle.ledger.refused_total() == 3).await;
+    for why in [Refusal::Authentication, Refusal::Authorization, Refusal::Qos0Shed] {
+        assert_eq!(house.handle.ledger.refused(why), 1, "{why:?}");
+    }
+    assert!(house.journal.records().is_empty() && roomy.journal.records().is_empty());
+    assert_eq!(house.handle.ledger.tally(Tally::Submissions), 0);
+}
