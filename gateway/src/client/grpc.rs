@@ -38,7 +38,7 @@ impl GrpcClient {
         let window = Window::new(options.window);
         let (inbox, outbox) = mpsc::channel(usize::from(window.size));
         let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true);
-        let line = Line { endpoint, bearer, room: usize::from(window.size) };
+        let line = Line { endpoint, bearer, gateway: options.gateway.clone(), room: usize::from(window.size) };
         let task = tokio::spawn(run(line, outbox, window.clone()));
         Ok(Self { inbox, window, task })
     }
@@ -62,6 +62,7 @@ impl GrpcClient {
 struct Line {
     endpoint: Endpoint,
     bearer: MetadataValue<Ascii>,
+    gateway: String,
     /// As many batches as the window has room for, so that handing one over never waits.
     room: usize,
 }
@@ -75,7 +76,7 @@ enum End {
 
 async fn run(line: Line, mut outbox: mpsc::Receiver<InFlight<ReadingBatch>>, window: Window) {
     let mut pending = Pending::new();
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::of(&line.gateway);
     loop {
         // A server may answer the call only after its first message: open a stream only with something to say.
         if pending.is_empty() {

@@ -7,7 +7,10 @@ mod mqtt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use painwatch_domain::Hash128;
 use painwatch_proto::ingest::v1::BatchVerdict;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use grpc::GrpcClient;
@@ -163,20 +166,47 @@ impl<P> InFlight<P> {
     }
 }
 
-/// Waits twice as long after each failure in a row.
-struct Backoff(Duration);
+/// Waits about twice as long after each failure in a row; how long exactly differs from gateway to gateway, so that a
+/// thousand of them do not come back in the same instant.
+struct Backoff {
+    wait: Duration,
+    dice: ChaCha8Rng,
+}
 
 impl Backoff {
-    fn new() -> Self {
-        Self(BACKOFF_MIN)
+    fn of(gateway: &str) -> Self {
+        let mut seed = [0; 32];
+        seed[..16].copy_from_slice(&Hash128::of(&[gateway.as_bytes()]).0);
+        Self { wait: BACKOFF_MIN, dice: ChaCha8Rng::from_seed(seed) }
     }
 
     fn reset(&mut self) {
-        self.0 = BACKOFF_MIN;
+        self.wait = BACKOFF_MIN;
+    }
+
+    fn next(&mut self) -> Duration {
+        let wait = self.wait.mul_f64(self.dice.random_range(0.5..1.0));
+        self.wait = (self.wait * 2).min(BACKOFF_MAX);
+        wait
     }
 
     async fn wait(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(BACKOFF_MAX);
+        tokio::time::sleep(self.next()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_limit_and_differ_between_gateways() {
+        let waits = |gateway| {
+            let mut backoff = Backoff::of(gateway);
+            (0..10).map(|_| backoff.next()).collect::<Vec<_>>()
+        };
+        let (one, other) = (waits("gw-1"), waits("gw-2"));
+        assert!(one[9] > one[0] * 8 && one.iter().all(|wait| *wait <= BACKOFF_MAX));
+        assert_ne!(one, other);
     }
 }

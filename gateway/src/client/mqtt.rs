@@ -40,6 +40,8 @@ struct Wire {
     /// On the wire, in order.
     numbered: VecDeque<(u16, InFlight<Bytes>)>,
     closing: bool,
+    /// Why nothing will be sent any more.
+    ended: Option<String>,
 }
 
 impl MqttClient {
@@ -53,7 +55,7 @@ impl MqttClient {
         let (host, port) = address.ok_or_else(|| ClientError::Address(options.address.clone()))?;
         let topic = format!("painwatch/v1/{}/readings/protobuf", options.gateway);
         let (client, events) = dial(&options, &host, port);
-        let wire = Wire { client, unnumbered: VecDeque::new(), numbered: VecDeque::new(), closing: false };
+        let wire = Wire { client, unnumbered: VecDeque::new(), numbered: VecDeque::new(), closing: false, ended: None };
         let window = Window::new(options.window);
         let shared = Arc::new(Shared { options, host, port, topic, window, wire: Mutex::new(wire) });
         let task = tokio::spawn(run(shared.clone(), events));
@@ -98,6 +100,10 @@ fn dial(options: &ClientOptions, host: &str, port: u16) -> (AsyncClient, EventLo
 
 impl Wire {
     fn publish(&mut self, topic: &str, entry: InFlight<Bytes>) {
+        if let Some(reason) = &self.ended {
+            entry.answer(Outcome::Refused(reason.clone()));
+            return;
+        }
         let sent = self.client.try_publish(topic, QoS::AtLeastOnce, false, entry.payload.clone());
         self.unnumbered.push_back(entry);
         if let Err(error) = sent {
@@ -141,7 +147,8 @@ impl Wire {
         }
     }
 
-    fn refuse_all(&mut self, reason: &str) {
+    fn end(&mut self, reason: &str) {
+        self.ended = Some(reason.to_owned());
         while !self.unnumbered.is_empty() || !self.numbered.is_empty() {
             self.refuse_first(reason);
         }
@@ -158,7 +165,7 @@ fn outcome(reason: PubAckReason) -> Outcome {
 
 /// Only polls: nothing in here waits for anything else, so the connection never stalls on us.
 async fn run(shared: Arc<Shared>, mut events: EventLoop) {
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::of(&shared.options.gateway);
     loop {
         match events.poll().await {
             Ok(event) => {
@@ -181,7 +188,7 @@ async fn run(shared: Arc<Shared>, mut events: EventLoop) {
                 if let Some(reason) = final_refusal(&error) {
                     warn!(reason, "the server does not let this gateway in");
                     shared.window.shut();
-                    shared.lock().refuse_all(&reason);
+                    shared.lock().end(&reason);
                     return;
                 }
                 if let ConnectionError::MqttState(StateError::OutgoingPacketTooLarge { .. }) = error {
