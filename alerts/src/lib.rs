@@ -12,7 +12,7 @@ mod rows;
 mod run;
 
 pub use notify::{LinkBase, SecretError, WebhookSecret};
-pub use run::{Alerts, AlertsError, AlertsHandle, Deps, Opened, WebhookConfig};
+pub use run::{Alerts, AlertsError, AlertsHandle, Deps, OnOpened, Opened, WebhookConfig};
 
 /// Name of the blobs this service keeps in the store.
 pub const BLOB_KIND: &str = "alerts";

@@ -17,6 +17,8 @@ use crate::decode::{ParseRoster, decode};
 use crate::notify::{self, LinkBase, OutcomeLog, Webhook, WebhookSecret};
 use crate::rows;
 
+pub type OnOpened = Box<dyn Fn(&Opened) + Send + Sync>;
+
 /// Everything the service stands on.
 pub struct Deps {
     pub journal: Arc<dyn Journal>,
@@ -29,7 +31,7 @@ pub struct Deps {
     pub parse_roster: ParseRoster,
     pub webhook: WebhookConfig,
     /// Called once an alert that did not exist before is committed.
-    pub on_opened: Option<Box<dyn Fn(&Opened) + Send + Sync>>,
+    pub on_opened: Option<OnOpened>,
 }
 
 #[derive(Clone, Debug)]

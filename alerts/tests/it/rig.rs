@@ -24,12 +24,14 @@ use crate::receiver::Receiver;
 /// A test that waits longer than this for an attempt to fail waits too long.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
+type Seen = Vec<(AlertId, Option<Offset>)>;
+
 pub struct Rig {
     pub journal: Arc<TimedJournal>,
     pub store: Arc<MemoryStore>,
     pub receiver: Receiver,
     secret: WebhookSecret,
-    pub opened: Arc<Mutex<Vec<(AlertId, Option<Offset>)>>>,
+    pub opened: Arc<Mutex<Seen>>,
 }
 
 pub struct Service {
