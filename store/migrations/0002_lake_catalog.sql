@@ -71,3 +71,69 @@ CREATE TABLE ducklake_name_mapping (
     is_partition {lake_bool}
 );
 CREATE TABLE ducklake_schema_versions (begin_snapshot BIGINT, schema_version BIGINT);
+
+-- Snapshot 0 makes the schema, snapshot 1 the table. Their times are the beginning of time because the catalog's clock is
+-- the journal's, and nothing has been applied yet. `data_path` is set at every start.
+INSERT INTO ducklake_metadata (key, value) VALUES
+    ('version', '0.3'), ('created_by', 'painwatch'), ('data_path', ''), ('encrypted', 'false');
+INSERT INTO ducklake_snapshot VALUES (0, '1970-01-01 00:00:00+00', 0, 1, 0), (1, '1970-01-01 00:00:00+00', 1, 2, 0);
+INSERT INTO ducklake_snapshot_changes (snapshot_id, changes_made) VALUES
+    (0, 'created_schema:"main"'), (1, 'created_table:"main"."readings"');
+INSERT INTO ducklake_schema VALUES (0, '7b1f6d5e-3c0a-4e1b-9f27-5d0c8a6e4b10', 0, NULL, 'main', 'main/', TRUE);
+INSERT INTO ducklake_table VALUES
+    (1, 'c2a94e70-58d3-4f6c-8b1e-0a7d3f925c61', 1, NULL, 0, 'readings', 'readings/', TRUE);
+INSERT INTO ducklake_schema_versions VALUES (0, 0), (1, 1);
+INSERT INTO ducklake_table_stats VALUES (1, 0, 0, 0);
+INSERT INTO ducklake_column (column_id, begin_snapshot, table_id, column_order, column_name, column_type, nulls_allowed)
+VALUES
+    (1, 1, 1, 1, 'tenant_id', 'varchar', FALSE),
+    (2, 1, 1, 2, 'time', 'timestamptz', FALSE),
+    (3, 1, 1, 3, 'end_time', 'timestamptz', TRUE),
+    (4, 1, 1, 4, 'device_time', 'timestamptz', FALSE),
+    (5, 1, 1, 5, 'zone', 'varchar', FALSE),
+    (6, 1, 1, 6, 'received_at', 'timestamptz', FALSE),
+    (7, 1, 1, 7, 'patient_id', 'varchar', TRUE),
+    (8, 1, 1, 8, 'device_id', 'varchar', FALSE),
+    (9, 1, 1, 9, 'gateway_id', 'varchar', FALSE),
+    (10, 1, 1, 10, 'measure', 'varchar', FALSE),
+    (11, 1, 1, 11, 'value', 'float64', TRUE),
+    (12, 1, 1, 12, 'value_code', 'varchar', TRUE),
+    (13, 1, 1, 13, 'unit', 'varchar', FALSE),
+    (14, 1, 1, 14, 'body_site', 'varchar', TRUE),
+    (15, 1, 1, 15, 'laterality', 'varchar', TRUE),
+    (16, 1, 1, 16, 'modality', 'varchar', TRUE),
+    (17, 1, 1, 17, 'status', 'varchar', FALSE),
+    (18, 1, 1, 18, 'revision', 'int64', FALSE),
+    (19, 1, 1, 19, 'quality', 'varchar', FALSE),
+    (20, 1, 1, 20, 'seq', 'int64', TRUE),
+    (21, 1, 1, 21, 'reading_id', 'varchar', FALSE),
+    (22, 1, 1, 22, 'batch_id', 'varchar', FALSE),
+    (23, 1, 1, 23, 'known_from', 'int64', FALSE),
+    (24, 1, 1, 24, 'attributes', 'varchar', FALSE);
+
+-- Readers want a row for each column; bounds are kept for each file only, where they serve to skip it.
+INSERT INTO ducklake_table_column_stats (table_id, column_id, contains_null, contains_nan) VALUES
+    (1, 1, FALSE, NULL),
+    (1, 2, FALSE, NULL),
+    (1, 3, TRUE, NULL),
+    (1, 4, FALSE, NULL),
+    (1, 5, FALSE, NULL),
+    (1, 6, FALSE, NULL),
+    (1, 7, TRUE, NULL),
+    (1, 8, FALSE, NULL),
+    (1, 9, FALSE, NULL),
+    (1, 10, FALSE, NULL),
+    (1, 11, TRUE, FALSE),
+    (1, 12, TRUE, NULL),
+    (1, 13, FALSE, NULL),
+    (1, 14, TRUE, NULL),
+    (1, 15, TRUE, NULL),
+    (1, 16, TRUE, NULL),
+    (1, 17, FALSE, NULL),
+    (1, 18, FALSE, NULL),
+    (1, 19, FALSE, NULL),
+    (1, 20, TRUE, NULL),
+    (1, 21, FALSE, NULL),
+    (1, 22, FALSE, NULL),
+    (1, 23, FALSE, NULL),
+    (1, 24, FALSE, NULL);

@@ -38,7 +38,7 @@ struct State {
 
 impl State {
     fn apply(&mut self, commit: Commit) -> Result<()> {
-        if commit.epoch != self.epoch {
+        if commit.epoch != self.epoch || self.epoch == 0 {
             return Err(StoreError::Fenced { ours: commit.epoch, current: self.epoch });
         }
         if let Some((consumer, applied)) = commit.applied {

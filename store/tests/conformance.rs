@@ -92,6 +92,7 @@ async fn a_commit_is_all_or_nothing(store: Arc<dyn Store>) {
 }
 
 async fn semantics_23_an_older_owner_is_fenced(store: Arc<dyn Store>) {
+    assert!(matches!(store.commit(Commit::default()).await, Err(StoreError::Fenced { .. })));
     let old = owned(&store).await;
     let new = owned(&store).await;
     assert!(new > old);

@@ -1,22 +1,59 @@
-//! The lake: current readings that have left the hot table, as Parquet files under a DuckLake catalog in the database.
+//! The lake: current readings that have left the hot table, as Parquet files under a DuckLake catalog that lives in the
+//! same database, so that files appear and hot rows go in one transaction.
+//!
+//! Never: a change to a written file; a file that readers see before the transaction that lists it.
 
+mod catalog;
+mod flush;
+mod layout;
+mod scan;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::RecordBatch;
+pub(crate) use catalog::{LakeFile, superseded};
+pub(crate) use flush::flush;
 use painwatch_domain::{EventTime, PatientId, ReadingId, TenantId};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
-use crate::rows::{ReadingRow, SECOND_ROW_OF_A_PANEL};
-use crate::schema::LakeSuperseded;
-use crate::tables::{SqlStore, Tx};
-use crate::{LakeReport, Result};
+use crate::rows::ReadingRow;
+use crate::schema::{LakeSuperseded, Record, defect, to_batch};
+use crate::tables::{Conflict, Tx};
+use crate::{Result, StoreError};
 
+/// Where the catalog's paths put the files of schema `main`, table `readings`.
+const TABLE_PATH: &str = "main/readings";
+/// Footers kept in memory: one a file, some tens of kilobytes each.
+const FOOTERS_MAX: usize = 512;
+
+/// The directory of the lake, and the footers of the files read so far.
 #[derive(Debug)]
-pub(crate) struct LakeDir;
-
-pub(crate) struct LakeFile {
-    pub path: PathBuf,
+pub(crate) struct LakeDir {
+    root: PathBuf,
+    footers: Footers,
 }
 
+/// Files never change once written, so neither do their footers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Footers(Arc<Mutex<HashMap<PathBuf, ArrowReaderMetadata>>>);
+
+impl Footers {
+    fn get(&self, path: &Path) -> Option<ArrowReaderMetadata> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+
+    fn put(&self, path: &Path, footer: ArrowReaderMetadata) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= FOOTERS_MAX {
+            kept.clear();
+        }
+        kept.insert(path.into(), footer);
+    }
+}
+
+/// Which readings a series is made of.
 pub(crate) struct Wanted {
     pub tenant: TenantId,
     pub patient: PatientId,
@@ -25,53 +62,86 @@ pub(crate) struct Wanted {
     pub to: EventTime,
 }
 
+/// Current readings, counted.
 pub(crate) struct Current {
     pub identities: u64,
     pub versions: u64,
 }
 
+pub(crate) type ReadingKey = (TenantId, ReadingId, String);
+
 impl LakeDir {
-    pub fn at(_: &Path) -> Result<Self> {
-        Ok(Self)
+    pub fn at(root: &Path) -> Result<Self> {
+        let lake = |error| StoreError::Failed(format!("lake directory: {error}"));
+        std::fs::create_dir_all(root.join(TABLE_PATH)).map_err(lake)?;
+        let root = root.canonicalize().map_err(lake)?;
+        Ok(Self { root, footers: Footers::default() })
     }
-    pub async fn found(&self, _: &mut Tx) -> Result<()> {
+
+    fn table(&self) -> PathBuf {
+        self.root.join(TABLE_PATH)
+    }
+
+    /// Removes what no snapshot lists: files of a flush that never committed. Only the newest owner may.
+    pub fn sweep(&self, listed: &[String]) -> Result<()> {
+        let lake = |error| StoreError::Failed(format!("lake directory: {error}"));
+        for entry in std::fs::read_dir(self.table()).map_err(lake)? {
+            let entry = entry.map_err(lake)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !listed.contains(&name) && layout::is_ours(&name) {
+                std::fs::remove_file(entry.path()).map_err(lake)?;
+                tracing::info!(file = name, "removed a lake file that no snapshot lists");
+            }
+        }
         Ok(())
     }
-    pub async fn listed_names(&self, _: &mut Tx) -> Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-    pub fn sweep(&self, _: &[String]) -> Result<()> {
-        Ok(())
-    }
-    pub async fn current_files(&self, _: &mut Tx) -> Result<Vec<LakeFile>> {
-        Ok(Vec::new())
-    }
-    pub async fn retire(&self, _: &mut Tx, _: Vec<(TenantId, ReadingId, String)>) -> Result<Vec<ReadingRow>> {
-        Ok(Vec::new())
+
+    /// Takes the current rows of `keys` out of the lake: they are hidden from now on and rewritten away at the next flush.
+    pub async fn retire(&self, tx: &mut Tx, keys: Vec<ReadingKey>) -> Result<Vec<ReadingRow>> {
+        let files = self.current_files(tx).await?;
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hidden = scan::Hidden::of(superseded(tx).await?);
+        let found = blocking(move || scan::find(&files, &keys, &hidden)).await?;
+        let mark = |(row, data_file): &(ReadingRow, i64)| LakeSuperseded {
+            tenant: row.tenant.clone(),
+            reading_id: row.reading_id,
+            measure: row.measure.clone(),
+            known_from: row.known_from,
+            data_file: *data_file,
+        };
+        let marks: Vec<LakeSuperseded> = found.iter().map(mark).collect();
+        tx.insert(LakeSuperseded::table(), &to_batch(&marks)?, Conflict::Fail).await?;
+        Ok(found.into_iter().map(|(row, _)| row).collect())
     }
 }
 
-pub(crate) async fn superseded(_: &mut Tx) -> Result<Vec<LakeSuperseded>> {
-    Ok(Vec::new())
+/// The rows of a series that are in the lake, in any order.
+pub(crate) async fn series(
+    files: Vec<LakeFile>,
+    wanted: Wanted,
+    superseded: Vec<LakeSuperseded>,
+) -> Result<Vec<ReadingRow>> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let hidden = scan::Hidden::of(superseded);
+    blocking(move || scan::series(&files, &wanted, &hidden)).await
 }
 
-pub(crate) async fn series(_: Vec<LakeFile>, _: Wanted, _: Vec<LakeSuperseded>) -> Result<Vec<ReadingRow>> {
-    Ok(Vec::new())
-}
-
-pub(crate) async fn flush(_: &SqlStore, _: bool) -> Result<LakeReport> {
-    Ok(LakeReport::default())
-}
-
+/// Counts the readings of one tenant in `hot` (columns reading_id, measure) and in the lake.
 pub(crate) async fn count_current(
     hot: RecordBatch,
-    _: Vec<LakeFile>,
-    _: TenantId,
-    _: Vec<LakeSuperseded>,
+    files: Vec<LakeFile>,
+    tenant: TenantId,
+    superseded: Vec<LakeSuperseded>,
 ) -> Result<Current> {
-    let ids = hot.column(0).as_string::<i32>();
-    let measures = hot.column(1).as_string::<i32>();
-    let identities: std::collections::HashSet<_> = ids.iter().collect();
-    let versions = measures.iter().filter(|measure| *measure != Some(SECOND_ROW_OF_A_PANEL)).count() as u64;
-    Ok(Current { identities: identities.len() as u64, versions })
+    let hidden = scan::Hidden::of(superseded);
+    blocking(move || scan::count(&hot, &files, &tenant, &hidden)).await
+}
+
+/// Reading and writing files takes its time: not on the threads that answer.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(defect)?
 }

@@ -21,7 +21,8 @@ pub(crate) async fn fence(tx: &mut Tx, ours: u64) -> Result<()> {
         tx.execute("SELECT value FROM meta WHERE key = 'epoch' FOR UPDATE", &[]).await?;
     }
     let current = meta(tx, "epoch").await? as u64;
-    if ours == current { Ok(()) } else { Err(StoreError::Fenced { ours, current }) }
+    // Nobody owns a store at epoch 0: it has to be taken first.
+    if ours == current && ours > 0 { Ok(()) } else { Err(StoreError::Fenced { ours, current }) }
 }
 
 pub(super) async fn apply(tx: &mut Tx, lake: &LakeDir, commit: &Commit) -> Result<()> {

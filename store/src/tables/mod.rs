@@ -16,12 +16,14 @@ pub(crate) use commit::fence;
 use fail::fail_point;
 pub(crate) use migrate::integers;
 use painwatch_domain::JournalTime;
-pub(crate) use sql::{Arg, Conflict, Dialect, Engine, Select, Tx, column_list};
+pub(crate) use sql::{Arg, Conflict, Dialect, Engine, Tx, column_list};
 
+#[cfg(feature = "failpoints")]
+use crate::StoreError;
 use crate::codec::{Field, Kind};
 use crate::lake::LakeDir;
 use crate::schema::TableDef;
-use crate::{Applied, Commit, Consumer, Result, Store, StoreError};
+use crate::{Applied, Commit, Consumer, Result, Store};
 
 /// Opens the store at `sqlite:PATH` or `postgres://…`, creates what is missing, and keeps the lake's files in `lake_dir`.
 ///

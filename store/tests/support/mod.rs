@@ -1,4 +1,5 @@
 //! What the store's tests share: rows to write and databases to write them to.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
