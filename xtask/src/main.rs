@@ -1,1 +1,65 @@
-fn main() {}
+//! What the README's and CI's commands do.
+//!
+//! Never: a step that CI runs and a developer cannot; a failure that is printed and then forgotten.
+
+mod build;
+mod machine;
+mod report;
+mod soak;
+mod suite;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Format, lints, licences and every test, with a table of minutes per suite. Installs what it needs where it can.
+    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test painwatch-journal")]
+    Test {
+        /// Only the suites whose name contains one of these, without format, lints and licences.
+        only: Vec<String>,
+    },
+    /// The same promises at their full size; takes hours.
+    #[command(after_help = "Examples:\n  cargo xtask soak --list\n  cargo xtask soak kill")]
+    Soak {
+        /// Shows what would run.
+        #[arg(long)]
+        list: bool,
+        /// Only these.
+        only: Vec<String>,
+    },
+    /// Installs what the tests need beyond Rust, or names the command that does.
+    Tools,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Test { only } => test::run(&only),
+        Task::Soak { list, only } => soak::run(list, &only),
+        Task::Tools => machine::prepare(&root()).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
+}

@@ -1,0 +1,80 @@
+//! `cargo xtask test`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::build::{self, Program, SCOPE, step};
+use crate::report::Report;
+use crate::suite::{self, Conditions};
+use crate::{machine, root};
+
+const TEST_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// Runs what CI runs; true if all of it passed.
+pub fn run(only: &[String]) -> Result<bool> {
+    let (root, mut report) = (root(), Report::default());
+    report.step("machine", || machine::prepare(&root).map(|()| Some(true)))?;
+    if only.is_empty() {
+        check_sources(&root, &mut report)?;
+    }
+    let mut programs = Vec::new();
+    report.step("build", || {
+        programs = build::tests(&root)?;
+        Ok(Some(true))
+    })?;
+    programs.retain(|program| only.is_empty() || only.iter().any(|part| program.name.contains(part)));
+    let passed = run_suites(&programs, &Conditions { told: told(&root), limit: TEST_LIMIT }, &mut report)?;
+    Ok(report.print(passed))
+}
+
+fn check_sources(root: &Path, report: &mut Report) -> Result<()> {
+    report.step("format", || step(root, &["fmt", "--all", "--check"]).map(Some))?;
+    report.step("lints", || {
+        let args = [&["clippy", "--all-targets"], SCOPE, &["--", "-D", "warnings"]].concat();
+        step(root, &args).map(Some)
+    })?;
+    report.step("licences, bans, sources", || {
+        deny(root, &["--offline", "--all-features", "check", "licenses", "bans", "sources"])
+    })?;
+    report.step("advisories", || advisories(root))?;
+    Ok(())
+}
+
+/// Compiling cargo-deny takes longer than the tests do, so it is used where it is installed.
+fn deny(root: &Path, args: &[&str]) -> Result<Option<bool>> {
+    if !machine::on_path("cargo-deny") {
+        println!("skipped: cargo-deny is not installed (cargo install --locked cargo-deny)");
+        return Ok(None);
+    }
+    step(root, &[&["deny"], args].concat()).map(Some)
+}
+
+/// Only where the network reaches the advisory database.
+fn advisories(root: &Path) -> Result<Option<bool>> {
+    if deny(root, &["fetch", "db"])? != Some(true) {
+        println!("skipped: no advisory database");
+        return Ok(None);
+    }
+    deny(root, &["check", "--disable-fetch", "advisories"])
+}
+
+/// What every test is told.
+pub fn told(root: &Path) -> Vec<(&'static str, PathBuf)> {
+    machine::recordings(root).map(|place| ("PAINWATCH_RECORDINGS", place)).into_iter().collect()
+}
+
+/// Runs the programs one after the other and returns how many tests passed.
+pub fn run_suites(programs: &[Program], conditions: &Conditions, report: &mut Report) -> Result<usize> {
+    let mut passed = 0;
+    for program in programs {
+        let tally = suite::run(program, conditions)?;
+        if tally.passed + tally.failed.len() == 0 {
+            continue;
+        }
+        passed += tally.passed;
+        report.suite(&program.name, tally);
+    }
+    Ok(passed)
+}
