@@ -57,6 +57,7 @@ impl Opening<'_> {
         if self.fsync { self.io(mark::NAME, Mark::load(self.disk)) } else { Ok(None) }
     }
 
+    /// Syncs the names too: a killed process may have left a segment whose name is in memory only.
     fn open_mark(&self) -> Result<Option<MarkFile>, JournalError> {
         if self.fsync {
             let file = self.io(mark::NAME, MarkFile::open(self.disk))?;
@@ -98,7 +99,6 @@ impl Opening<'_> {
             );
         }
         self.check_ends(&segments, mark)?;
-        self.io("", self.disk.sync_names())?;
         Ok(segments)
     }
 

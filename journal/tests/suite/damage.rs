@@ -47,21 +47,22 @@ fn serves_only_truth(disk: &SimDisk, truth: &[Record], what: &str) {
 
 #[test]
 fn a_torn_last_record_is_removed_wherever_it_was_torn_and_the_log_goes_on() {
-    let (before, truth) = log(12);
-    let journal = open(&before.copy(1)).unwrap();
-    drop(journal);
-    let grown = before.copy(2);
-    let name = segments(&grown).pop().unwrap();
-    let old = grown.content(&name).unwrap();
-    drop(open(&grown).unwrap());
-    let new = grown.content(&name).unwrap();
-    assert_eq!(segments(&grown).len(), segments(&before).len(), "the gap record of reopening is the torn one");
+    let before = log(9).0;
+    let journal = open(&before).unwrap();
+    let name = segments(&before).pop().unwrap();
+    let (truth, base) = (read_all(&journal), before.copy(1));
+    let old = base.content(&name).unwrap();
+    put_one(&journal, [9; 200]);
+    let new = before.content(&name).unwrap();
+    assert_eq!(segments(&before).len(), segments(&base).len(), "the torn record needs no new segment");
     let (from, to) = differing(&old, &new);
     for torn_at in from..to {
-        let disk = before.copy(3);
+        let disk = base.copy(3);
         disk.put(&name, &[&new[..torn_at], &old[torn_at..]].concat());
         let journal = open(&disk).unwrap_or_else(|error| panic!("torn at {torn_at}: {error}"));
         assert_eq!(read_all(&journal)[..truth.len()], truth);
+        let rest = disk.content(&name).unwrap().split_off(from + 100);
+        assert!(rest.iter().all(|byte| *byte == 0), "torn at {torn_at}: something of the torn write was left behind");
         let next = journal.next_offset();
         assert_eq!(put_one(&journal, "goes on"), next);
     }
@@ -191,6 +192,24 @@ fn a_segment_of_another_log_with_the_same_offsets_breaks_the_chain() {
     assert_eq!(first, truth[..first.len()]);
     let error = futures::executor::block_on(journal.read(Offset(first.len() as u64), usize::MAX)).unwrap_err();
     assert!(matches!(error, JournalError::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_sound_record_of_another_log_at_the_same_offset_breaks_the_chain() {
+    let (disk, _) = log(5);
+    let stranger = SimDisk::new(9);
+    let journal = open(&stranger).unwrap();
+    for n in 0..5u8 {
+        put_one(&journal, [n + 1; 90]);
+    }
+    let name = segments(&disk).remove(0);
+    let (mut bytes, strange) = (disk.content(&name).unwrap(), stranger.content(&name).unwrap());
+    let second = 64 + (44 + 4 + 90usize).next_multiple_of(8);
+    let third = second + (second - 64);
+    bytes[second..third].copy_from_slice(&strange[second..third]);
+    disk.put(&name, &bytes);
+    let error = open(&disk).unwrap_err().to_string();
+    assert!(error.contains(&format!("byte {second}")) && error.contains("does not follow"), "{error}");
 }
 
 #[test]

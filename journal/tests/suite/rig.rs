@@ -45,7 +45,7 @@ pub fn options(clock: Arc<dyn Clock>) -> Options {
     Options {
         segment_bytes: 1 << 10,
         byte_limit: 1 << 20,
-        reserve_bytes: 1 << 12,
+        reserve_bytes: 1 << 16,
         tick_after_ms: None,
         ..Options::new(clock)
     }
@@ -158,7 +158,7 @@ impl Rig for InMemory {
     }
     fn open(&mut self) -> MemoryJournal {
         let journal = MemoryJournal::new(1, self.0.clone());
-        journal.set_limits(1 << 20, 1 << 12);
+        journal.set_limits(1 << 20, 1 << 16);
         journal
     }
     fn reopen(&mut self, journal: MemoryJournal) -> MemoryJournal {
