@@ -11,6 +11,7 @@ mod notify;
 mod rows;
 mod run;
 
+pub use decode::ParseRoster;
 pub use notify::{LinkBase, SecretError, WebhookSecret};
 pub use run::{Alerts, AlertsError, AlertsHandle, Deps, OnOpened, Opened, WebhookConfig};
 

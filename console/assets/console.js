@@ -49,6 +49,7 @@ function showList() {
   const list = shown.map((alert) => alertItem(alert, { patients, act, open: navigate }));
   draw(el("div", {},
     el("div", { class: "bar" }, el("h1", {}, `${VIEWS[view].word}: ${shown.length}`),
+      el("span", { class: "quiet" }, `times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`),
       el("div", {}, el("label", { for: "view" }, "Show"), chosen)),
     shown.length === 0 ? el("p", {}, "Nothing here.") : el("ul", { class: "list" }, ...list)));
 }

@@ -16,10 +16,11 @@ const SHAPE = { high: "▲▲", medium: "▲", low: "●", info: "○" };
 
 export const isUnresolved = (alert) => !["resolved", "retracted"].includes(alert.state);
 
-// What is open before what somebody has, then by urgency, then the newest.
+// What is open before what somebody has, what was sent before what was only shown, then by urgency, then what still
+// holds, then the newest.
 export function byUrgency(a, b) {
   return (b.state === "open") - (a.state === "open") || a.historical - b.historical || a.shadow - b.shadow ||
-    RANK[b.priority] - RANK[a.priority] || b.opened_at.localeCompare(a.opened_at);
+    RANK[b.priority] - RANK[a.priority] || (b.condition === "active") - (a.condition === "active") || b.opened_at.localeCompare(a.opened_at);
 }
 
 export function badge(priority) {
@@ -127,6 +128,13 @@ function actionsCard(alert, act) {
     el("div", { class: "row" }, assignee, button("assign", "Assign", () => ({ assignee: assignee.value }))));
 }
 
+function nobodyTold(alert) {
+  const unreached = alert.events.some((event) => event.event === "no_recipient");
+  if (unreached) return el("p", {}, el("span", { class: "tag loud" }, "Nobody: no contact takes this alert. Check the roster."));
+  if (alert.shadow) return el("p", {}, "Nobody: shadow rules are shown, never sent.");
+  return el("p", {}, "Nobody: this alert does not page.");
+}
+
 export function alertDetail(alert, { patients, act, drawing }) {
   const value = (reading) => reading.value ?? reading.value_code ?? "–";
   return el("div", {},
@@ -162,7 +170,7 @@ export function alertDetail(alert, { patients, act, drawing }) {
           ["Threshold", alert.shadow ? "default, not confirmed by a named clinician" : "accepted by a named clinician"],
         ])),
         el("section", { class: "card", "aria-labelledby": "told" }, el("h2", { id: "told" }, "Who was told"),
-          alert.notifications.length === 0 ? el("p", {}, alert.shadow ? "Nobody: shadow rules are shown, never sent." : "Nobody.")
+          alert.notifications.length === 0 ? nobodyTold(alert)
             : table("Who was told", ["Time", "Who", "Try", "Outcome"], alert.notifications.map((told) => [
               time(told.at), told.recipient, String(told.attempt), `${told.outcome} ${told.detail}`]))))));
 }

@@ -12,6 +12,7 @@ use crate::{Inner, auth};
 const PAGE: &str = include_str!("../assets/index.html");
 const LOGIN: &str = include_str!("../assets/login.html");
 const STYLE: &str = include_str!("../assets/console.css");
+const ICON: &str = include_str!("../assets/icon.svg");
 const SCRIPTS: [(&str, &str); 4] = [
     ("/assets/api.js", include_str!("../assets/api.js")),
     ("/assets/chart.js", include_str!("../assets/chart.js")),
@@ -27,6 +28,7 @@ pub fn router() -> Router<Arc<Inner>> {
         .route("/alerts/{id}", shell())
         .route("/login", get(auth::login_page).post(auth::login))
         .route("/logout", axum::routing::post(auth::logout))
+        .route("/assets/icon.svg", get(|| async { text("image/svg+xml", ICON) }))
         .route("/assets/console.css", get(|| async { text("text/css; charset=utf-8", STYLE) }));
     for (path, script) in SCRIPTS {
         router = router.route(path, get(move || async move { text("text/javascript; charset=utf-8", script) }));

@@ -2,7 +2,6 @@
 
 #[cfg(feature = "failpoints")]
 mod crashes;
-mod journal;
 mod paging;
 mod receiver;
 mod restarts;

@@ -1,6 +1,8 @@
 use painwatch_alerts::{Alerts, AlertsError};
 use painwatch_domain::{AlertState, Priority};
 
+use painwatch_journal::memory::Mood;
+
 use crate::receiver::Answer;
 use crate::rig::{Rig, applied, finding};
 
@@ -59,6 +61,7 @@ async fn findings_and_commands_made_while_nobody_ran_are_taken_up() {
 #[tokio::test]
 async fn kills_at_any_moment_lose_no_alert_and_add_no_key() {
     let rig = Rig::new().await;
+    rig.journal.set_mood(Mood { lose_ack_per_mille: 200, ..Mood::default() });
     let mut kills = 0;
     for n in 0..40 {
         let service = rig.start().await;

@@ -1,5 +1,6 @@
 //! A clinic with one nurse, and the service that may be stopped and started over the same journal and store.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use painwatch_domain::{
     AlertId, AlertKind, Clock, Episode, EventTime, Finding, FindingKind, Hash128, JournalTime, Offset, PatientId,
     Priority, Roster, RuleDomain, RuleId, TenantId, Zone,
 };
-use painwatch_journal::{AppendOptions, Appended, Class, Journal as _, NewRecord};
+use painwatch_journal::{AppendOptions, Appended, Class, Journal as _, MemoryJournal, NewRecord};
 use painwatch_proto::journal::v1::{self as pb, control::Action};
 use painwatch_proto::record::encode_finding;
 use painwatch_store::{AlertEventRow, AlertRow, MemoryStore, NotificationRow, Store as _};
@@ -18,7 +19,6 @@ use prost::Message as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::journal::TimedJournal;
 use crate::receiver::Receiver;
 
 /// A test that waits longer than this for an attempt to fail waits too long.
@@ -27,7 +27,8 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 type Seen = Vec<(AlertId, Option<Offset>)>;
 
 pub struct Rig {
-    pub journal: Arc<TimedJournal>,
+    pub journal: Arc<MemoryJournal>,
+    clock: Arc<HandClock>,
     pub store: Arc<MemoryStore>,
     pub receiver: Receiver,
     secret: WebhookSecret,
@@ -53,16 +54,17 @@ impl Service {
     }
 }
 
-#[derive(Debug)]
-struct FixedClock;
+/// Moves when it is told to.
+#[derive(Debug, Default)]
+pub struct HandClock(AtomicI64);
 
-impl Clock for FixedClock {
+impl Clock for HandClock {
     fn wall_ms(&self) -> i64 {
-        1_767_225_600_000
+        1_767_225_600_000 + self.monotonic_ms()
     }
 
     fn monotonic_ms(&self) -> i64 {
-        0
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -73,7 +75,9 @@ impl Rig {
         let secret = WebhookSecret::parse(&WebhookSecret::format(&[7; 32])).unwrap();
         let receiver = Receiver::start(secret.clone()).await;
         let store = Arc::new(MemoryStore::new());
-        let rig = Self { journal: Arc::new(TimedJournal::new()), store, receiver, secret, opened: Arc::default() };
+        let clock = Arc::new(HandClock::default());
+        let journal = Arc::new(MemoryJournal::new(7, clock.clone()));
+        let rig = Self { journal, clock, store, receiver, secret, opened: Arc::default() };
         rig.nurse_at(&rig.receiver.url.clone()).await;
         rig
     }
@@ -89,7 +93,7 @@ impl Rig {
             journal: self.journal.clone(),
             store: self.store.clone(),
             epoch: self.store.take_ownership().await.unwrap(),
-            clock: Arc::new(FixedClock),
+            clock: self.clock.clone(),
             logic_version: 1,
             parse_roster: one_nurse,
             webhook: WebhookConfig {
@@ -125,7 +129,7 @@ impl Rig {
 
     /// Time passes in the journal.
     pub async fn tick(&self, ms: i64) -> Offset {
-        self.journal.advance(ms);
+        self.clock.0.fetch_add(ms, Ordering::SeqCst);
         self.append(Class::Tick, Vec::new()).await
     }
 
@@ -135,12 +139,16 @@ impl Rig {
         self.append(Class::Control, control.encode_to_vec()).await
     }
 
+    /// Again where the journal lost its answer: what it then holds twice must count once.
     async fn append(&self, class: Class, payload: Vec<u8>) -> Offset {
         let tenant = TenantId::default();
         let record = NewRecord { class, tenant, key_id: 0, logic_version: 1, payload: payload.into() };
-        match self.journal.append(vec![record], AppendOptions::default()).await {
-            Appended::Durable { first, .. } => first,
-            other => panic!("{other:?}"),
+        loop {
+            match self.journal.append(vec![record.clone()], AppendOptions::default()).await {
+                Appended::Durable { first, .. } => return first,
+                Appended::Unknown => {}
+                refused @ Appended::Refused(_) => panic!("{refused:?}"),
+            }
         }
     }
 
