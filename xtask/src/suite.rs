@@ -64,11 +64,15 @@ fn take(waiting: &Mutex<VecDeque<String>>) -> Option<String> {
     waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front()
 }
 
+/// The tests that are run by themselves: an ignored one is a part of another test.
 fn list(program: &Program) -> Result<VecDeque<String>> {
-    let output = Command::new(&program.executable)
-        .args(["--list", "--format", "terse"])
-        .output()
-        .context(program.name.clone())?;
+    let (all, parts) = (names(program, &[])?, names(program, &["--ignored"])?);
+    Ok(all.into_iter().filter(|test| !parts.contains(test)).collect())
+}
+
+fn names(program: &Program, which: &[&str]) -> Result<Vec<String>> {
+    let mut command = Command::new(&program.executable);
+    let output = command.args(["--list", "--format", "terse"]).args(which).output().context(program.name.clone())?;
     if !output.status.success() {
         bail!("{}: cannot list its tests: {}", program.name, String::from_utf8_lossy(&output.stderr));
     }

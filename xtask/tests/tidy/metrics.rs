@@ -8,6 +8,9 @@ const PRODUCTION: &[&str] = &["processor/core/src/", "ingest/core/src/", "domain
 /// A golden file that asks for several figures at once: the view of the check, and the production code it is made of.
 const VIEWS: &[(&str, &[&str])] = &[("summarise", &["sorted_present", "mean", "sd", "median"])];
 
+/// Proves a table of ours, in a test over every row of it, rather than anything about a patient.
+const OF_TABLES: &[&str] = &["loinc_check_digit_is_valid"];
+
 /// What the cases call: the names imported from the metrics, and `unit::…`, `measure::…`.
 fn called() -> Vec<String> {
     let text = read(CASES);
@@ -52,7 +55,7 @@ fn what_the_golden_vectors_check_is_what_production_runs() {
     let called = called();
     assert!(called.len() > 5, "{CASES} calls only {called:?}: has its form changed?");
     let mut faults = Vec::new();
-    for name in &called {
+    for name in called.iter().filter(|name| !OF_TABLES.contains(&name.as_str())) {
         let parts =
             VIEWS.iter().find(|(view, _)| view == name).map_or(vec![name.as_str()], |(_, parts)| parts.to_vec());
         faults.extend(
