@@ -130,7 +130,7 @@ async fn a_lost_answer_of_the_journal_repeats_the_record_and_changes_nothing() {
     let service = rig.start().await;
     let finding = finding(1, Priority::High);
     rig.finding(&finding).await;
-    rig.journal.next_fates([Fate::LoseAck { written: 1 }, Fate::LoseAck { written: 0 }]);
+    rig.unkind().next_fates([Fate::LoseAck { written: 1 }, Fate::LoseAck { written: 0 }]);
     rig.until_event(&service, finding.alert_id, "page_delivered").await;
     let offset = rig.tick(60_000).await;
     applied(&service, offset).await;

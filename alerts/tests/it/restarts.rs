@@ -57,13 +57,9 @@ async fn findings_and_commands_made_while_nobody_ran_are_taken_up() {
     assert_eq!((row.state, row.acknowledged_by.as_deref()), (AlertState::Acknowledged, Some("ada")));
 }
 
-/// Kills at many instants: each alert exists once, was received, under one id; nobody is told twice but across a kill.
-#[tokio::test]
-async fn kills_at_any_moment_lose_no_alert_and_add_no_key() {
-    let rig = Rig::new().await;
-    rig.journal.set_mood(Mood { lose_ack_per_mille: 200, ..Mood::default() });
-    let mut kills = 0;
-    for n in 0..40 {
+/// Kills at many instants: each alert exists once and is told under one id.
+async fn killed_again_and_again(mut rig: Rig, kills: i64) {
+    for n in 0..kills {
         let service = rig.start().await;
         rig.finding(&finding(n, Priority::High)).await;
         for _ in 0..(n % 13) * 3 {
@@ -73,21 +69,32 @@ async fn kills_at_any_moment_lose_no_alert_and_add_no_key() {
             panic!("{:?}", service.task.await);
         }
         service.kill().await;
-        kills += 1;
+        rig.reopen().await;
     }
     let service = rig.start().await;
-    for n in 0..40 {
+    for n in 0..kills {
         rig.until_event(&service, finding(n, Priority::High).alert_id, "page_delivered").await;
     }
     service.stop().await;
     let received = rig.receiver.so_far();
     let keys: std::collections::BTreeSet<_> = received.iter().map(|it| &it.id).collect();
-    assert_eq!(keys.len(), 40);
-    assert!(received.len() <= 40 + kills, "{} raw requests", received.len());
-    for n in 0..40 {
+    assert_eq!(keys.len() as i64, kills);
+    for n in 0..kills {
         let id = finding(n, Priority::High).alert_id;
         assert_eq!(rig.events(id).await, ["opened", "paged", "page_delivered"]);
     }
+}
+
+#[tokio::test]
+async fn kills_at_any_moment_lose_no_alert_and_add_no_key() {
+    let rig = Rig::new().await;
+    rig.unkind().set_mood(Mood { lose_ack_per_mille: 200, ..Mood::default() });
+    killed_again_and_again(rig, 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_at_any_moment_lose_no_alert_and_add_no_key_on_the_engines_of_the_embedded_default() {
+    killed_again_and_again(Rig::on_disk().await, 26).await;
 }
 
 #[tokio::test]

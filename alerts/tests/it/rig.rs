@@ -11,10 +11,11 @@ use painwatch_domain::{
     AlertId, AlertKind, Clock, Episode, EventTime, Finding, FindingKind, Hash128, JournalTime, Offset, PatientId,
     Priority, Roster, RuleDomain, RuleId, TenantId, Zone,
 };
-use painwatch_journal::{AppendOptions, Appended, Class, Journal as _, MemoryJournal, NewRecord};
+use painwatch_journal::file::Options;
+use painwatch_journal::{AppendOptions, Appended, Class, FileJournal, Journal, JournalError, MemoryJournal, NewRecord};
 use painwatch_proto::journal::v1::{self as pb, control::Action};
 use painwatch_proto::record::encode_finding;
-use painwatch_store::{AlertEventRow, AlertRow, MemoryStore, NotificationRow, Store as _};
+use painwatch_store::{AlertEventRow, AlertRow, MemoryStore, NotificationRow, Store};
 use prost::Message as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -27,9 +28,13 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 type Seen = Vec<(AlertId, Option<Offset>)>;
 
 pub struct Rig {
-    pub journal: Arc<MemoryJournal>,
+    pub journal: Arc<dyn Journal>,
+    /// The journal, where it is one that can be told to be unkind.
+    unkind: Option<Arc<MemoryJournal>>,
     clock: Arc<HandClock>,
-    pub store: Arc<MemoryStore>,
+    pub store: Arc<dyn Store>,
+    /// Where journal and store are, if they are on a disk.
+    dir: Option<tempfile::TempDir>,
     pub receiver: Receiver,
     secret: WebhookSecret,
     pub opened: Arc<Mutex<Seen>>,
@@ -69,17 +74,46 @@ impl Clock for HandClock {
 }
 
 impl Rig {
-    /// The nurse's webhook is the receiver's address with `suffix`.
+    /// In memory.
     pub async fn new() -> Self {
+        let clock = Arc::new(HandClock::default());
+        let journal = Arc::new(MemoryJournal::new(7, clock.clone()));
+        Self::with(clock, journal.clone(), Some(journal), Arc::new(MemoryStore::new()), None).await
+    }
+
+    /// On the engines of the embedded default.
+    pub async fn on_disk() -> Self {
+        let clock = Arc::new(HandClock::default());
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, store) = engines(dir.path(), &clock).await;
+        Self::with(clock, journal, None, store, Some(dir)).await
+    }
+
+    async fn with(
+        clock: Arc<HandClock>,
+        journal: Arc<dyn Journal>,
+        unkind: Option<Arc<MemoryJournal>>,
+        store: Arc<dyn Store>,
+        dir: Option<tempfile::TempDir>,
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let secret = WebhookSecret::parse(&WebhookSecret::format(&[7; 32])).unwrap();
         let receiver = Receiver::start(secret.clone()).await;
-        let store = Arc::new(MemoryStore::new());
-        let clock = Arc::new(HandClock::default());
-        let journal = Arc::new(MemoryJournal::new(7, clock.clone()));
-        let rig = Self { journal, clock, store, receiver, secret, opened: Arc::default() };
+        let rig = Self { journal, unkind, clock, store, dir, receiver, secret, opened: Arc::default() };
         rig.nurse_at(&rig.receiver.url.clone()).await;
         rig
+    }
+
+    pub fn unkind(&self) -> &MemoryJournal {
+        self.unkind.as_ref().expect("a journal in memory")
+    }
+
+    /// As a new process does.
+    pub async fn reopen(&mut self) {
+        let Some(dir) = &self.dir else { return };
+        // The directory's lock goes with the last handle.
+        self.journal = Arc::new(MemoryJournal::new(7, self.clock.clone()));
+        (self.journal, self.store) = engines(dir.path(), &self.clock).await;
     }
 
     /// What the "roster" of these tests says is the nurse's address, and nothing else.
@@ -175,6 +209,21 @@ impl Rig {
         };
         tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap_or_else(|_| panic!("no {event}"));
     }
+}
+
+async fn engines(dir: &std::path::Path, clock: &Arc<HandClock>) -> (Arc<dyn Journal>, Arc<dyn Store>) {
+    let mut options = Options::new(clock.clone());
+    options.segment_bytes = 1 << 20;
+    options.tick_after_ms = None;
+    let journal = loop {
+        match FileJournal::open(dir.join("journal"), options.clone()) {
+            Ok(journal) => break journal,
+            Err(JournalError::Locked { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let url = format!("sqlite:{}", dir.join("painwatch.db").display());
+    (Arc::new(journal), painwatch_store::open(&url, &dir.join("lake")).await.unwrap())
 }
 
 pub async fn applied(service: &Service, offset: Offset) {
