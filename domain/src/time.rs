@@ -79,7 +79,7 @@ pub struct Stamp {
     pub zone_assumed: bool,
 }
 
-/// Parses an ISO 8601 stamp. One without an offset is read in `zone`; in the hour a clock repeats, the first of the two.
+/// Parses an ISO 8601 stamp. One without an offset is read in `zone`; in the hour a clock repeats, the first of the two; in the hour it skips, an hour later.
 ///
 /// # Errors
 /// [`StampError`] when the text is no such stamp.
@@ -88,7 +88,7 @@ pub fn parse_stamp(text: &str, zone: &Zone) -> Result<Stamp, StampError> {
         return Ok(Stamp { utc_ms: stamp.as_millisecond(), zone_assumed: false });
     }
     let civil: jiff::civil::DateTime = text.parse().map_err(|_| StampError { text: text.chars().take(40).collect() })?;
-    let zoned = zone.tz.to_ambiguous_timestamp(civil).earlier();
+    let zoned = zone.tz.to_ambiguous_timestamp(civil).compatible();
     let stamp = zoned.map_err(|_| StampError { text: text.chars().take(40).collect() })?;
     Ok(Stamp { utc_ms: stamp.as_millisecond(), zone_assumed: true })
 }
