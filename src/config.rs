@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use painwatch_proto::json::nearest;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// The defaults, as a file a person can read.
 const DEFAULTS: &str = include_str!("config.default.toml");
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Config {
     pub data: PathBuf,
     pub ingest: Ingest,
@@ -22,7 +23,7 @@ pub struct Config {
     pub alerts: Alerts,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Ingest {
     pub verdict_timeout_ms: u64,
     pub max_payload_bytes: usize,
@@ -30,12 +31,12 @@ pub struct Ingest {
     pub grpc: Listener,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Listener {
     pub listen: SocketAddr,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Journal {
     pub url: String,
     pub segment_bytes: u64,
@@ -43,18 +44,18 @@ pub struct Journal {
     pub tick_ms: u64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Url {
     pub url: String,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Processor {
     pub block_cache_bytes: usize,
     pub checkpoint_ms: i64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Alerts {
     pub webhook_timeout_ms: u64,
 }
@@ -74,7 +75,8 @@ impl Config {
         }
         for (name, value) in environment {
             if let Some(path) = name.strip_prefix("PAINWATCH__") {
-                merge(&mut merged, nested(&path.to_lowercase(), &value), "").with_context(|| format!("environment {name}"))?;
+                merge(&mut merged, nested(&path.to_lowercase(), &value), "")
+                    .with_context(|| format!("environment {name}"))?;
             }
         }
         Value::Table(merged).try_into().context("configuration")
@@ -89,7 +91,11 @@ impl Config {
     }
 
     pub fn store_url(&self) -> String {
-        if self.store.url.is_empty() { format!("sqlite:{}", self.data.join("painwatch.db").display()) } else { self.store.url.clone() }
+        if self.store.url.is_empty() {
+            format!("sqlite:{}", self.data.join("painwatch.db").display())
+        } else {
+            self.store.url.clone()
+        }
     }
 
     fn located(&self, url: &str, scheme: &str, default: &str) -> PathBuf {
@@ -101,11 +107,17 @@ impl Config {
     /// # Errors
     /// The listener that is not on loopback.
     pub fn refuse_open_listeners(&self) -> Result<()> {
-        let listeners =
-            [("ingest.mqtt.listen", &self.ingest.mqtt), ("ingest.grpc.listen", &self.ingest.grpc), ("http.listen", &self.http)];
+        let listeners = [
+            ("ingest.mqtt.listen", &self.ingest.mqtt),
+            ("ingest.grpc.listen", &self.ingest.grpc),
+            ("http.listen", &self.http),
+        ];
         for (key, listener) in listeners {
             if !listener.listen.ip().is_loopback() {
-                bail!("{key} = {}: without TLS painwatch listens on loopback only; use 127.0.0.1 and put a TLS proxy on the same host in front", listener.listen);
+                bail!(
+                    "{key} = {}: without TLS painwatch listens on loopback only; use 127.0.0.1 and put a TLS proxy on the same host in front",
+                    listener.listen
+                );
             }
         }
         Ok(())
@@ -130,10 +142,12 @@ fn merge(base: &mut Table, given: Table, at: &str) -> Result<()> {
     for (key, value) in given {
         let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match (base.get_mut(&key), value) {
-            (None, _) => {
-                let nearest = base.keys().min_by_key(|known| edit_distance(known, &key)).cloned().unwrap_or_default();
-                bail!("unknown key {path:?}; did you mean {nearest:?}?");
-            }
+            (None, _) => match nearest(&key, base.keys().map(String::as_str)) {
+                Some(known) => bail!("unknown key {path:?}; did you mean {known:?}?"),
+                None => {
+                    bail!("unknown key {path:?}; known here: {}", base.keys().cloned().collect::<Vec<_>>().join(", "))
+                }
+            },
             (Some(Value::Table(inner)), Value::Table(value)) => merge(inner, value, &path)?,
             (Some(Value::Table(_)), _) => bail!("{path} is a section, not a value"),
             (Some(slot), value) => {
@@ -145,20 +159,6 @@ fn merge(base: &mut Table, given: Table, at: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Levenshtein distance.
-pub fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = std::mem::replace(&mut row[j + 1], replaced.min(row[j] + 1).min(row[j + 1] + 1));
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -186,10 +186,5 @@ mod tests {
     fn a_listener_off_loopback_is_refused_while_there_is_no_tls() {
         let config = with_environment(&[("PAINWATCH__HTTP__LISTEN", "0.0.0.0:8080")]).unwrap();
         assert!(config.refuse_open_listeners().unwrap_err().to_string().contains("http.listen"));
-    }
-
-    #[test]
-    fn edit_distance_counts_single_changes() {
-        assert_eq!((edit_distance("listen", "listn"), edit_distance("", "ab"), edit_distance("a", "a")), (1, 2, 0));
     }
 }

@@ -231,7 +231,8 @@ fn consent_from(value: Option<&toml::Value>, zone: &Zone) -> Result<Option<Event
 
 fn device(entry: &DeviceEntry) -> Result<Device> {
     let stream = |stream: &StreamEntry| -> Result<Stream> {
-        let measure = Measure::parse(&stream.measure).with_context(|| format!("unknown measure {:?}", stream.measure))?;
+        let measure =
+            Measure::parse(&stream.measure).with_context(|| format!("unknown measure {:?}", stream.measure))?;
         Ok(Stream { measure, every_ms: duration_ms(&stream.every)? })
     };
     Ok(Device {
@@ -342,7 +343,8 @@ pub fn duration_ms(text: &str) -> Result<i64> {
         "d" => DAY_MS,
         _ => bail!("{text:?} is not a duration such as 90s, 30m, 4h or 28d"),
     };
-    let number: i64 = number.parse().with_context(|| format!("{text:?} is not a duration such as 90s, 30m, 4h or 28d"))?;
+    let number: i64 =
+        number.parse().with_context(|| format!("{text:?} is not a duration such as 90s, 30m, 4h or 28d"))?;
     Ok(number.saturating_mul(unit_ms))
 }
 

@@ -47,6 +47,16 @@ impl Access {
         &self.path
     }
 
+    /// For commands on the same machine, which could read the file themselves.
+    pub const fn gateway_token(&self) -> &Secret {
+        &self.credentials.gateway_token
+    }
+
+    /// For commands on the same machine, which could read the file themselves.
+    pub const fn operator_token(&self) -> &Secret {
+        &self.credentials.operator_token
+    }
+
     /// Who a gateway is, when its token speaks for it.
     pub fn gateway(&self, token: &str, gateway: &str, peer_is_loopback: bool) -> Option<GatewayPrincipal> {
         self.gateway_credential(token, peer_is_loopback)?.speaking_for(gateway)

@@ -1,0 +1,204 @@
+//! `painwatch demo`: everything in one process, weeks of patients replayed through the real doors on a driven clock.
+
+mod driver;
+mod latency;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use painwatch_domain::{LocalDay, TenantId};
+use painwatch_gateway::import::{self, ImportOptions, ImportedSubject};
+use painwatch_gateway::outgoing::Step;
+use painwatch_gateway::replay::{self, DEMO_EPOCH_MS, PlanOptions};
+use painwatch_gateway::roster::{ContactEntry, RosterDraft};
+use painwatch_gateway::simulate::{Simulation, SimulationOptions};
+use painwatch_journal::Class;
+use painwatch_processor_core::rules::default_packs;
+use painwatch_proto::journal::v1::{Control, RosterApplied, control::Action};
+use prost::Message as _;
+
+use super::Context;
+use super::rules::acceptance;
+use super::serve::print_listening;
+use crate::clock::DrivenClock;
+use crate::compose::{self, System, Wiring};
+use crate::config::Config;
+use latency::Arrivals;
+
+/// Replays several weeks of patients through the real MQTT and gRPC endpoints on a driven clock, and prints each alert as
+/// it opens. Simulated patients are labelled synthetic; with `--recordings` the recordings are replayed too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  painwatch demo --once")]
+pub struct Args {
+    /// End when everything is processed and print the books, alerts by rule and latencies.
+    #[arg(long)]
+    once: bool,
+    /// Folder with recorded data (`fitbit_furberg2016`, `myaiguide`) to replay as well.
+    #[arg(long, value_name = "DIR")]
+    recordings: Option<PathBuf>,
+    /// Replay N times as fast as it happened; as fast as possible when left out.
+    #[arg(long, value_name = "N")]
+    speed: Option<u32>,
+    /// How many simulated patients.
+    #[arg(long, default_value_t = 6, value_name = "N")]
+    patients: u32,
+    /// How many weeks they are simulated.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    weeks: u32,
+}
+
+/// Recorded sets that the demo knows, their format and the zone their stamps were written in.
+const RECORDINGS: [(&str, &str, &str); 2] =
+    [("fitbit_furberg2016", "fitbit", "America/New_York"), ("myaiguide", "myaiguide", "Europe/Paris")];
+/// Seed of the simulated patients: the same people at every run.
+const SEED: u64 = 20_260_105;
+const CARE_TEAM: &str = "demo-team";
+/// So much of history that nothing recorded is left out.
+const HISTORY_WEEKS: u32 = 52 * 20;
+
+struct Script {
+    steps: Vec<Step>,
+    roster: RosterDraft,
+    notes: Vec<String>,
+}
+
+pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<ExitCode> {
+    let scratch = tempfile::tempdir()?;
+    let mut config = context.config;
+    config.data = data.unwrap_or_else(|| scratch.path().join("painwatch-demo"));
+    take_free_ports(&mut config);
+    let script = write_script(&args)?;
+    if !context.json {
+        report::introduce(&script.notes, &config.data);
+    }
+
+    let clock = Arc::new(DrivenClock::at(DEMO_EPOCH_MS));
+    let arrivals = Arrivals::default();
+    let (announce, watch) = (!context.json, arrivals.clone());
+    let on_opened: compose::OnOpened = Box::new(move |opened| {
+        watch.opened(opened.cause);
+        if announce {
+            report::alert(&opened.row);
+        }
+    });
+    let wiring = Wiring { clock: clock.clone(), on_opened: Some(on_opened), listen: true, ticks: false };
+    let mut system = compose::start(&config, wiring).await?;
+    // The journal may be further than the epoch: a second run on the same data.
+    clock.advance_to(system.journal.last_journal_time().0);
+    let follower = arrivals.follow(Arc::clone(&system.journal));
+    let addresses = system.addresses.clone().context("the demo listens")?;
+    if !context.json {
+        print_listening(&addresses);
+        let console = system.console.as_ref().context("the demo listens")?;
+        println!("console http://{}{}", addresses.http, console.one_time_path());
+        println!("        (opens one session, once)\n");
+    }
+    prepare(&system, script.roster).await?;
+    let refused = driver::drive(&mut system, &clock, &script.steps, args.speed).await?;
+    driver::let_days_close(&mut system, &clock).await?;
+    system.store.flush_lake(true).await?;
+    let summary = report::summary(&system, refused, &arrivals).await?;
+    report::print(&summary, context.json)?;
+    if !args.once {
+        println!("\nserving; press Ctrl-C to stop");
+        tokio::signal::ctrl_c().await?;
+    }
+    follower.abort();
+    system.stop().await?;
+    Ok(if summary.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A demo beside a running server, or two at once, must not fight over ports.
+fn take_free_ports(config: &mut Config) {
+    for listener in [&mut config.ingest.mqtt.listen, &mut config.ingest.grpc.listen, &mut config.http.listen] {
+        if std::net::TcpListener::bind(*listener).is_err() {
+            listener.set_port(0);
+        }
+    }
+}
+
+fn write_script(args: &Args) -> Result<Script> {
+    let mut notes = Vec::new();
+    let simulation = Simulation::new(SimulationOptions {
+        seed: SEED,
+        patients: args.patients,
+        start: LocalDay((DEMO_EPOCH_MS / painwatch_domain::time::DAY_MS) as i32),
+        days: args.weeks * 7,
+        zone: "Europe/Paris".to_owned(),
+        care_team: CARE_TEAM.to_owned(),
+    })?;
+    notes.push(format!(
+        "{} simulated patients, {} weeks; nobody real, medication always synthetic",
+        args.patients, args.weeks
+    ));
+    let mut roster = simulation.roster();
+    let mut subjects: Vec<ImportedSubject> = Vec::new();
+    for (folder, format, zone) in RECORDINGS {
+        let Some(path) = args.recordings.as_ref().map(|dir| dir.join(folder)) else { continue };
+        subjects.extend(recorded(&path, folder, format, zone, &mut notes)?);
+    }
+    for subject in &subjects {
+        roster.extend(RosterDraft::of_recording(subject, CARE_TEAM));
+    }
+    let options = PlanOptions { history_weeks: HISTORY_WEEKS, ..PlanOptions::default() };
+    let plan = replay::plan(&subjects, simulation.steps(), &options);
+    for shift in &plan.shifts {
+        notes
+            .push(format!("recorded subject {} is {}, shifted by {} weeks", shift.subject, shift.patient, shift.weeks));
+    }
+    Ok(Script { steps: plan.steps, roster, notes })
+}
+
+fn recorded(
+    path: &Path,
+    folder: &str,
+    format: &str,
+    zone: &str,
+    notes: &mut Vec<String>,
+) -> Result<Vec<ImportedSubject>> {
+    let options =
+        ImportOptions { device_prefix: format.to_owned(), zone: zone.to_owned(), patient: Some(format.to_owned()) };
+    let import = import::import(format, path, &options).with_context(|| format!("recordings {folder}"))?;
+    let (people, readings) = (import.subjects.len(), import.report.readings());
+    notes.push(format!("{people} recorded people of {folder}, {readings} readings"));
+    Ok(import.subjects)
+}
+
+/// Roster and accepted rules, unless an earlier run on this data put them in force.
+async fn prepare(system: &System, mut roster: RosterDraft) -> Result<()> {
+    roster.contact.retain(|contact| contact.care_team != CARE_TEAM);
+    roster.contact.push(ContactEntry {
+        id: "demo-nurse".to_owned(),
+        care_team: CARE_TEAM.to_owned(),
+        webhook_url: String::new(),
+        min_priority: "low".to_owned(),
+    });
+    let toml = roster.to_toml();
+    if system.processor.roster.borrow().source == toml {
+        return Ok(());
+    }
+    let actor = "Demo clinician (synthetic)";
+    let control = |action| Control {
+        actor: actor.to_owned(),
+        wall_ms: DEMO_EPOCH_MS,
+        idempotency_key: String::new(),
+        action: Some(action),
+    };
+    let mut last = compose::append(
+        &*system.journal,
+        Class::Control,
+        control(Action::Roster(RosterApplied { toml })).encode_to_vec(),
+    )
+    .await?;
+    for rule in default_packs() {
+        let accepted = control(acceptance(rule, actor)).encode_to_vec();
+        last = compose::append(&*system.journal, Class::Control, accepted).await?;
+    }
+    system.processor.applied.clone().wait_for(|applied| *applied > last).await?;
+    let tenant = TenantId::default();
+    debug_assert_eq!(system.processor.roster.borrow().tenant, tenant);
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The command line: one file a command.
+
+mod check;
+mod config;
+mod demo;
+mod import;
+mod load;
+mod metrics;
+mod quarantine;
+mod replay;
+mod roster;
+mod rules;
+mod serve;
+mod sql;
+mod status;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Remote monitoring for pain care: readings in, explained alerts and a queryable time series out.
+///
+/// Not a medical device. Not for emergencies. Every threshold is a default that a named clinician must accept before
+/// alerts leave the system.
+#[derive(Debug, Parser)]
+#[command(name = "painwatch", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Configuration file; `painwatch.toml` in this directory where it exists.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of the embedded engines; wins over the configuration.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Machine-readable output.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Serve(serve::Args),
+    Status(status::Args),
+    #[command(subcommand)]
+    Roster(roster::Roster),
+    Import(import::Args),
+    Check(check::Args),
+    Sql(sql::Args),
+    #[command(subcommand)]
+    Metrics(metrics::Metrics),
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
+    Replay(replay::Args),
+    Verify(verify::Args),
+    Load(load::Args),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+/// The command line or the configuration is wrong: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// What every command is given.
+pub struct Context {
+    pub config: Config,
+    pub json: bool,
+}
+
+impl Cli {
+    /// Commands that answer on standard output keep the log to warnings.
+    pub const fn quiet_logs(&self) -> bool {
+        !matches!(self.command, Command::Serve(_))
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever it could not do, as a person can read it.
+pub async fn run(cli: Cli) -> Result<ExitCode> {
+    let loaded = Config::load(cli.config.as_deref(), std::env::vars());
+    let mut config = loaded.map_err(|error| Usage(format!("{error:#}")))?;
+    if let Some(data) = &cli.data {
+        config.data.clone_from(data);
+    }
+    let context = Context { config, json: cli.json };
+    match cli.command {
+        Command::Demo(args) => demo::run(args, context, cli.data).await,
+        Command::Serve(args) => serve::run(args, context).await,
+        Command::Status(args) => status::run(args, context).await,
+        Command::Roster(command) => roster::run(command, context).await,
+        Command::Import(args) => import::run(args, context).await,
+        Command::Check(args) => check::run(&args, &context),
+        Command::Sql(args) => sql::run(args, context).await,
+        Command::Metrics(command) => metrics::run(&command, &context),
+        Command::Rules(command) => rules::run(command, context).await,
+        Command::Quarantine(command) => quarantine::run(command, context).await,
+        Command::Replay(args) => replay::run(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
+        Command::Load(args) => load::run(args, context).await,
+        Command::Config(command) => config::run(&command, &context),
+    }
+}

@@ -1,0 +1,79 @@
+//! `painwatch roster`: the clinic as a document.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use painwatch_domain::{Roster as Clinic, TenantId};
+use painwatch_proto::journal::v1::{RosterApplied, control::Action};
+use painwatch_store::PatientRow;
+
+use super::Context;
+use crate::{operator, roster};
+
+/// The clinic: patients, devices, who wears what, medication, care teams.
+#[derive(Debug, clap::Subcommand)]
+pub enum Roster {
+    /// Puts the roster in force. It is checked first; nothing changes when anything is wrong.
+    #[command(after_help = "Example:\n  painwatch roster apply clinic.toml")]
+    Apply { file: PathBuf },
+    /// Shows what `apply` would change.
+    #[command(after_help = "Example:\n  painwatch roster diff clinic.toml")]
+    Diff { file: PathBuf },
+    /// Writes the roster in force to a file.
+    #[command(after_help = "Example:\n  painwatch roster export clinic.toml")]
+    Export { file: PathBuf },
+}
+
+pub async fn run(command: Roster, context: Context) -> Result<ExitCode> {
+    match command {
+        Roster::Apply { file } => {
+            let (text, clinic) = read(&file)?;
+            let action = Action::Roster(RosterApplied { toml: text });
+            operator::submit(&context.config, operator::control_record("operator", action)).await?;
+            let (patients, devices, pairings) = (clinic.patients.len(), clinic.devices.len(), clinic.pairings.len());
+            println!("applied: {patients} patients, {devices} devices, {pairings} pairings");
+        }
+        Roster::Diff { file } => diff(&read(&file)?.1, &context).await?,
+        Roster::Export { file } => {
+            let text = in_force(&context).await?;
+            std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &PathBuf) -> Result<(String, Clinic)> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let clinic = roster::parse(&text, &TenantId::default()).with_context(|| format!("{}", file.display()))?;
+    Ok((text, clinic))
+}
+
+async fn diff(wanted: &Clinic, context: &Context) -> Result<()> {
+    let store = painwatch_store::open(&context.config.store_url(), &context.config.lake_dir()).await?;
+    let known: Vec<PatientRow> = store.patients(TenantId::default()).await?;
+    let devices = store.devices(TenantId::default()).await?;
+    for patient in wanted.patients.keys().filter(|id| !known.iter().any(|row| &row.patient == *id)) {
+        println!("+ patient {patient}");
+    }
+    for row in known.iter().filter(|row| !wanted.patients.contains_key(&row.patient)) {
+        println!("- patient {} (kept in the tables; no longer watched)", row.patient);
+    }
+    for device in wanted.devices.keys().filter(|id| !devices.iter().any(|row| &row.device == *id)) {
+        println!("+ device {device}");
+    }
+    for row in devices.iter().filter(|row| !wanted.devices.contains_key(&row.device)) {
+        println!("- device {}", row.device);
+    }
+    Ok(())
+}
+
+/// The document as it was last applied, out of the journal.
+async fn in_force(context: &Context) -> Result<String> {
+    let mut system = operator::offline(&context.config)
+        .await
+        .context("stop the server first, or copy the file it was applied from")?;
+    let text = system.processor.roster.borrow_and_update().source.clone();
+    system.stop().await?;
+    Ok(text)
+}

@@ -1,0 +1,112 @@
+//! `painwatch rules`: what would ring, and who said it may.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use painwatch_processor_core::rules::{self, Rule, default_packs};
+use painwatch_proto::journal::v1::{RuleAccepted, control::Action};
+
+use super::{Context, Usage};
+use crate::operator;
+
+/// The rules that watch over patients.
+#[derive(Debug, clap::Subcommand)]
+pub enum Rules {
+    /// Validates a file of rules; errors name the line and what was expected.
+    #[command(after_help = "Example:\n  painwatch rules check my-rules.toml")]
+    Check { file: PathBuf },
+    /// Lists the default packs. A rule that nobody accepted runs in shadow: shown, never sent.
+    #[command(after_help = "Example:\n  painwatch rules list")]
+    List,
+    /// Accepts a rule in a clinician's name: from now on its alerts leave the system.
+    #[command(after_help = "Example:\n  painwatch rules accept spo2-sustained-low --by \"Dr. A. Example\"")]
+    Accept {
+        /// Id of the rule, or `all`.
+        id: String,
+        /// The named clinician who confirms its thresholds.
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
+}
+
+pub async fn run(command: Rules, context: Context) -> Result<ExitCode> {
+    match command {
+        Rules::Check { file } => check(&file),
+        Rules::List => {
+            list(&context);
+            Ok(ExitCode::SUCCESS)
+        }
+        Rules::Accept { id, by } => accept(&id, &by, &context).await,
+    }
+}
+
+fn check(file: &PathBuf) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    match rules::parse(&text, &file.display().to_string()) {
+        Ok(rules) => {
+            for rule in &rules {
+                println!("{} version {}: {}", rule.id, rule.version(), rule.condition_text());
+            }
+            println!("{} rules, no errors", rules.len());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("{error}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn list(context: &Context) {
+    let rules = default_packs();
+    if context.json {
+        let row = |rule: &Rule| {
+            serde_json::json!({"id": rule.id.as_str(), "pack": rule.pack, "version": rule.version(), "title": rule.title,
+                "condition": rule.condition_text(), "priority": rule.priority.as_str(), "source": rule.source})
+        };
+        println!("{}", serde_json::Value::Array(rules.iter().map(row).collect()));
+        return;
+    }
+    println!(
+        "Not a medical device. Every threshold is a default that a named clinician must accept (`rules accept`).\n"
+    );
+    for rule in &rules {
+        println!(
+            "{} [{}, {}] {}\n  {}\n  source: {}",
+            rule.id,
+            rule.pack,
+            rule.priority,
+            rule.title,
+            rule.condition_text(),
+            rule.source
+        );
+    }
+}
+
+async fn accept(id: &str, by: &str, context: &Context) -> Result<ExitCode> {
+    if by.trim().is_empty() {
+        bail!(Usage("--by needs the name of the clinician who accepts".to_owned()));
+    }
+    let chosen: Vec<Rule> = default_packs().into_iter().filter(|rule| id == "all" || rule.id.as_str() == id).collect();
+    if chosen.is_empty() {
+        bail!(Usage(format!("no rule is called {id:?}; `painwatch rules list` shows them")));
+    }
+    for rule in chosen {
+        let name = rule.id.clone();
+        operator::submit(&context.config, operator::control_record(by, acceptance(rule, by))).await?;
+        println!("{name} accepted by {by}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The control that takes a rule out of shadow.
+pub fn acceptance(mut rule: Rule, by: &str) -> Action {
+    rule.accepted_by = Some(by.to_owned());
+    Action::RuleAccepted(RuleAccepted {
+        rule: rule.id.to_string(),
+        version: rule.version(),
+        by: by.to_owned(),
+        toml: rule.to_toml(),
+    })
+}

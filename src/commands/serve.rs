@@ -1,0 +1,55 @@
+//! `painwatch serve`: every service in one process.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Context, Usage};
+use crate::clock::SystemClock;
+use crate::compose::{self, Addresses, Wiring};
+
+/// Runs the services: MQTT, gRPC and HTTP endpoints, processor, alerts, console.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  painwatch serve --data /var/lib/painwatch")]
+pub struct Args {
+    /// Which services to run. This version runs all of them in one process.
+    #[arg(long, value_name = "ROLE", default_value = "all")]
+    role: Vec<String>,
+}
+
+pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
+    if args.role != ["all"] {
+        bail!(Usage(format!(
+            "--role {}: this version runs all services in one process; leave --role out",
+            args.role.join(",")
+        )));
+    }
+    context.config.refuse_open_listeners().map_err(|error| Usage(error.to_string()))?;
+    let wiring = Wiring { clock: Arc::new(SystemClock::new()), on_opened: None, listen: true, ticks: true };
+    let mut system = compose::start(&context.config, wiring).await?;
+    if let Some(addresses) = &system.addresses {
+        print_listening(addresses);
+    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        error = system.failed() => {
+            tracing::error!("{error:#}");
+            let _ = system.stop().await;
+            return Err(error);
+        }
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    system.stop().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The lines that scripts wait for: one a listener, then `ready`.
+pub fn print_listening(addresses: &Addresses) {
+    println!("listening mqtt {}", addresses.mqtt);
+    println!("listening grpc {}", addresses.grpc);
+    println!("listening http {}", addresses.http);
+    println!("ready");
+}

@@ -1,0 +1,333 @@
+//! Puts the program together: the only file that names concrete engines.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use painwatch_access::{Access, Secret};
+use painwatch_alerts::{Alerts, LinkBase, Opened, WebhookConfig, WebhookSecret};
+use painwatch_console::{Check, Console};
+use painwatch_domain::{Clock, Offset, TenantId};
+use painwatch_ingest::{IngestConfig, IngestHandle, IngestLimits};
+use painwatch_journal::file::{FileJournal, Options};
+use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
+use painwatch_processor::ProcessorHandle;
+use painwatch_proto::journal::v1 as pb;
+use painwatch_store::Store;
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::roster;
+
+/// Version of the logic that findings are written by (semantics 21).
+pub const LOGIC_VERSION: u32 = 1;
+/// How often hot rows are looked over for the lake.
+const FLUSH_EVERY: Duration = Duration::from_secs(60);
+
+/// Called once an alert that did not exist before is committed.
+pub type OnOpened = Box<dyn Fn(&Opened) + Send + Sync>;
+
+/// What the caller decides and the configuration does not.
+pub struct Wiring {
+    pub clock: Arc<dyn Clock>,
+    pub on_opened: Option<OnOpened>,
+    /// Doors and console; without them only the services behind the journal run.
+    pub listen: bool,
+    /// Appends ticks in real time; the demo drives its own.
+    pub ticks: bool,
+}
+
+/// Addresses of a running server, for commands on the same machine: `<data>/server.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Addresses {
+    pub mqtt: SocketAddr,
+    pub grpc: SocketAddr,
+    pub http: SocketAddr,
+}
+
+/// The running services.
+pub struct System {
+    pub journal: Arc<dyn Journal>,
+    pub store: Arc<dyn Store>,
+    pub access: Arc<Access>,
+    pub processor: ProcessorHandle,
+    pub alerts_applied: watch::Receiver<Offset>,
+    pub ingest: Option<IngestHandle>,
+    pub addresses: Option<Addresses>,
+    pub console: Option<Console>,
+    stop_processor: watch::Sender<bool>,
+    stop: CancellationToken,
+    tasks: Vec<(&'static str, JoinHandle<Result<()>>)>,
+    data: PathBuf,
+}
+
+/// Opens the engines, recovers, and starts every service.
+///
+/// # Errors
+/// What cannot be opened, read or bound, and where.
+pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
+    std::fs::create_dir_all(&config.data).with_context(|| format!("cannot create {}", config.data.display()))?;
+    let journal = open_journal(config, &wiring)?;
+    let store = painwatch_store::open(&config.store_url(), &config.lake_dir()).await?;
+    let epoch = store.take_ownership().await?;
+    announce_logic(&*journal).await?;
+    let begin = journal.next_offset();
+    let access = Arc::new(Access::open(&config.data)?);
+    let mut tasks: Vec<(&'static str, JoinHandle<Result<()>>)> = Vec::new();
+    let stop = CancellationToken::new();
+
+    let (stop_processor, stopped) = watch::channel(false);
+    let deps = painwatch_processor::Deps {
+        journal: Arc::clone(&journal),
+        store: Arc::clone(&store),
+        clock: Arc::clone(&wiring.clock),
+        epoch,
+        parse_roster: roster::parse,
+    };
+    let limits = painwatch_processor::Config {
+        block_cache_bytes: config.processor.block_cache_bytes,
+        checkpoint_ms: config.processor.checkpoint_ms,
+    };
+    let (processor, task) = painwatch_processor::run(deps, limits, stopped).await?;
+    tasks.push(("processor", task));
+    // The doors open once everything that was durable before this start has been applied.
+    wait_until(&mut processor.applied.clone(), begin, tasks.last_mut().map(|(_, task)| task)).await?;
+
+    let http = if wiring.listen { Some(bind(config.http.listen).await?) } else { None };
+    let link = http.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.http.listen);
+    let deps = painwatch_alerts::Deps {
+        journal: Arc::clone(&journal),
+        store: Arc::clone(&store),
+        epoch,
+        clock: Arc::clone(&wiring.clock),
+        logic_version: LOGIC_VERSION,
+        parse_roster: |text| roster::parse(text, &TenantId::default()).map_err(|error| format!("{error:#}")),
+        webhook: WebhookConfig {
+            secret: webhook_secret(&config.data)?,
+            link_base: LinkBase(format!("http://{link}")),
+            timeout: Duration::from_millis(config.alerts.webhook_timeout_ms),
+            allow_plain_loopback: true,
+        },
+        on_opened: wiring.on_opened,
+    };
+    let (alerts, alerts_handle) = Alerts::recover(deps).await?;
+    let stopping = stop.clone().cancelled_owned();
+    tasks.push(("alerts", tokio::spawn(async move { Ok(alerts.run(stopping).await?) })));
+    tasks.push(("lake", tokio::spawn(flush_regularly(Arc::clone(&store), stop.clone()))));
+
+    let mut system = System {
+        journal,
+        store,
+        access,
+        processor,
+        alerts_applied: alerts_handle.applied,
+        ingest: None,
+        addresses: None,
+        console: None,
+        stop_processor,
+        stop,
+        tasks,
+        data: config.data.clone(),
+    };
+    if let Some(http) = http {
+        system.listen(config, &wiring.clock, http).await?;
+    }
+    Ok(system)
+}
+
+fn open_journal(config: &Config, wiring: &Wiring) -> Result<Arc<dyn Journal>> {
+    let options = Options {
+        segment_bytes: config.journal.segment_bytes,
+        byte_limit: config.journal.byte_limit,
+        tick_after_ms: wiring.ticks.then_some(config.journal.tick_ms),
+        ..Options::new(Arc::clone(&wiring.clock))
+    };
+    let journal = FileJournal::open(config.journal_dir(), options).context("journal")?;
+    Ok(Arc::new(journal))
+}
+
+/// Each start says which logic writes from here on (semantics 21).
+async fn announce_logic(journal: &dyn Journal) -> Result<()> {
+    let message = pb::LogicVersion { logic: LOGIC_VERSION, program: env!("CARGO_PKG_VERSION").to_owned() };
+    append(journal, Class::LogicVersion, message.encode_to_vec()).await.map(|_| ())
+}
+
+/// Appends one record of our own to the journal and returns its offset.
+///
+/// # Errors
+/// The journal refuses it or cannot say.
+pub async fn append(journal: &dyn Journal, class: Class, payload: Vec<u8>) -> Result<Offset> {
+    let record = NewRecord {
+        class,
+        tenant: TenantId::default(),
+        key_id: 0,
+        logic_version: LOGIC_VERSION,
+        payload: payload.into(),
+    };
+    match journal.append(vec![record], AppendOptions { reserved: true, expect: None }).await {
+        Appended::Durable { first, .. } => Ok(first),
+        other => bail!("the journal did not take a record: {other:?}"),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on http.listen = {address}"))
+}
+
+/// A secret of this installation for signing webhooks, made at the first start: `<data>/webhook.secret` (0600).
+fn webhook_secret(data: &Path) -> Result<WebhookSecret> {
+    let path = data.join("webhook.secret");
+    if !path.exists() {
+        let fresh = WebhookSecret::format(&Secret::random(32).reveal().as_bytes()[..32]);
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(fresh.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    WebhookSecret::parse(text.trim()).with_context(|| format!("{}", path.display()))
+}
+
+async fn flush_regularly(store: Arc<dyn Store>, stop: CancellationToken) -> Result<()> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(FLUSH_EVERY) => {}
+        }
+        if let Err(error) = store.flush_lake(false).await {
+            tracing::warn!(%error, "moving rows to the lake failed; trying again in a minute");
+        }
+    }
+}
+
+/// Returns once `applied` has reached `target`; with the task's error if it ends before.
+async fn wait_until(
+    applied: &mut watch::Receiver<Offset>,
+    target: Offset,
+    task: Option<&mut JoinHandle<Result<()>>>,
+) -> Result<()> {
+    let reached = applied.wait_for(|applied| *applied >= target);
+    let Some(task) = task else { return reached.await.map(|_| ()).context("service ended") };
+    tokio::select! {
+        reached = reached => reached.map(|_| ()).context("service ended"),
+        ended = task => ended?.and_then(|()| bail!("service ended")),
+    }
+}
+
+impl System {
+    async fn listen(&mut self, config: &Config, clock: &Arc<dyn Clock>, http: TcpListener) -> Result<()> {
+        let deps = painwatch_ingest::Deps {
+            journal: Arc::clone(&self.journal),
+            access: Arc::clone(&self.access),
+            clock: Arc::clone(clock),
+            roster: self.processor.roster.clone(),
+        };
+        let limits = IngestLimits {
+            max_packet_bytes: u32::try_from(config.ingest.max_payload_bytes).unwrap_or(u32::MAX),
+            verdict_timeout: Duration::from_millis(config.ingest.verdict_timeout_ms),
+            ..IngestLimits::default()
+        };
+        let (mqtt, grpc) = (config.ingest.mqtt.listen, config.ingest.grpc.listen);
+        let doors = IngestConfig { mqtt_listen: Some(mqtt), grpc_listen: Some(grpc), limits };
+        let ingest = painwatch_ingest::serve(doors, deps, self.stop.clone()).await?;
+        let address = http.local_addr()?;
+        let console = Console::new(painwatch_console::Deps {
+            store: Arc::clone(&self.store),
+            journal: Arc::clone(&self.journal),
+            access: Arc::clone(&self.access),
+            clock: Arc::clone(clock),
+            people_clock: Arc::new(SystemClock::new()),
+            alerts_applied: self.alerts_applied.clone(),
+            logic_version: LOGIC_VERSION,
+            secure_cookies: false,
+            checks: Vec::<Check>::new(),
+        });
+        let operator = crate::operator::router(self, Arc::clone(&ingest.ledger));
+        let router = ingest.http_router.clone().merge(console.router()).merge(operator);
+        self.console = Some(console);
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let stop = self.stop.clone();
+        let server = axum::serve(http, service).with_graceful_shutdown(stop.cancelled_owned());
+        self.tasks.push(("http", tokio::spawn(async move { Ok(server.await?) })));
+        let addresses =
+            Addresses { mqtt: ingest.mqtt_addr.unwrap_or(mqtt), grpc: ingest.grpc_addr.unwrap_or(grpc), http: address };
+        std::fs::write(self.data.join("server.json"), serde_json::to_string(&addresses)?)?;
+        self.ingest = Some(ingest);
+        self.addresses = Some(addresses);
+        Ok(())
+    }
+
+    /// Waits until everything that is durable now is in the tables, findings and alerts included.
+    ///
+    /// # Errors
+    /// A service ended.
+    pub async fn settle(&mut self) -> Result<()> {
+        loop {
+            let end = self.journal.next_offset();
+            self.healthy()?;
+            let reached = async {
+                self.processor.applied.clone().wait_for(|applied| *applied >= end).await.context("processor ended")?;
+                self.alerts_applied.clone().wait_for(|applied| *applied >= end).await.context("alerts ended")?;
+                anyhow::Ok(())
+            };
+            reached.await?;
+            if self.journal.next_offset() == end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// # Errors
+    /// A service that ended by itself.
+    pub fn healthy(&self) -> Result<()> {
+        match self.tasks.iter().find(|(name, task)| *name != "lake" && task.is_finished()) {
+            Some((name, _)) => bail!("{name} ended; the log says why"),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns when a service ends by itself.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        loop {
+            for (name, task) in &mut self.tasks {
+                if task.is_finished() {
+                    return match task.await {
+                        Ok(Err(error)) => error.context(*name),
+                        Ok(Ok(())) => anyhow::anyhow!("{name} ended"),
+                        Err(error) => anyhow::anyhow!("{name}: {error}"),
+                    };
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Stops taking readings, finishes what is durable, writes a checkpoint and ends every service.
+    ///
+    /// # Errors
+    /// The first error a service ended with.
+    pub async fn stop(mut self) -> Result<()> {
+        self.stop.cancel();
+        if let Some(ingest) = self.ingest.take() {
+            ingest.stopped().await;
+        }
+        self.stop_processor.send_replace(true);
+        let mut result = Ok(());
+        for (name, task) in self.tasks {
+            let ended = tokio::time::timeout(Duration::from_secs(10), task).await;
+            let ended = ended.map_err(|_| anyhow::anyhow!("{name} did not stop within 10 s"));
+            let ended = ended.and_then(|joined| joined?.context(name));
+            result = result.and(ended);
+        }
+        let _ = std::fs::remove_file(self.data.join("server.json"));
+        result
+    }
+}

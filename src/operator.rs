@@ -1,0 +1,126 @@
+//! How the command line reaches a running server on the same machine: one endpoint that journals a control record, with
+//! the operator's token.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::{get, post};
+use painwatch_access::{Access, Role};
+use painwatch_domain::Offset;
+use painwatch_journal::{Class, Journal};
+use painwatch_proto::journal::v1 as pb;
+use prost::Message as _;
+use tokio::sync::watch;
+
+use crate::compose::{self, Addresses, System, Wiring};
+use crate::config::Config;
+
+const CONTROL: &str = "/api/v1/operator/control";
+const BOOKS: &str = "/api/v1/operator/refused";
+
+#[derive(Clone)]
+struct Operator {
+    journal: Arc<dyn Journal>,
+    access: Arc<Access>,
+    applied: watch::Receiver<Offset>,
+    refused: Arc<painwatch_ingest::Ledger>,
+}
+
+/// The operator's endpoints.
+pub fn router(system: &System, refused: Arc<painwatch_ingest::Ledger>) -> Router {
+    let (journal, access) = (Arc::clone(&system.journal), Arc::clone(&system.access));
+    let state = Operator { journal, access, applied: system.processor.applied.clone(), refused };
+    Router::new().route(CONTROL, post(control)).route(BOOKS, get(refused_counts)).with_state(state)
+}
+
+fn may(operator: &Operator, peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let principal = token.and_then(|token| operator.access.bearer(token));
+    peer.ip().is_loopback() && principal.is_some_and(|principal| principal.role == Role::Operator)
+}
+
+/// Journals the record, then answers with its offset once the processor has applied it.
+async fn control(
+    State(mut operator): State<Operator>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<String, (StatusCode, String)> {
+    if !may(&operator, peer, &headers) {
+        return Err((StatusCode::FORBIDDEN, "the operator's token is needed".to_owned()));
+    }
+    pb::Control::decode(body.clone()).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    let offset = compose::append(&*operator.journal, Class::Control, body.to_vec()).await;
+    let offset = offset.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let applied = operator.applied.wait_for(|applied| *applied > offset).await;
+    applied.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "the processor ended".to_owned()))?;
+    Ok(offset.to_string())
+}
+
+async fn refused_counts(
+    State(operator): State<Operator>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<String, StatusCode> {
+    if may(&operator, peer, &headers) {
+        Ok(operator.refused.refused_total().to_string())
+    } else {
+        Err(StatusCode::FORBIDDEN)
+    }
+}
+
+/// The server that holds this data directory, if one answers.
+pub async fn running(config: &Config) -> Option<Addresses> {
+    let text = std::fs::read_to_string(config.data.join("server.json")).ok()?;
+    let addresses: Addresses = serde_json::from_str(&text).ok()?;
+    tokio::net::TcpStream::connect(addresses.http).await.ok().map(|_| addresses)
+}
+
+/// Journals a control record: through the running server, or by opening the data directory where none runs.
+///
+/// # Errors
+/// Neither is possible, or the record is refused.
+pub async fn submit(config: &Config, control: pb::Control) -> Result<()> {
+    let Some(addresses) = running(config).await else { return submit_offline(config, control).await };
+    let access = Access::open(&config.data)?;
+    let url = format!("http://{}{CONTROL}", addresses.http);
+    let request =
+        reqwest::Client::new().post(url).bearer_auth(access.operator_token().reveal()).body(control.encode_to_vec());
+    let answer = request.send().await.context("the running server does not answer")?;
+    if !answer.status().is_success() {
+        bail!("the running server refused: {}", answer.text().await.unwrap_or_default());
+    }
+    Ok(())
+}
+
+async fn submit_offline(config: &Config, control: pb::Control) -> Result<()> {
+    let mut system = offline(config).await?;
+    compose::append(&*system.journal, Class::Control, control.encode_to_vec()).await?;
+    system.settle().await?;
+    system.stop().await
+}
+
+/// The services without doors, on a data directory that no server holds: recovers, applies the journal's tail.
+///
+/// # Errors
+/// As [`compose::start`].
+pub async fn offline(config: &Config) -> Result<System> {
+    let clock = Arc::new(crate::clock::SystemClock::new());
+    compose::start(config, Wiring { clock, on_opened: None, listen: false, ticks: false }).await
+}
+
+/// A control record by `actor`, stamped with the wall clock.
+pub fn control_record(actor: &str, action: pb::control::Action) -> pb::Control {
+    let clock = crate::clock::SystemClock::new();
+    pb::Control {
+        actor: actor.to_owned(),
+        wall_ms: painwatch_domain::Clock::wall_ms(&clock),
+        idempotency_key: String::new(),
+        action: Some(action),
+    }
+}
