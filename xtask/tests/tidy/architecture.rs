@@ -7,22 +7,29 @@ use crate::{has_word, none, read, root, sources};
 /// The longest a reading's way may be told.
 const HOPS_MAX: usize = 11;
 
-/// Texts between backticks outside code blocks.
-fn quoted(text: &str) -> Vec<String> {
+/// Lines outside code blocks, or those inside.
+fn lines(text: &str, wanted_inside: bool) -> Vec<&str> {
     let mut inside = false;
-    let prose = text.lines().filter(|line| {
+    let wanted = text.lines().filter(|line| {
         let fence = line.trim_start().starts_with("```");
         inside ^= fence;
-        !inside && !fence
+        !fence && inside == wanted_inside
     });
-    prose.flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+    wanted.collect()
+}
+
+/// Texts between backticks outside code blocks.
+fn quoted(text: &str) -> Vec<String> {
+    let spans = |line: &str| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    lines(text, false).into_iter().flat_map(spans).collect()
 }
 
 /// Looks like a file or directory of this repository.
 fn is_path(text: &str) -> bool {
     let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
     let known = [".rs", ".md", ".toml", ".proto", ".sql", ".sh", ".py", ".hex", ".bin", "/"];
-    plain && text.contains('/') && !text.starts_with(['/', '.']) && known.iter().any(|end| text.ends_with(end))
+    let ours = !text.starts_with(['/', '.']) && !text.starts_with("painwatch-data/");
+    plain && ours && text.contains('/') && known.iter().any(|end| text.ends_with(end))
 }
 
 #[test]
@@ -101,18 +108,13 @@ fn the_program_knows_every_command_the_documents_show() {
         body.lines().filter_map(|line| Some(line.trim().split_once('(')?.0.to_lowercase())).collect();
     let mut faults = Vec::new();
     for document in sources(&[".md"]).iter().filter(|document| !document.path.starts_with("docs/decisions/")) {
-        for start in ["painwatch ", "cargo run -- "] {
-            for line in document.text.lines().map(|line| line.trim_start_matches("$ ")) {
-                let shown = quoted(line).into_iter().chain([line.to_owned()]);
-                let words =
-                    shown.filter_map(|text| text.strip_prefix(start)?.split_whitespace().next().map(str::to_owned));
-                let command = |word: &String| word.chars().all(|c| c.is_ascii_lowercase());
-                faults.extend(
-                    words
-                        .filter(command)
-                        .filter(|word| !known.contains(word))
-                        .map(|word| format!("{}: {start}{word}", document.path)),
-                );
+        let shown =
+            quoted(&document.text).into_iter().chain(lines(&document.text, true).into_iter().map(str::to_owned));
+        for text in shown {
+            let rest = ["painwatch ", "cargo run -- "].iter().find_map(|start| text.strip_prefix(start));
+            let Some(word) = rest.and_then(|rest| rest.split_whitespace().next()) else { continue };
+            if word.chars().all(|c| c.is_ascii_lowercase()) && !known.contains(word) {
+                faults.push(format!("{}: {text}", document.path));
             }
         }
     }
