@@ -57,7 +57,7 @@ fn advisories(root: &Path) -> Result<Option<bool>> {
         println!("skipped: no advisory database");
         return Ok(None);
     }
-    deny(root, &["check", "--disable-fetch", "advisories"])
+    deny(root, &["check", "advisories"])
 }
 
 /// What every test is told.
