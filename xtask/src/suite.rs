@@ -41,7 +41,12 @@ pub struct Conditions {
 /// Runs all tests of `program`, as many at a time as there are cores.
 pub fn run(program: &Program, conditions: &Conditions) -> Result<Tally> {
     let begun = Instant::now();
-    let waiting = Mutex::new(list(program)?);
+    let tests = list(program)?;
+    // Said before, so that a log that ends here says where.
+    if !tests.is_empty() {
+        println!("{}: {} tests", program.name, tests.len());
+    }
+    let waiting = Mutex::new(tests);
     let ended = Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
