@@ -6,6 +6,7 @@ mod canonical;
 mod codec;
 mod lake;
 mod memory;
+mod records;
 pub mod rows;
 mod schema;
 mod tables;
@@ -18,8 +19,9 @@ use painwatch_domain::{AlertId, EventTime, JournalTime, Offset, PatientId, Readi
 pub use canonical::canonical_hash;
 pub use codec::Kind;
 pub use memory::MemoryStore;
+pub use records::{LakeSuperseded, table, tables};
 pub use rows::*;
-pub use schema::{Column, LakeSuperseded, TableDef, table, tables};
+pub use schema::{Column, TableDef};
 pub use tables::open;
 
 /// Why the store could not do it.
@@ -81,6 +83,9 @@ pub struct Blob {
     pub bytes: Option<Vec<u8>>,
 }
 
+/// Key and bytes of a stored blob.
+pub type NamedBytes = (String, Vec<u8>);
+
 /// What moving rows to the lake did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LakeReport {
@@ -112,7 +117,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn blob(&self, kind: &'static str, key: String) -> BoxFuture<'_, Result<Option<Vec<u8>>>>;
 
     /// All blobs of a kind, ordered by key.
-    fn blobs(&self, kind: &'static str) -> BoxFuture<'_, Result<Vec<(String, Vec<u8>)>>>;
+    fn blobs(&self, kind: &'static str) -> BoxFuture<'_, Result<Vec<NamedBytes>>>;
 
     /// Moves current readings out of the hot table into Parquet files under the catalog, in one transaction with the
     /// catalog's rows; rewrites files that hold superseded rows. `all` moves everything, otherwise what the policy says.

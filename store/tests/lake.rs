@@ -190,16 +190,18 @@ fn describe(path: &Path, out: &mut String) {
         writeln!(out, "  group of {} rows sorted by {sorted:?}", group.num_rows()).unwrap();
         for (column, kind) in group.columns().iter().zip(schema.columns()) {
             let info = kind.self_type().get_basic_info();
+            // The level is not kept in the file.
+            let compression = column.compression().to_string().chars().take_while(|c| *c != '(').collect::<String>();
             let encodings: BTreeSet<_> = column.encodings().map(|encoding| format!("{encoding:?}")).collect();
             writeln!(
                 out,
-                "    {} {} {:?} {:?} {:?} {:?} {encodings:?}{}",
+                "    {} {} {:?} {:?} {:?} {} {encodings:?}{}",
                 info.id(),
                 kind.name(),
                 info.repetition(),
                 kind.physical_type(),
                 kind.logical_type_ref(),
-                column.compression(),
+                compression,
                 if column.bloom_filter_offset().is_some() { " bloom" } else { "" },
             )
             .unwrap();

@@ -11,8 +11,9 @@ use painwatch_domain::JournalTime;
 use super::layout::{Written, column_id};
 use super::{Footers, LakeDir};
 use crate::codec::{Field, Kind, micros};
+use crate::records::LakeSuperseded;
 use crate::rows::ReadingRow;
-use crate::schema::{LakeSuperseded, Record, TableDef, from_batch};
+use crate::schema::{Record, TableDef, from_batch};
 use crate::tables::{Arg, Dialect, Tx, column_list, integers};
 use crate::{Result, StoreError};
 

@@ -11,8 +11,9 @@ use painwatch_domain::JournalTime;
 use super::catalog::{self, LakeFile, NewFile, Next};
 use super::scan::{self, Hidden};
 use super::{blocking, layout, superseded};
+use crate::records::LakeSuperseded;
 use crate::rows::ReadingRow;
-use crate::schema::{LakeSuperseded, Record, defect};
+use crate::schema::{Record, defect};
 use crate::tables::{Arg, SqlStore, Tx, applied, column_list, fence, integers};
 use crate::{Consumer, LakeReport, Result, StoreError};
 

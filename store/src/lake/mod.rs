@@ -18,8 +18,9 @@ pub(crate) use flush::flush;
 use painwatch_domain::{EventTime, PatientId, ReadingId, TenantId};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
+use crate::records::LakeSuperseded;
 use crate::rows::ReadingRow;
-use crate::schema::{LakeSuperseded, Record, defect, to_batch};
+use crate::schema::{Record, defect, to_batch};
 use crate::tables::{Conflict, Tx};
 use crate::{Result, StoreError};
 

@@ -18,8 +18,9 @@ use parquet::file::statistics::Statistics;
 use super::catalog::LakeFile;
 use super::{Current, ReadingKey, Wanted};
 use crate::codec::micros;
+use crate::records::LakeSuperseded;
 use crate::rows::{ReadingRow, SECOND_ROW_OF_A_PANEL};
-use crate::schema::{LakeSuperseded, Record, defect, from_batch};
+use crate::schema::{Record, defect, from_batch};
 use crate::{Result, StoreError};
 
 type Reader = ParquetRecordBatchReaderBuilder<File>;

@@ -10,8 +10,9 @@ use super::migrate::{integers, meta};
 use super::sql::{Arg, Conflict, Dialect, Tx};
 use crate::codec::{Field, Kind, micros};
 use crate::lake::LakeDir;
+use crate::records::{self, EvidenceRow};
 use crate::rows::*;
-use crate::schema::{self, EvidenceRow, Of, Past, Record, TableDef, history_batch, to_batch};
+use crate::schema::{self, Of, Past, Record, TableDef, history_batch, to_batch};
 use crate::{Applied, Blob, Commit, Consumer, Result, StoreError};
 
 /// Fails unless `ours` is the epoch of the newest owner. In PostgreSQL the row stays locked to the transaction's end, so
@@ -136,8 +137,8 @@ async fn readings(tx: &mut Tx, lake: &LakeDir, rows: &[ReadingRow]) -> Result<()
         _ => None,
     };
     let plan = Plan::of(rows, |row| (&row.tenant, row.reading_id, row.measure.as_str()), |row| row.known_from, aside);
-    let past = history_batch::<ReadingRow, _>(&plan.past, schema::readings_history())?;
-    tx.insert(schema::readings_history(), &past, Conflict::Fail).await?;
+    let past = history_batch::<ReadingRow, _>(&plan.past, records::readings_history())?;
+    tx.insert(records::readings_history(), &past, Conflict::Fail).await?;
 
     let replacing = |row: &&&ReadingRow| row.supersedes;
     retire_readings(tx, lake, plan.first.iter().filter(replacing).copied(), true).await?;
@@ -178,8 +179,8 @@ async fn retire_readings<'a>(
         let found = lake.retire(tx, until.keys().cloned().collect()).await?;
         found.into_iter().for_each(|row| retire(row, &mut until, &mut past));
     }
-    let batch = history_batch::<ReadingRow, _>(&past, schema::readings_history())?;
-    tx.insert(schema::readings_history(), &batch, Conflict::Fail).await.map(drop)
+    let batch = history_batch::<ReadingRow, _>(&past, records::readings_history())?;
+    tx.insert(records::readings_history(), &batch, Conflict::Fail).await.map(drop)
 }
 
 fn reading_keys<'a>(keys: impl Iterator<Item = &'a ReadingKey>) -> Result<RecordBatch> {
@@ -209,8 +210,8 @@ async fn metrics(tx: &mut Tx, rows: &[MetricRow]) -> Result<()> {
         .iter()
         .filter_map(|row| until.get(&key(row)).map(|&known_to| Past { row, known_to, moved: "superseded" }));
     let past: Vec<_> = ended.chain(plan.past).collect();
-    let past = history_batch::<MetricRow, _>(&past, schema::metrics_history())?;
-    tx.insert(schema::metrics_history(), &past, Conflict::Fail).await?;
+    let past = history_batch::<MetricRow, _>(&past, records::metrics_history())?;
+    tx.insert(records::metrics_history(), &past, Conflict::Fail).await?;
     tx.insert(MetricRow::table(), &current, Conflict::Replace).await.map(drop)
 }
 
@@ -252,7 +253,7 @@ async fn coverage(tx: &mut Tx, days: &[CoverageDay]) -> Result<()> {
     }
     let ranges = shape.finish(out)?;
     tx.delete_ranges(CoverageRow::table().name, "start_time", &ranges).await?;
-    let rows = schema::coverage_rows(days);
+    let rows = records::coverage_rows(days);
     upsert(tx, &rows, |row| (&row.tenant, &row.patient, &row.rule, row.start)).await
 }
 

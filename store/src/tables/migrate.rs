@@ -6,7 +6,8 @@ use arrow::array::RecordBatch;
 
 use super::sql::{Conflict, Dialect, Tx};
 use crate::codec::{Field, Kind};
-use crate::schema::{MeasureRow, Record, TableDef, measure_rows, to_batch};
+use crate::records::{MeasureRow, measure_rows};
+use crate::schema::{Record, TableDef, to_batch};
 use crate::{Result, StoreError};
 
 const STEPS: [&str; 2] =

@@ -9,8 +9,9 @@ use super::sql::{Arg, Dialect, Select, column_list};
 use super::{SqlStore, integers};
 use crate::codec::{Field, Kind};
 use crate::lake;
+use crate::records::{EvidenceRow, LakeSuperseded, table};
 use crate::rows::*;
-use crate::schema::{EvidenceRow, LakeSuperseded, Of, Record, TableDef, table};
+use crate::schema::{Of, Record, TableDef};
 use crate::{Applied, BoxFuture, Commit, Consumer, LakeReport, ReadingsView, Result, Store};
 
 impl SqlStore {
