@@ -70,6 +70,7 @@ pub struct PrescriptionEntry {
     pub medication: String,
     pub dose: f64,
     pub start: String,
+    pub end: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub times: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

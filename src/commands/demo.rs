@@ -98,7 +98,7 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
     }
     prepare(&system, script.roster).await?;
     let refused = driver::drive(&mut system, &clock, &script.steps, args.speed).await?;
-    driver::let_days_close(&mut system, &clock).await?;
+    driver::let_days_close(&mut system, &clock, &script.steps).await?;
     system.store.flush_lake(true).await?;
     let summary = report::summary(&system, refused, &arrivals).await?;
     report::print(&summary, context.json)?;

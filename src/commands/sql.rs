@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use painwatch_domain::TenantId;
+use painwatch_query::{Options, QueryEngine};
 
 use super::{Context, Usage};
 use crate::operator;
@@ -40,6 +41,20 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
         system.settle().await?;
         system.stop().await?;
     }
-    let _ = (args.memory_mib, args.timeout_s, &args.query, Duration::from_secs(1), TenantId::default());
-    bail!("wait")
+    let store = painwatch_store::open(&context.config.store_url(), &context.config.lake_dir()).await?;
+    let options = Options {
+        memory_bytes: args.memory_mib << 20,
+        timeout: Duration::from_secs(args.timeout_s),
+        tenant: TenantId::default(),
+        ..Options::default()
+    };
+    let result = QueryEngine::new(store, options)?.sql(&args.query).await?;
+    let mut out = std::io::stdout().lock();
+    match args.format.as_str() {
+        "csv" => result.csv(&mut out)?,
+        "json" => result.json(&mut out)?,
+        "arrow" => result.arrow_ipc(&mut out)?,
+        _ => result.table(&mut out)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

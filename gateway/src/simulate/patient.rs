@@ -154,11 +154,13 @@ impl SimulatedPatient {
         for (priority, (kind, streams)) in (1..).zip(devices) {
             draft.add_device(&self.device(kind), kind, streams, priority, &self.id, &start);
         }
-        self.prescribe(&mut draft, &start);
+        let end = self.start.plus(options.days as i32);
+        self.prescribe(&mut draft, &self.start.to_string(), &end.to_string());
         draft
     }
 
-    fn prescribe(&self, draft: &mut RosterDraft, start: &str) {
+    /// For the simulated days and no longer: what nobody simulates nobody can take.
+    fn prescribe(&self, draft: &mut RosterDraft, start: &str, end: &str) {
         let medication = |id: &str, ingredient: &str, strength, release: &str| MedicationEntry {
             id: id.to_owned(),
             ingredient: ingredient.to_owned(),
@@ -173,6 +175,7 @@ impl SimulatedPatient {
             medication: medication.to_owned(),
             dose: 1.0,
             start: start.to_owned(),
+            end: end.to_owned(),
             times: Vec::new(),
             prn: None,
         };

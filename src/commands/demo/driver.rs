@@ -6,10 +6,9 @@ use anyhow::{Context as _, Result};
 use painwatch_domain::time::{DAY_MS, HOUR_MS};
 use painwatch_gateway::client::{Client, ClientOptions, GrpcClient, MqttClient, Outcome};
 use painwatch_gateway::outgoing::{Protocol, Step};
-use painwatch_journal::Class;
 
 use crate::clock::DrivenClock;
-use crate::compose::{self, System};
+use crate::compose::System;
 
 /// Batches of one gateway under way at once.
 const WINDOW: u16 = 64;
@@ -67,13 +66,14 @@ async fn pace(before_ms: Option<i64>, now_ms: i64, speed: Option<u32>) {
     }
 }
 
-/// Lets three quiet days pass, so that every day of the script is final.
-pub async fn let_days_close(system: &mut System, clock: &DrivenClock) -> Result<()> {
-    let last = painwatch_domain::Clock::wall_ms(clock);
+/// Lets three quiet days pass after the script, so that every day of it is final. On data that is already there nothing
+/// passes: the clock never goes beyond that point.
+pub async fn let_days_close(system: &mut System, clock: &DrivenClock, steps: &[Step]) -> Result<()> {
+    let last = steps.last().map_or(0, |step| step.clock_ms);
     let midnight = last.div_euclid(DAY_MS) * DAY_MS;
     for hour in (24..=96).step_by(6) {
-        clock.advance_to((midnight + hour * HOUR_MS).max(last));
-        compose::append(&*system.journal, Class::Tick, Vec::new()).await?;
+        clock.advance_to(midnight + hour * HOUR_MS);
+        system.journal.tick().await;
     }
     system.settle().await
 }
