@@ -12,7 +12,7 @@ mod rows;
 mod run;
 
 pub use decode::ParseRoster;
-pub use notify::{LinkBase, SecretError, WebhookSecret};
+pub use notify::{Answer, Carrier, LinkBase, SecretError, SignedPage, WebhookSecret};
 pub use run::{Alerts, AlertsError, AlertsHandle, Deps, OnOpened, Opened, WebhookConfig};
 
 /// Name of the blobs this service keeps in the store.

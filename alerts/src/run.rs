@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::BLOB_KIND;
 use crate::decode::{ParseRoster, decode};
-use crate::notify::{self, LinkBase, OutcomeLog, Webhook, WebhookSecret};
+use crate::notify::{self, Carrier, Http, LinkBase, OutcomeLog, Webhook, WebhookSecret};
 use crate::rows;
 
 pub type OnOpened = Box<dyn Fn(&Opened) + Send + Sync>;
@@ -114,7 +114,16 @@ impl Alerts {
     /// # Errors
     /// When the store cannot be read, is not of this journal, or TLS cannot be set up.
     pub async fn recover(deps: Deps) -> Result<(Self, AlertsHandle), AlertsError> {
-        let webhook = Webhook::new(&deps.webhook, deps.clock.clone())?;
+        let http = Arc::new(Http::new(&deps.webhook)?);
+        Self::recover_with(deps, http).await
+    }
+
+    /// As [`Self::recover`], with something else than HTTP to carry the pages.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or is not of this journal.
+    pub async fn recover_with(deps: Deps, carrier: Arc<dyn Carrier>) -> Result<(Self, AlertsHandle), AlertsError> {
+        let webhook = Webhook::new(&deps.webhook, carrier, deps.clock.clone());
         let applied = deps.store.applied(Consumer::Alerts).await?;
         let from = applied.unwrap_or(Applied { next: deps.journal.oldest_offset(), journal_time: JournalTime::MIN });
         let end = deps.journal.next_offset();

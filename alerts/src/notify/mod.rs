@@ -6,7 +6,7 @@ mod webhook;
 
 pub use outcome::OutcomeLog;
 pub use secret::{SecretError, WebhookSecret};
-pub use webhook::{LinkBase, Webhook};
+pub use webhook::{Answer, Carrier, Http, LinkBase, SignedPage, Webhook};
 
 use painwatch_alerts_core::Page;
 
