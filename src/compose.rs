@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use painwatch_access::{Access, Secret};
 use painwatch_alerts::{Alerts, LinkBase, Opened, WebhookConfig, WebhookSecret};
 use painwatch_console::{Check, Console};
-use painwatch_domain::{Clock, Offset, TenantId};
+use painwatch_domain::{Clock, JournalTime, Offset, TenantId};
 use painwatch_ingest::{IngestConfig, IngestHandle, IngestLimits};
 use painwatch_journal::file::{FileJournal, Options};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::SystemClock;
+use crate::clock::{DrivenClock, SystemClock};
 use crate::config::Config;
 use crate::roster;
 
@@ -154,6 +154,19 @@ fn open_journal(config: &Config, wiring: &Wiring) -> Result<Arc<dyn Journal>> {
     };
     let journal = FileJournal::open(config.journal_dir(), options).context("journal")?;
     Ok(Arc::new(journal))
+}
+
+/// Journal time of the newest record of a data directory; `None` where there is no journal yet.
+///
+/// # Errors
+/// The journal cannot be opened.
+pub fn last_journal_time(config: &Config) -> Result<Option<JournalTime>> {
+    if !config.journal_dir().exists() {
+        return Ok(None);
+    }
+    let still: Arc<dyn Clock> = Arc::new(DrivenClock::at(0));
+    let journal = FileJournal::open(config.journal_dir(), Options { tick_after_ms: None, ..Options::new(still) })?;
+    Ok(Some(journal.last_journal_time()))
 }
 
 /// Each start says which logic writes from here on (semantics 21).

@@ -99,18 +99,22 @@ pub async fn submit(config: &Config, control: pb::Control) -> Result<()> {
 }
 
 async fn submit_offline(config: &Config, control: pb::Control) -> Result<()> {
-    let mut system = offline(config).await?;
+    let mut system = offline(config, Arc::new(crate::clock::SystemClock::new())).await?;
     compose::append(&*system.journal, Class::Control, control.encode_to_vec()).await?;
     system.settle().await?;
     system.stop().await
 }
 
-/// The services without doors, on a data directory that no server holds: recovers, applies the journal's tail.
+/// The services without doors, to look at a data directory that no server holds: the journal's tail is applied, and no
+/// time passes, so that looking changes no history.
 ///
 /// # Errors
 /// As [`compose::start`].
-pub async fn offline(config: &Config) -> Result<System> {
-    let clock = Arc::new(crate::clock::SystemClock::new());
+pub async fn look(config: &Config) -> Result<System> {
+    offline(config, Arc::new(crate::clock::DrivenClock::at(0))).await
+}
+
+async fn offline(config: &Config, clock: Arc<dyn painwatch_domain::Clock>) -> Result<System> {
     compose::start(config, Wiring { clock, on_opened: None, listen: false, ticks: false }).await
 }
 

@@ -75,7 +75,9 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
         report::introduce(&script.notes, &config.data);
     }
 
-    let clock = Arc::new(DrivenClock::at(DEMO_EPOCH_MS));
+    // On data of an earlier run time goes on where it ended.
+    let reached = compose::last_journal_time(&config)?.map_or(DEMO_EPOCH_MS, |last| last.0.max(DEMO_EPOCH_MS));
+    let clock = Arc::new(DrivenClock::at(reached));
     let arrivals = Arrivals::default();
     let (announce, watch) = (!context.json, arrivals.clone());
     let on_opened: compose::OnOpened = Box::new(move |opened| {
@@ -86,8 +88,6 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
     });
     let wiring = Wiring { clock: clock.clone(), on_opened: Some(on_opened), listen: true, ticks: false };
     let mut system = compose::start(&config, wiring).await?;
-    // The journal may be further than the epoch: a second run on the same data.
-    clock.advance_to(system.journal.last_journal_time().0);
     let follower = arrivals.follow(Arc::clone(&system.journal));
     let addresses = system.addresses.clone().context("the demo listens")?;
     if !context.json {

@@ -30,7 +30,7 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     if operator::running(&context.config).await.is_some() {
         bail!("a server runs on {}; stop it first", context.config.data.display());
     }
-    let mut system = operator::offline(&context.config).await?;
+    let mut system = operator::look(&context.config).await?;
     system.settle().await?;
     let checks = compare_from(Arc::clone(&system.journal), Arc::clone(&system.store), Offset(args.from_offset)).await?;
     system.stop().await?;

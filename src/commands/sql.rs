@@ -37,7 +37,7 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     }
     // With a server running its tables are current; without one the journal may be ahead of them.
     if operator::running(&context.config).await.is_none() && context.config.journal_dir().exists() {
-        let mut system = operator::offline(&context.config).await?;
+        let mut system = operator::look(&context.config).await?;
         system.settle().await?;
         system.stop().await?;
     }

@@ -29,7 +29,7 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
     if operator::running(&context.config).await.is_some() {
         anyhow::bail!("a server runs on {}; stop it first", context.config.data.display());
     }
-    let mut system = operator::offline(&context.config).await?;
+    let mut system = operator::look(&context.config).await?;
     system.settle().await?;
     let mut checks = books(&*system.store, &*system.journal).await?;
     checks.extend(coverage(&*system.store).await?);
