@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("console", &["store", "access", "journal", "proto", "domain"]),
     ("gateway", &["proto", "domain"]),
 ];
-const FREE: &[&str] = &["painwatch", "painwatch-benches", "xtask"];
+const FREE: &[&str] = &["painwatch", "painwatch-benches", "painwatch-sim", "xtask"];
 
 /// Tests may look further, where a whole is tested at its seam.
 const IN_TESTS: &[(&str, &[&str])] = &[("console", &["alerts"])];

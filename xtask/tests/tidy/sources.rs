@@ -3,6 +3,8 @@
 use crate::{Source, is_test, none, production, sources};
 
 const FILE_LINES_MAX: usize = 500;
+/// What fits on one screen. Held here and not by clippy, which would measure generated code as well.
+const FUNCTION_LINES_MAX: usize = 65;
 /// Tables of one fact a line, and suites that several engines share.
 const LONGER: &[&str] = &["store/tests/conformance.rs"];
 
@@ -78,6 +80,50 @@ fn no_file_is_longer_than_a_person_reads_at_once() {
         &long.map(|source| format!("{}: {} lines", source.path, source.text.lines().count())).collect::<Vec<_>>(),
         "too long",
     );
+}
+
+/// Name and lines of code of each function, by its indentation: the sources are formatted.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "fn")?;
+        let only_qualifiers = words[..at]
+            .iter()
+            .all(|word| word.starts_with("pub") || ["const", "async", "super)", "crate)"].contains(word));
+        only_qualifiers.then(|| {
+            words
+                .get(at + 1)
+                .copied()
+                .unwrap_or_default()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        })
+    };
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let Some(name): Option<String> = begins(line) else { continue };
+        let indent = line.len() - line.trim_start().len();
+        let closing = format!("{}}}", " ".repeat(indent));
+        let inside = lines[start + 1..].iter().take_while(|line| **line != closing);
+        let code = inside.filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count();
+        if !line.trim_end().ends_with([';', '}']) {
+            found.push((name, code));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_function_is_longer_than_a_screen() {
+    let mut long = Vec::new();
+    for source in sources(&[".rs"]).iter().filter(|source| !is_test(&source.path)) {
+        let functions =
+            functions(production(&source.text)).into_iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
+        long.extend(functions.map(|(name, lines)| format!("{}: {name}, {lines} lines", source.path)));
+    }
+    none(&long, "too long");
 }
 
 #[test]
