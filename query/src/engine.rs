@@ -147,6 +147,21 @@ impl QueryEngine {
         answer
     }
 
+    #[cfg(test)]
+    pub(crate) fn functions(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.inner.base.scalar_functions().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    #[cfg(test)]
+    pub(crate) fn folds(&self) -> Vec<String> {
+        let aggregates = self.inner.base.aggregate_functions().keys();
+        let mut names: Vec<_> = aggregates.chain(self.inner.base.window_functions().keys()).cloned().collect();
+        names.sort();
+        names
+    }
+
     async fn run(&self, tenant: TenantId, text: String) -> std::result::Result<QueryResult, QueryError> {
         let closing = || QueryError::Unavailable("the query engine is shutting down".into());
         let place = self.inner.places.clone().acquire_owned().await.map_err(|_| closing())?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
+use datafusion::object_store::Error as Lost;
 use painwatch_store::StoreError;
 
 /// Why there is no answer.
@@ -35,26 +36,40 @@ pub enum QueryError {
 
 impl QueryError {
     pub(crate) fn of(error: &DataFusionError, memory_bytes: usize) -> Self {
-        let text = error.strip_backtrace();
         match root(error) {
             DataFusionError::ResourcesExhausted(detail) => {
                 Self::Memory { limit_bytes: memory_bytes, detail: detail.clone() }
             }
             DataFusionError::External(inner) => match inner.downcast_ref::<StoreError>() {
                 Some(away @ StoreError::Unavailable(_)) => Self::Unavailable(away.to_string()),
-                _ => Self::Failed(inner.to_string()),
+                Some(failed) => Self::Failed(failed.to_string()),
+                // A regular expression that is none, for example.
+                None => Self::Invalid(inner.to_string()),
             },
-            DataFusionError::SQL(..)
-            | DataFusionError::Plan(_)
-            | DataFusionError::SchemaError(..)
-            | DataFusionError::NotImplemented(_)
-            | DataFusionError::Configuration(_)
-            | DataFusionError::Execution(_)
-            | DataFusionError::ArrowError(..) => Self::Invalid(text),
+            DataFusionError::SQL(wrong, _) => Self::Invalid(wrong.to_string()),
+            DataFusionError::Plan(wrong)
+            | DataFusionError::NotImplemented(wrong)
+            | DataFusionError::Configuration(wrong)
+            | DataFusionError::Execution(wrong) => Self::Invalid(plain(wrong)),
+            wrong @ (DataFusionError::SchemaError(..) | DataFusionError::ArrowError(..)) => {
+                Self::Invalid(plain(&wrong.to_string()))
+            }
+            DataFusionError::Internal(wrong) if wrong.contains(NO_SIGNATURE) => Self::Invalid(plain(wrong)),
             DataFusionError::ExecutionJoin(join) if join.is_panic() => Self::Panicked,
-            _ => Self::Failed(text),
+            other => Self::Failed(plain(&other.to_string())),
         }
     }
+}
+
+/// Arguments of wrong number or type: reported by DataFusion as a defect of its own, but it is the query's.
+const NO_SIGNATURE: &str = "failed to match any signature";
+
+/// Without the trace behind the message and the request to report a defect to somebody else.
+fn plain(message: &str) -> String {
+    let end = [DataFusionError::BACK_TRACE_SEP, "This issue was likely caused by a bug"];
+    let end = end.iter().filter_map(|end| message.find(end)).min().unwrap_or(message.len());
+    let message = message[..end].trim_end();
+    message.strip_prefix("Internal error: ").unwrap_or(message).to_owned()
 }
 
 fn root(error: &DataFusionError) -> &DataFusionError {
@@ -66,17 +81,8 @@ fn root(error: &DataFusionError) -> &DataFusionError {
 
 /// A file of the lake went away between the listing and the reading: a flush has rewritten it.
 pub(crate) fn is_moved_file(error: &DataFusionError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        if let Some(datafusion::object_store::Error::NotFound { .. }) = current.downcast_ref() {
-            return true;
-        }
-        // The boxed ones are not their own source.
-        let boxed = match current.downcast_ref::<DataFusionError>() {
-            Some(DataFusionError::ObjectStore(inner)) => Some(inner.as_ref() as &(dyn std::error::Error + 'static)),
-            _ => None,
-        };
-        cause = boxed.or_else(|| current.source());
-    }
-    false
+    let first: &(dyn std::error::Error + 'static) = error;
+    let is_gone =
+        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(Lost::NotFound { .. }));
+    std::iter::successors(Some(first), |cause| cause.source()).any(is_gone)
 }

@@ -26,6 +26,7 @@ mod error;
 mod functions;
 mod guard;
 mod interrupt;
+mod lake;
 mod literals;
 mod render;
 mod snapshot;

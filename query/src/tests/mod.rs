@@ -1,5 +1,6 @@
 //! The engine over a SQLite store with a lake, as the program runs it.
 
+mod anything;
 mod functions;
 mod limits;
 mod reading;
@@ -106,7 +107,7 @@ fn reading(number: u64, known_from: u64) -> ReadingRow {
         patient: Some(PatientId::parse("p-1").unwrap()),
         device: DeviceId::parse("watch-0001").unwrap(),
         gateway: GatewayId::parse("gw-17").unwrap(),
-        measure: if number % 3 == 0 { "step_count" } else { "heart_rate" }.into(),
+        measure: if number.is_multiple_of(3) { "step_count" } else { "heart_rate" }.into(),
         value: Some(number as f64),
         value_code: None,
         unit: "/min".into(),

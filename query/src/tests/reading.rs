@@ -151,3 +151,49 @@ async fn an_answer_is_written_as_table_csv_json_and_arrow() {
     assert_eq!(text(&|out| none.json(out).unwrap()), "[]\n");
     assert!(text(&|out| none.table(out).unwrap()).contains("measure"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_stay_right_while_files_are_being_rewritten() {
+    let house = House::furnished(Options::default()).await;
+    house.store.flush_lake(true).await.unwrap();
+    let counts = "SELECT count(*), count(DISTINCT reading_id), count(measure) FROM readings";
+    let flushing = async {
+        for round in 0..12 {
+            house.replace(round * 20..round * 20 + 20, 10 + round, -1.0).await;
+            house.store.flush_lake(true).await.unwrap();
+        }
+    };
+    let asking = async {
+        for _ in 0..40 {
+            assert_eq!(house.line(counts).await, "300,300,300");
+        }
+    };
+    tokio::join!(flushing, asking);
+    assert_eq!(house.line("SELECT count(*) FROM readings WHERE value = -1").await, "240");
+}
+
+#[tokio::test]
+async fn a_file_that_is_lost_is_a_failure_and_not_a_shorter_answer() {
+    let house = House::furnished(Options::default()).await;
+    house.store.flush_lake(true).await.unwrap();
+    for file in house.store.lake_files().await.unwrap() {
+        std::fs::remove_file(file).unwrap();
+    }
+    let refusal = house.refusal("SELECT count(value) FROM readings").await;
+    assert!(matches!(refusal, QueryError::Failed(_)), "{refusal:?}");
+}
+
+#[test]
+fn a_file_that_went_away_is_recognised_wherever_it_is_noticed() {
+    use datafusion::error::DataFusionError;
+    use datafusion::object_store::Error;
+    use datafusion::parquet::errors::ParquetError;
+
+    let gone = || Error::NotFound { path: "a.parquet".into(), source: "gone".into() };
+    let looked_up = DataFusionError::ObjectStore(Box::new(gone())).context("while listing");
+    let read = DataFusionError::ParquetError(Box::new(ParquetError::External(Box::new(gone()))));
+    let elsewhere = DataFusionError::External(Box::new(read));
+    assert!(crate::error::is_moved_file(&looked_up));
+    assert!(crate::error::is_moved_file(&elsewhere));
+    assert!(!crate::error::is_moved_file(&DataFusionError::Execution("not found".into())));
+}
