@@ -1,1 +1,15 @@
-//! placeholder
+//! The processor's shell: tails the journal, applies each record to the pure cores, appends findings and verdicts, hands
+//! rows to the store, and remembers where it was.
+//!
+//! Never: a clinical decision; a row or a finding for a record that is not durable; a second finding for one cause.
+
+mod engine;
+mod history;
+mod intake;
+mod performed;
+mod rows;
+mod run;
+mod technical;
+
+pub use engine::{Engine, Output, ParseRoster};
+pub use run::{Config, Deps, ProcessorHandle, run};

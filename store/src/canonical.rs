@@ -10,6 +10,9 @@ use crate::{CoverageRow, EpisodeRow, MetricRow, Result, Store};
 /// Causes of blindness that the journal's sequence decides, not the set of readings.
 const OPERATIONAL_CAUSES: [&str; 3] = ["self", "gateway", "link"];
 
+/// Reason of a metric whose readings were all taken back: as good as one that was never computed.
+const WITHDRAWN: &str = "withdrawn";
+
 /// Hexadecimal SHA-256 over episodes, metric values in their last revision, and coverage of one tenant.
 ///
 /// # Errors
@@ -20,6 +23,7 @@ pub async fn canonical_hash(store: &dyn Store, tenant: &TenantId) -> Result<Stri
     let mut metrics = store.metrics(tenant.clone(), None, None, first, last).await?;
     let mut coverage = store.coverage(tenant.clone(), None, first, last).await?;
     episodes.sort_by(|a, b| (&a.patient, &a.rule, a.start).cmp(&(&b.patient, &b.rule, b.start)));
+    metrics.retain(|row| row.reason != WITHDRAWN);
     metrics.sort_by(|a, b| (&a.patient, &a.metric, a.time).cmp(&(&b.patient, &b.metric, b.time)));
     coverage.retain(|row| !OPERATIONAL_CAUSES.contains(&row.cause.as_str()));
     coverage.sort_by(|a, b| (&a.patient, &a.rule, a.start).cmp(&(&b.patient, &b.rule, b.start)));

@@ -78,7 +78,7 @@ static METRICS: &[MetricInfo] = &[
     metric!("total_sleep_time.robust_z" TotalSleepTime "" "robust z of total_sleep_time.daily_sum", BASELINE, SEVEN_DAYS, B1, false "robust_z"),
     metric!("medication_event.taking_pct" MedicationEvent "%" "scheduled doses with a dose in their cell", DAY, "1 scheduled dose", E3, false "dose_adherence"),
     metric!("medication_event.timing_pct" MedicationEvent "%" "scheduled doses taken within 60 min", DAY, "1 scheduled dose", E3, false "dose_adherence"),
-    metric!("medication_event.missed_in_a_row" MedicationEvent "1" "scheduled doses missed one after the other, up to now", "until now", "1 closed cell", E3, false "dose_adherence"),
+    metric!("medication_event.missed_in_a_row" MedicationEvent "1" "longest run of scheduled doses missed one after the other that ends on the day", "until the day's end", "1 closed cell", E3, false "dose_adherence"),
 ];
 
 /// Every metric, grouped by measure.

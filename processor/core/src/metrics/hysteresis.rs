@@ -45,6 +45,16 @@ impl HeldEpisode {
         Self { enter, clear, clear_at_rest: clear, active: None }
     }
 
+    /// Goes on under other limits: what runs, runs on, and the next sample is judged by them.
+    pub const fn retune(&mut self, enter: SustainedThreshold, clear: Option<SustainedThreshold>) {
+        self.enter = enter.continuing(&self.enter);
+        self.clear = match (clear, &self.clear) {
+            (Some(clear), Some(old)) => Some(clear.continuing(old)),
+            (clear, _) => clear,
+        };
+        self.clear_at_rest = clear;
+    }
+
     /// Takes a sample, in time order. A null one changes nothing.
     pub fn handle(&mut self, t_ms: i64, value: Option<f64>, out: &mut Vec<EpisodeChange>) {
         if value.is_some() {

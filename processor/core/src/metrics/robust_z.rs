@@ -96,10 +96,15 @@ impl DailyBaseline {
     /// Judges `day` against the days before it, then makes it part of the baseline of the days to come.
     pub fn handle(&mut self, day: i32, x: Option<f64>) -> RobustZ {
         let judged = self.judge(day, x);
+        self.remember(day, x);
+        judged
+    }
+
+    /// Makes a day part of the baseline of the days to come, without judging it.
+    pub fn remember(&mut self, day: i32, x: Option<f64>) {
         if let Some(x) = x.filter(|x| x.is_finite()) {
             self.days.push_back((day, x));
         }
-        judged
     }
 
     /// Judges without remembering: for a provisional day.

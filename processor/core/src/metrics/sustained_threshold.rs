@@ -110,6 +110,13 @@ impl SustainedThreshold {
         self
     }
 
+    /// These limits, at the point that `other` has reached under its own.
+    pub const fn continuing(mut self, other: &Self) -> Self {
+        self.last = other.last;
+        self.run = other.run;
+        self
+    }
+
     /// Takes a sample. A null one changes nothing.
     pub fn handle(&mut self, t_ms: i64, value: Option<f64>, out: &mut Vec<Transition>) {
         let Some(value) = value else { return };

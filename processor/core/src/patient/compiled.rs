@@ -4,11 +4,11 @@ use painwatch_domain::roster::Patient;
 use painwatch_domain::{Measure, Priority, Value};
 
 use super::episodes::RuleFace;
-use super::hold::HoldRule;
+use super::hold::{HoldRule, HoldVersions};
 use crate::metrics::sustained_threshold::Comparison;
 use crate::rules::{Circumstance, Condition, MinDataUnit, Rule, Signal};
 
-/// A rule ready to run.
+/// One version of a rule, ready to run.
 #[derive(Clone, Debug)]
 pub struct Compiled {
     pub rule: Rule,
@@ -16,15 +16,107 @@ pub struct Compiled {
     pub kind: Kind,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     Hold(Measure, HoldRule),
     /// Judged a day at a time on the metric of that name.
     Daily(&'static str),
 }
 
+/// A rule with every version by the event time from which each is in force: a reading is judged by the one in force then.
+#[derive(Clone, Debug)]
+pub struct Ruled {
+    /// Ascending; never empty.
+    versions: Vec<(i64, Compiled)>,
+    holds: HoldVersions,
+}
+
+impl Ruled {
+    pub fn new(rule: Rule, from: i64) -> Self {
+        let mut ruled = Self { versions: vec![(from, Compiled::new(rule))], holds: HoldVersions::default() };
+        ruled.index();
+        ruled
+    }
+
+    /// Puts a version in force from `from` on. One that only differs in who accepted it takes the place of its twin; one
+    /// that looks at something else begins the rule anew.
+    pub fn put(&mut self, rule: Rule, from: i64) {
+        let new = Compiled::new(rule);
+        let newest = self.newest();
+        if newest.face.version == new.face.version {
+            let from = self.versions.pop().map_or(from, |(known, _)| known);
+            self.versions.push((from, new));
+        } else if newest.rule.signal == new.rule.signal && newest.rule.pack == new.rule.pack {
+            self.versions.retain(|(known, _)| *known < from);
+            self.versions.push((from, new));
+        } else {
+            self.versions = vec![(from, new)];
+        }
+        self.index();
+    }
+
+    fn index(&mut self) {
+        let hold = |(from, compiled): &(i64, Compiled)| match &compiled.kind {
+            Kind::Hold(_, rule) => Some((*from, rule.clone())),
+            Kind::Daily(_) => None,
+        };
+        self.holds = HoldVersions::new(self.versions.iter().filter_map(hold));
+    }
+
+    pub fn newest(&self) -> &Compiled {
+        &self.versions[self.versions.len() - 1].1
+    }
+
+    /// The version in force at that event time.
+    pub fn at(&self, time: i64) -> Option<&Compiled> {
+        self.versions.iter().rev().find(|(from, _)| *from <= time).map(|(_, compiled)| compiled)
+    }
+
+    /// The version that speaks for an episode with this start.
+    pub fn speaking_at(&self, start: i64) -> &Compiled {
+        self.at(start).unwrap_or(&self.versions[0].1)
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Compiled> {
+        self.versions.iter().map(|(_, compiled)| compiled)
+    }
+
+    pub fn id(&self) -> &str {
+        self.newest().face.id.as_str()
+    }
+
+    /// The versions over a measure's samples, if this rule holds over that measure.
+    pub fn over(&self, measure: Measure) -> Option<&HoldVersions> {
+        matches!(&self.newest().kind, Kind::Hold(on, _) if *on == measure).then_some(&self.holds)
+    }
+
+    pub fn measure_held(&self) -> Option<(Measure, &HoldRule)> {
+        match &self.newest().kind {
+            Kind::Hold(measure, rule) => Some((*measure, rule)),
+            Kind::Daily(_) => None,
+        }
+    }
+
+    pub fn metric(&self) -> Option<&'static str> {
+        match self.newest().kind {
+            Kind::Daily(metric) => Some(metric),
+            Kind::Hold(..) => None,
+        }
+    }
+
+    /// A patient gets the packs that the roster names.
+    pub fn applies_to(&self, patient: &Patient) -> bool {
+        patient.packs.contains(&self.newest().rule.pack)
+    }
+
+    pub fn depends_on_exposure(&self) -> bool {
+        let mut raises = self.all().flat_map(|compiled| &compiled.rule.priority_when);
+        raises.any(|raise| matches!(raise.when, Circumstance::Exposure(_)))
+    }
+}
+
 impl Compiled {
-    pub fn new(rule: Rule) -> Self {
+    fn new(rule: Rule) -> Self {
         let face = RuleFace {
             id: rule.id.clone(),
             version: rule.version(),
@@ -33,25 +125,13 @@ impl Compiled {
             domain: rule.domain,
             kind: rule.kind(),
             stale_after_ms: rule.stale_after_ms,
+            refractory_ms: rule.refractory_ms,
             shadow: rule.is_shadow(),
         };
         Self { kind: kind(&rule), face, rule }
     }
 
-    pub fn id(&self) -> &str {
-        self.face.id.as_str()
-    }
-
-    /// A patient gets the packs that the roster names.
-    pub fn applies_to(&self, patient: &Patient) -> bool {
-        patient.packs.contains(&self.rule.pack)
-    }
-
-    pub fn depends_on_exposure(&self) -> bool {
-        self.rule.priority_when.iter().any(|raise| matches!(raise.when, Circumstance::Exposure(_)))
-    }
-
-    /// Priority of an episode in `[start, last_held]` given when the patient was exposed to opioids.
+    /// Priority of an episode, given whether the patient was exposed to an opioid while it lasted.
     pub fn peak(&self, patient: &Patient, exposed: bool) -> Priority {
         self.rule.priority_given(|circumstance| match circumstance {
             Circumstance::Exposure(class) => class == "opioid" && exposed,
@@ -68,6 +148,15 @@ impl Compiled {
             _ => return None,
         };
         Some(measure.to_canonical(scaled))
+    }
+
+    /// Days before a day that its verdict looks back on.
+    pub const fn lookback_days(&self) -> i32 {
+        match self.rule.condition {
+            Condition::Deviates { of_days, on, .. } => of_days + on.n as i32,
+            Condition::Changes { within_days, .. } => within_days,
+            _ => 0,
+        }
     }
 }
 

@@ -61,7 +61,7 @@ pub struct DeviceStates {
 }
 
 impl DeviceStates {
-    /// The cause of blindness from `time` on, in the precedence of semantics 15 as far as the device knows it.
+    /// The cause of blindness at `time`, in the precedence of semantics 15 as far as the device knows it.
     pub fn cause_at(&self, time: i64) -> &'static str {
         let state = |changes: &[(i64, bool)]| changes.iter().rev().find(|(at, _)| *at <= time).map(|(_, state)| *state);
         if state(&self.charging) == Some(true) {
@@ -71,6 +71,23 @@ impl DeviceStates {
         } else {
             "unknown"
         }
+    }
+
+    /// A blind interval cut where its cause changes.
+    pub fn causes_in(&self, (from, to): Interval) -> Vec<(i64, i64, &'static str)> {
+        let changes = self.worn.iter().chain(&self.charging).map(|(at, _)| *at);
+        let mut edges: Vec<i64> = changes.filter(|at| from < *at && *at < to).chain([from, to]).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let mut parts: Vec<(i64, i64, &'static str)> = Vec::new();
+        for edge in edges.windows(2) {
+            let cause = self.cause_at(edge[0]);
+            match parts.last_mut() {
+                Some(last) if last.2 == cause => last.1 = edge[1],
+                _ => parts.push((edge[0], edge[1], cause)),
+            }
+        }
+        parts
     }
 }
 
@@ -89,6 +106,12 @@ mod tests {
     fn a_charging_device_is_a_better_reason_than_one_not_worn() {
         let states = DeviceStates { worn: vec![(0, false)], charging: vec![(10, true)] };
         assert_eq!((states.cause_at(5), states.cause_at(15)), ("not_worn", "charging"));
+    }
+
+    #[test]
+    fn a_gap_is_told_in_parts_where_its_cause_changes() {
+        let states = DeviceStates { worn: vec![(10, false), (20, false), (30, true)], charging: vec![] };
+        assert_eq!(states.causes_in((0, 40)), [(0, 10, "unknown"), (10, 30, "not_worn"), (30, 40, "unknown")]);
     }
 
     proptest! {

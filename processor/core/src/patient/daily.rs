@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::compiled::Compiled;
+use super::calendar::Calendar;
+use super::compiled::{Compiled, Ruled};
 use super::day::{DailyValue, Values};
 use super::episodes::Span;
+use super::state::{Missed, MissedDose};
 use crate::metrics::daily_change::{DailyChange, Direction, exceeds};
 use crate::metrics::days_of::PositiveDays;
 use crate::metrics::robust_z::DailyBaseline;
@@ -16,6 +18,8 @@ use crate::rules::{Condition, Rule, Signal};
 
 /// Values of the kept days, by local day.
 pub type Days = BTreeMap<i32, Values>;
+
+pub const MISSED: &str = "medication_event.missed_in_a_row";
 
 /// Daily metrics that have a personal baseline of their own, and the name of the deviation.
 pub const BASELINES: [(&str, &str); 5] = [
@@ -34,17 +38,44 @@ pub struct Derived {
     pub deviation: Option<f64>,
 }
 
-/// Values of `days` from `since` on that derive from earlier days: (day, metric) to value.
-pub fn derive(days: &Days, since: i32) -> BTreeMap<(i32, &'static str), Derived> {
+/// Values by day and metric.
+pub type DerivedDays = BTreeMap<(i32, &'static str), Derived>;
+
+/// Values from day `since` on that derive from other days, of the metrics that are `wanted`.
+pub fn derive(days: &Days, missed: &Missed, since: i32, wanted: impl Fn(&str) -> bool) -> DerivedDays {
     let mut derived = BTreeMap::new();
-    for (source, target) in BASELINES {
-        let mut baseline = DailyBaseline::default();
-        for (day, value) in each(days, source) {
-            let judged = baseline.handle(day, value.value);
-            let told = DailyValue { value: judged.z, reason: judged.method.reason().to_owned(), n: judged.n as u32, ..value.clone() };
-            derived.insert((day, target), Derived { value: told, baseline: judged.median, deviation: judged.z });
-        }
+    for (source, target) in BASELINES.into_iter().filter(|(_, target)| wanted(target)) {
+        derive_baseline(days, since, (source, target), &mut derived);
     }
+    if wanted("body_weight.gain_1d") {
+        derive_gains(days, since, &mut derived);
+    }
+    if wanted(MISSED) {
+        let runs = missed_runs(missed).into_iter().filter(|(day, _)| *day >= since);
+        derived.extend(runs.map(|(day, value)| ((day, MISSED), Derived { value, baseline: None, deviation: None })));
+    }
+    derived
+}
+
+fn derive_baseline(days: &Days, since: i32, (source, target): (&str, &'static str), derived: &mut DerivedDays) {
+    let mut baseline = DailyBaseline::default();
+    for (day, value) in each(days, source) {
+        if day < since {
+            baseline.remember(day, value.value);
+            continue;
+        }
+        let judged = baseline.handle(day, value.value);
+        let told = DailyValue {
+            value: judged.z,
+            reason: judged.method.reason().to_owned(),
+            n: judged.n as u32,
+            ..value.clone()
+        };
+        derived.insert((day, target), Derived { value: told, baseline: judged.median, deviation: judged.z });
+    }
+}
+
+fn derive_gains(days: &Days, since: i32, derived: &mut DerivedDays) {
     let mut gains = WeightGain::default();
     for (day, value) in each(days, "body_weight.day_value") {
         for gain in gains.handle(day, value.value).unwrap_or_default() {
@@ -55,11 +86,40 @@ pub fn derive(days: &Days, since: i32) -> BTreeMap<(i32, &'static str), Derived>
             };
             let reason = if gain.kg.is_some() { "" } else { "insufficient" };
             let told = DailyValue { value: gain.kg, reason: reason.to_owned(), ..value.clone() };
-            derived.insert((day, name), Derived { value: told, baseline: None, deviation: None });
+            if day >= since {
+                derived.insert((day, name), Derived { value: told, baseline: None, deviation: None });
+            }
         }
     }
-    derived.retain(|(day, _), _| *day >= since);
-    derived
+}
+
+/// For each day with scheduled doses, the longest run of missed ones that ends on it: two missed in the morning stay two
+/// missed when the third is taken at night.
+fn missed_runs(missed: &Missed) -> BTreeMap<i32, DailyValue> {
+    let mut running: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut runs = BTreeMap::new();
+    for (day, medications) in missed {
+        let longest = medications
+            .iter()
+            .map(|(medication, doses)| longest_run(running.entry(medication).or_default(), medication, doses));
+        let worst = longest.max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(a.1)));
+        let Some((run, medication, held_at)) = worst else { continue };
+        let n = medications.values().map(|doses| doses.len() as u32).sum();
+        let value = Some(f64::from(run));
+        runs.insert(*day, DailyValue { value, n, held_at, quality: medication.to_owned(), ..DailyValue::default() });
+    }
+    runs
+}
+
+fn longest_run<'a>(running: &mut u32, medication: &'a str, doses: &[MissedDose]) -> (u32, &'a str, i64) {
+    let mut longest = (0, doses.first().map_or(0, |dose| dose.scheduled));
+    for dose in doses {
+        *running = if dose.missed { *running + 1 } else { 0 };
+        if *running >= longest.0 {
+            longest = (*running, dose.scheduled);
+        }
+    }
+    (longest.0, medication, longest.1)
 }
 
 fn each<'a>(days: &'a Days, metric: &str) -> Vec<(i32, &'a DailyValue)> {
@@ -73,42 +133,68 @@ struct Verdict {
     why: String,
 }
 
-/// The episodes of a daily rule over all kept days: maximal runs of days on which it holds. A day without a value neither
-/// begins nor ends one.
-pub fn episodes(compiled: &Compiled, metric: &'static str, days: &Days, derived: &BTreeMap<(i32, &'static str), Derived>) -> Vec<Span> {
-    let rule = &compiled.rule;
-    let mut judge = Judge::new(rule);
+/// What a rule's days are looked up in.
+pub struct Book<'a> {
+    pub calendar: Calendar<'a>,
+    pub days: &'a Days,
+    pub derived: &'a DerivedDays,
+    /// Days before this one are over: only they can end an episode.
+    pub open_from: i32,
+}
+
+impl<'a> Book<'a> {
+    pub fn value(&self, day: i32, metric: &'static str) -> Option<&'a DailyValue> {
+        let kept = self.days.get(&day).and_then(|values| values.get(metric));
+        kept.or_else(|| self.derived.get(&(day, metric)).map(|found| &found.value))
+    }
+
+    fn values(&self, metric: &'static str) -> BTreeMap<i32, &'a DailyValue> {
+        let kept = self.days.iter().filter_map(|(day, values)| Some((*day, values.get(metric)?)));
+        let derived = self.derived.iter().filter(|((_, name), _)| *name == metric);
+        derived.map(|((day, _), found)| (*day, &found.value)).chain(kept).collect()
+    }
+}
+
+/// The episodes of a daily rule over all kept days: maximal runs of days on which it holds, from the start of the first to
+/// the start of the day that ends them. A day without a value neither begins nor ends one.
+pub fn episodes(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
+    let mut judges: Vec<(&Compiled, Judge)> = ruled.all().map(|version| (version, Judge::new(&version.rule))).collect();
     let mut spans: Vec<Span> = Vec::new();
     let mut active = false;
-    let names: Vec<i32> = days.keys().copied().collect();
-    for day in names {
-        let value = days[&day].get(metric).or_else(|| derived.get(&(day, metric)).map(|found| &found.value));
-        let Some(value) = value else { continue };
-        let Some(verdict) = judge.day(rule, day, value) else { continue };
+    for (day, value) in book.values(metric) {
+        let in_force = ruled.at(value.held_at).map(|version| &version.face.version);
+        let verdicts =
+            judges.iter_mut().map(|(version, judge)| (&version.face.version, judge.day(&version.rule, day, value)));
+        let verdicts: Vec<_> = verdicts.collect();
+        let judged = verdicts.into_iter().find(|(version, _)| Some(*version) == in_force);
+        let Some(verdict) = judged.and_then(|(_, verdict)| verdict) else { continue };
+        let (start, end) = book.calendar.bounds(day);
         if verdict.holds {
             if !active {
-                spans.push(begin(value));
+                spans.push(begin(start, value));
                 active = true;
             }
             if let Some(span) = spans.last_mut() {
-                extend(span, value, verdict.why);
+                extend(span, value, end, verdict.why);
             }
-        } else if active && verdict.clears {
+        } else if active && verdict.clears && day < book.open_from {
             active = false;
             if let Some(span) = spans.last_mut() {
-                span.end = Some(value.held_at);
+                span.end = Some(start);
             }
         }
     }
     spans
 }
 
-fn begin(value: &DailyValue) -> Span {
-    Span { start: value.held_at, last_held: value.held_at, end: None, evidence: Vec::new(), why: String::new(), historical: true }
+fn begin(start: i64, value: &DailyValue) -> Span {
+    let (last_held, evidence, why) = (value.held_at, Vec::new(), String::new());
+    Span { start, last_held, fresh_from: last_held, end: None, evidence, why, historical: true }
 }
 
-fn extend(span: &mut Span, value: &DailyValue, why: String) {
+fn extend(span: &mut Span, value: &DailyValue, window_end: i64, why: String) {
     span.last_held = span.last_held.max(value.held_at);
+    span.fresh_from = window_end;
     span.historical &= value.historical;
     span.why = why;
     let room = painwatch_domain::finding::EVIDENCE_MAX.saturating_sub(span.evidence.len());
@@ -129,7 +215,11 @@ impl Judge {
             Condition::Changes { within_days, .. } => (0, within_days, None),
             _ => (0, 0, None),
         };
-        Self { baseline: DailyBaseline::new(window), change: DailyChange::new(keep), positive: on.map(PositiveDays::new) }
+        Self {
+            baseline: DailyBaseline::new(window),
+            change: DailyChange::new(keep),
+            positive: on.map(PositiveDays::new),
+        }
     }
 
     fn day(&mut self, rule: &Rule, day: i32, value: &DailyValue) -> Option<Verdict> {
@@ -146,7 +236,13 @@ impl Judge {
                 self.change.push(day, x);
                 let change = change?;
                 let unit = rule.signal.unit();
-                (exceeds(change, by), format!("{name} {} by {change:.2} {unit} within {within_days} d (limit {by:.2} {unit})", direction.as_str()))
+                (
+                    exceeds(change, by),
+                    format!(
+                        "{name} {} by {change:.2} {unit} within {within_days} d (limit {by:.2} {unit})",
+                        direction.as_str()
+                    ),
+                )
             }
             Condition::Missed { doses } => {
                 let run = value.value?;
@@ -160,7 +256,14 @@ impl Judge {
         Some(Verdict { holds, clears, why })
     }
 
-    fn deviates(&mut self, day: i32, value: &DailyValue, name: &str, limit: f64, direction: Direction) -> Option<(bool, String)> {
+    fn deviates(
+        &mut self,
+        day: i32,
+        value: &DailyValue,
+        name: &str,
+        limit: f64,
+        direction: Direction,
+    ) -> Option<(bool, String)> {
         let judged = self.baseline.handle(day, value.value);
         let beyond = judged.z.map(|z| match direction {
             Direction::Up => z >= limit,
@@ -170,6 +273,9 @@ impl Judge {
         let enough = self.positive.as_mut().is_some_and(|positive| positive.handle(day, beyond));
         let (z, x) = (judged.z?, value.value?);
         let usual = judged.median.unwrap_or(x);
-        Some((enough && beyond == Some(true), format!("{name} {x} against a usual {usual}: robust z {z:.1} (limit {limit})")))
+        Some((
+            enough && beyond == Some(true),
+            format!("{name} {x} against a usual {usual}: robust z {z:.1} (limit {limit})"),
+        ))
     }
 }

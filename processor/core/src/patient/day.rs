@@ -5,13 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use painwatch_domain::reading::{Dose, DoseEvent};
-use painwatch_domain::roster::{Medication, Prescription};
+use painwatch_domain::reading::Dose;
 use painwatch_domain::time::MINUTE_MS;
-use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, Measure, PatientId, ReadingId, Roster, Value, Zone};
+use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, Measure, ReadingId, Roster, Value, Zone};
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::dose_adherence::{self, Cell};
 use crate::metrics::interval_merge::{self, Contribution, Interval};
 use crate::metrics::pain_summary::{self, Report};
 use crate::metrics::step_cadence::{StepCadence, step_cadence};
@@ -33,6 +31,8 @@ pub struct Observation {
     pub historical: bool,
     pub prompted: Option<bool>,
     pub dose: Option<Dose>,
+    /// Two values of one revision, and nobody has decided: counts in no sum (semantics 4).
+    pub undecided: bool,
 }
 
 impl Observation {
@@ -59,16 +59,34 @@ impl Group {
     pub const ALL: [Self; 7] =
         [Self::Weight, Self::Pain, Self::Medication, Self::Activity, Self::Vitals, Self::Sleep, Self::Coverage];
 
+    /// The group in which the metrics of a measure are computed.
     pub const fn of(measure: Measure) -> Option<Self> {
         Some(match measure {
             Measure::BodyWeight => Self::Weight,
             Measure::PainNrs | Measure::PainVas | Measure::PainScaleOther => Self::Pain,
             Measure::MedicationEvent => Self::Medication,
             Measure::StepCount | Measure::HeartRate => Self::Activity,
-            Measure::RestingHeartRate => Self::Vitals,
+            Measure::RestingHeartRate | Measure::RespiratoryRate | Measure::OxygenSaturation => Self::Vitals,
             Measure::TotalSleepTime => Self::Sleep,
             _ => return None,
         })
+    }
+
+    /// What a reading of the measure on day 0 bears on: groups, and days from the first to the last.
+    pub const fn affected_by(measure: Measure) -> &'static [(Self, i32, i32)] {
+        match measure {
+            Measure::BodyWeight => &[(Self::Weight, 0, 0)],
+            Measure::PainNrs | Measure::PainVas | Measure::PainScaleOther => &[(Self::Pain, 0, 0)],
+            // A dose may fill the cell of a neighbouring day.
+            Measure::MedicationEvent => &[(Self::Medication, -1, 1)],
+            Measure::StepCount | Measure::HeartRate => &[(Self::Activity, 0, 0)],
+            Measure::RestingHeartRate | Measure::RespiratoryRate | Measure::OxygenSaturation => &[(Self::Vitals, 0, 0)],
+            // A sleep begins on one day and belongs to the night of the next; awake is what is not asleep.
+            Measure::TotalSleepTime => &[(Self::Sleep, 0, 1), (Self::Activity, 0, 1)],
+            // Taken off or charging until the device says otherwise.
+            Measure::DeviceWorn | Measure::DeviceCharging => &[(Self::Coverage, 0, 1)],
+            _ => &[],
+        }
     }
 
     pub const fn measures(self) -> &'static [Measure] {
@@ -84,7 +102,7 @@ impl Group {
     }
 
     /// Few readings a day, each of which may matter at once: judged on arrival. The others wait for the day's close.
-    pub const fn judged_on_arrival(self) -> bool {
+    pub const fn is_judged_on_arrival(self) -> bool {
         matches!(self, Self::Weight | Self::Pain | Self::Medication)
     }
 }
@@ -108,7 +126,7 @@ impl Frame<'_> {
         self.roster.devices.get(device).map_or(u32::MAX, |known| known.source_priority)
     }
 
-    fn contains(&self, time: i64) -> bool {
+    pub fn contains(&self, time: i64) -> bool {
         (self.start..self.end).contains(&time)
     }
 }
@@ -129,16 +147,15 @@ pub struct DailyValue {
     pub historical: bool,
 }
 
-/// Readings kept as evidence of one daily value.
-const DAY_EVIDENCE_MAX: usize = 16;
+/// Readings kept as evidence of one daily value: sixty days of some twelve values are kept of each patient.
+const DAY_EVIDENCE_MAX: usize = 4;
 
 pub type Values = BTreeMap<String, DailyValue>;
 
 /// All values of `group` for the day. `observations` are in (time, identity) order and may reach beyond the day.
 pub fn evaluate(group: Group, frame: &Frame, observations: &[Observation]) -> Values {
     // A fast clock may trigger a threshold; no daily value and no baseline uses it (semantics 7).
-    let trusted: Vec<&Observation> =
-        observations.iter().filter(|seen| !seen.flags.has(Flags::CLOCK_AHEAD)).collect();
+    let trusted: Vec<&Observation> = observations.iter().filter(|seen| !seen.flags.has(Flags::CLOCK_AHEAD)).collect();
     match group {
         Group::Weight => weight(frame, &trusted),
         Group::Pain => pain(frame, &trusted),
@@ -230,7 +247,9 @@ fn activity(frame: &Frame, seen: &[&Observation]) -> Values {
         values.insert("heart_rate.daily_median".to_owned(), value);
     }
     if let Some((steps, cadence)) = steps(frame, seen, worn) {
-        for (name, peak) in cadence.iter().flat_map(|c| [("peak_1", c.peak1), ("peak_30", c.peak30), ("peak_60", c.peak60)]) {
+        for (name, peak) in
+            cadence.iter().flat_map(|c| [("peak_1", c.peak1), ("peak_30", c.peak30), ("peak_60", c.peak60)])
+        {
             let value = DailyValue { value: peak, evidence: Vec::new(), ..steps.clone() };
             values.insert(format!("step_count.{name}"), value);
         }
@@ -274,16 +293,19 @@ fn cadence(frame: &Frame, intervals: &[Interval], contributions: &[Contribution]
     let minutes_in_day = ((frame.end - frame.start) / MINUTE_MS) as usize;
     let mut minutes = vec![0; minutes_in_day];
     for (interval, contribution) in intervals.iter().zip(contributions) {
-        let minute = usize::try_from((interval.span.start - frame.start) / MINUTE_MS).ok().filter(|minute| *minute < minutes_in_day)?;
+        let minute = usize::try_from((interval.span.start - frame.start) / MINUTE_MS)
+            .ok()
+            .filter(|minute| *minute < minutes_in_day)?;
         match interval.span.ms() {
             MINUTE_MS => minutes[minute] += u32::try_from(contribution.count).unwrap_or(0),
             _ if contribution.count == 0 => {}
             _ => return None,
         }
     }
-    intervals.iter().any(|interval| interval.span.ms() == MINUTE_MS).then(|| {
-        step_cadence(&minutes.into_iter().map(Some).collect::<Vec<_>>())
-    })
+    intervals
+        .iter()
+        .any(|interval| interval.span.ms() == MINUTE_MS)
+        .then(|| step_cadence(&minutes.into_iter().map(Some).collect::<Vec<_>>()))
 }
 
 fn vitals(frame: &Frame, seen: &[&Observation]) -> Values {
@@ -300,7 +322,9 @@ fn vitals(frame: &Frame, seen: &[&Observation]) -> Values {
 fn sleep(frame: &Frame, seen: &[&Observation]) -> Values {
     let noon = |day: LocalDay| frame.zone.at(day, 12 * 60).0;
     let night = noon(frame.day.plus(-1))..noon(frame.day);
-    let ended = |seen: &&&Observation| seen.measure == Measure::TotalSleepTime && night.contains(&seen.end.unwrap_or(seen.time));
+    let ended = |seen: &&&Observation| {
+        seen.measure == Measure::TotalSleepTime && night.contains(&seen.end.unwrap_or(seen.time))
+    };
     let readings: Vec<_> = seen.iter().filter(ended).copied().collect();
     if readings.is_empty() || !frame.closed {
         return Values::new();
@@ -308,45 +332,4 @@ fn sleep(frame: &Frame, seen: &[&Observation]) -> Values {
     let minutes: i64 = readings.iter().filter_map(|seen| seen.value.number()).sum();
     let value = value_of(frame, &readings, Some(Measure::TotalSleepTime.to_canonical(minutes)), "");
     Values::from([("total_sleep_time.daily_sum".to_owned(), value)])
-}
-
-/// How long after a cell closed a dose may still be uploaded before the cell is called missed [engineering choice].
-pub const DOSE_LATENESS_MS: i64 = 60 * 60_000;
-
-/// One medication's scheduled doses around the day.
-pub struct Doses<'a> {
-    pub prescription: &'a Prescription,
-    pub medication: &'a Medication,
-    /// Cells of this day and its neighbours, in order of schedule.
-    pub cells: Vec<Cell>,
-}
-
-/// The scheduled doses of `day` and the days beside it, matched with what was taken.
-pub fn doses<'a>(patient: &PatientId, frame: &Frame<'a>, seen: &[Observation]) -> Vec<Doses<'a>> {
-    let active = frame.roster.prescriptions.iter().filter(|p| &p.patient == patient && !p.times_min.is_empty());
-    let scheduled_of = |prescription: &Prescription| -> Vec<i64> {
-        let days = [-1, 0, 1].into_iter().map(|step| frame.day.plus(step));
-        let times = days.flat_map(|day| prescription.times_min.iter().map(move |minute| frame.zone.at(day, *minute).0));
-        let within = |time: &i64| prescription.start.0 <= *time && prescription.end.is_none_or(|end| *time < end.0);
-        times.filter(within).collect()
-    };
-    let matched = active.filter_map(|prescription| {
-        let medication = frame.roster.medications.get(&prescription.medication)?;
-        let scheduled = scheduled_of(prescription);
-        let taken = seen.iter().filter(|seen| is_dose_of(seen, medication)).map(|seen| seen.time).collect::<Vec<_>>();
-        let interval = 24 * 60 * 60_000 / prescription.times_min.len() as i64;
-        let cells = dose_adherence::adherence(&scheduled, &taken, dose_adherence::ON_TIME_MS, interval).cells;
-        Some(Doses { prescription, medication, cells })
-    });
-    matched.collect()
-}
-
-fn is_dose_of(seen: &Observation, medication: &Medication) -> bool {
-    let taken = |event| matches!(event, DoseEvent::Taken | DoseEvent::Applied);
-    seen.dose.as_ref().is_some_and(|dose| dose.medication == medication.id && taken(dose.event))
-}
-
-/// The cells of the day itself.
-pub fn cells_of_day<'a>(frame: &'a Frame, doses: &'a Doses) -> impl Iterator<Item = &'a Cell> {
-    doses.cells.iter().filter(|cell| frame.contains(cell.scheduled))
 }

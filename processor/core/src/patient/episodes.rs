@@ -1,6 +1,6 @@
 //! What was reported, what is true now, and the findings that lead from one to the other (semantics 11–13).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use painwatch_domain::finding::alert_id;
 use painwatch_domain::{
@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct Span {
     pub start: i64,
     pub last_held: i64,
+    /// From when its age counts (semantics 12): when it last held, or the end of the window it was computed over.
+    pub fresh_from: i64,
     pub end: Option<i64>,
     pub evidence: Vec<[u8; 16]>,
     pub why: String,
@@ -22,8 +24,13 @@ pub struct Span {
 }
 
 impl Span {
+    /// One that lasts has no end yet.
+    pub fn until(&self) -> i64 {
+        self.end.unwrap_or(i64::MAX)
+    }
+
     fn overlaps(&self, other: &Self) -> bool {
-        self.start <= other.end.unwrap_or(other.last_held) && other.start <= self.end.unwrap_or(self.last_held)
+        self.start <= other.until() && other.start <= self.until()
     }
 }
 
@@ -37,17 +44,38 @@ pub struct RuleFace {
     pub domain: RuleDomain,
     pub kind: AlertKind,
     pub stale_after_ms: i64,
+    /// An episode that begins this soon after the one before it belongs to the same alert.
+    pub refractory_ms: i64,
     pub shadow: bool,
 }
 
-/// An episode that the alert service knows about.
+/// An episode that was told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Reported {
     span: Span,
     peak: u8,
+    version: String,
     alert_id: [u8; 16],
     retrospective: bool,
     shadow: bool,
+}
+
+impl Reported {
+    fn peak(&self) -> Priority {
+        Priority::ALL[usize::from(self.peak)]
+    }
+
+    fn row(&self) -> (Option<i64>, u8, &str, &[[u8; 16]], [u8; 16]) {
+        (self.span.end, self.peak, &self.version, &self.span.evidence, self.alert_id)
+    }
+
+    /// Whether whoever knows `old` needs to hear of this. While an episode lasts, that it still does is no news, nor that
+    /// it grew too old to page.
+    fn is_news_after(&self, old: &Self) -> bool {
+        let live_now = old.retrospective && !self.retrospective;
+        let kept = (self.span.start, self.span.historical, self.shadow);
+        self.row() != old.row() || kept != (old.span.start, old.span.historical, old.shadow) || live_now
+    }
 }
 
 /// Everything reported about one patient, by rule and start.
@@ -63,42 +91,90 @@ pub struct Subject<'a> {
     pub now: JournalTime,
 }
 
+/// An episode, how urgent it was at its worst, and the version of the rule in force at its start.
+pub struct Judged<'a> {
+    pub span: Span,
+    pub peak: Priority,
+    pub face: &'a RuleFace,
+}
+
+/// A canonical row to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpisodeOut {
+    pub rule: RuleId,
+    pub version: String,
+    pub start: i64,
+    pub end: Option<i64>,
+    pub peak: Priority,
+    pub evidence_hash: Hash128,
+    pub alert_id: Hash128,
+}
+
 /// What follows from new truth.
 #[derive(Debug, Default)]
 pub struct EpisodeChanges {
     pub findings: Vec<Finding>,
-    /// Canonical rows to write: (rule, version, span, peak, alert id).
-    pub rows: Vec<(RuleId, String, Span, Priority, Hash128)>,
+    pub rows: Vec<EpisodeOut>,
     /// Canonical rows that are no more: (rule, start).
     pub gone: Vec<(RuleId, i64)>,
 }
 
 impl Reports {
-    /// Replaces what is known of `rule` from `since` on by `spans` (each with its peak priority), and says what changed.
-    /// Earlier episodes are beyond the horizon: forgotten here, untouched in the tables.
+    /// Replaces what is known of a rule from `since` on by `truth` (ascending), and says what changed. What ended earlier
+    /// is beyond the horizon: forgotten here, untouched in the tables. What began earlier keeps the start it was told with.
     pub fn publish(
-        &mut self, subject: &Subject, rule: &RuleFace, since: i64, spans: Vec<(Span, Priority)>, out: &mut EpisodeChanges,
+        &mut self,
+        subject: &Subject,
+        newest: &RuleFace,
+        since: i64,
+        truth: Vec<Judged>,
+        out: &mut EpisodeChanges,
     ) {
-        let known = self.by_rule.entry(rule.id.as_str().to_owned()).or_default();
-        let mut before = known.split_off(&since);
-        known.clear();
-        for (span, peak) in spans.into_iter().filter(|(span, _)| span.start >= since) {
-            let old_start = matching(&before, &span);
-            let old = old_start.and_then(|start| before.remove(&start));
-            let retrospective = span.last_held < subject.now.0.saturating_sub(rule.stale_after_ms);
-            let id = old.as_ref().map_or_else(
-                || alert_id(subject.tenant, subject.patient.as_str(), &rule.id, EventTime(span.start)),
-                |old| Hash128(old.alert_id),
-            );
-            let now = Reported { span, peak: peak as u8, alert_id: id.0, retrospective, shadow: rule.shadow };
-            report(subject, rule, old.as_ref(), &now, peak, out);
-            known.insert(now.span.start, now);
+        let known = self.by_rule.remove(newest.id.as_str()).unwrap_or_default();
+        let before: BTreeMap<i64, Reported> = known.into_iter().filter(|(_, old)| old.span.until() >= since).collect();
+        let mut unmatched = before.clone();
+        let mut after: BTreeMap<i64, Reported> = BTreeMap::new();
+        for mut judged in truth.into_iter().filter(|judged| judged.span.until() >= since) {
+            let old = matching(&unmatched, &judged.span).and_then(|start| unmatched.remove(&start));
+            if judged.span.start < since {
+                let Some(old) = &old else { continue };
+                judged.span.start = old.span.start;
+            }
+            let id = old.map(|old| old.alert_id);
+            let id = id.or_else(|| after.values().next_back().and_then(|last| continued(last, &judged)));
+            let first =
+                || alert_id(subject.tenant, subject.patient.as_str(), &newest.id, EventTime(judged.span.start)).0;
+            let told = reported(subject, &judged, id.unwrap_or_else(first));
+            after.insert(told.span.start, told);
         }
-        for (start, old) in before {
-            let peak = Priority::ALL[old.peak as usize];
-            out.gone.push((rule.id.clone(), start));
-            out.findings.push(finding(subject, rule, FindingKind::Retracted, &old, peak));
+        write_rows(&newest.id, &before, &after, out);
+        tell(subject, newest, &before, &after, out);
+        if !after.is_empty() {
+            self.by_rule.insert(newest.id.as_str().to_owned(), after);
         }
+    }
+
+    /// The rule no longer looks at this patient: what lasts ends now, what was stays.
+    pub fn retire(&mut self, subject: &Subject, face: &RuleFace, out: &mut EpisodeChanges) {
+        let Some(known) = self.by_rule.get_mut(face.id.as_str()) else { return };
+        let before = known.clone();
+        for open in known.values_mut().filter(|old| old.span.end.is_none()) {
+            open.span.end = Some(subject.now.0.max(open.span.last_held));
+            open.span.why = "the rule no longer looks at this patient".to_owned();
+        }
+        write_rows(&face.id, &before, known, out);
+        tell(subject, face, &before, known, out);
+    }
+
+    /// Rules with reports.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.by_rule.keys().map(String::as_str)
+    }
+
+    /// An episode of the rule is open that nobody was paged about because it was old or historical when told.
+    pub fn is_dormant(&self, rule: &str) -> bool {
+        let open = self.by_rule.get(rule).into_iter().flat_map(BTreeMap::values).filter(|told| told.span.end.is_none());
+        open.into_iter().any(|told| told.retrospective || told.span.historical)
     }
 }
 
@@ -110,28 +186,74 @@ fn matching(before: &BTreeMap<i64, Reported>, span: &Span) -> Option<i64> {
     before.iter().find(|(_, old)| old.span.overlaps(span)).map(|(start, _)| *start)
 }
 
-fn report(subject: &Subject, rule: &RuleFace, old: Option<&Reported>, now: &Reported, peak: Priority, out: &mut EpisodeChanges) {
-    let id = Hash128(now.alert_id);
-    // Staleness only ever matters while it could still page: an alert that grew old is not a change.
-    let same = old.is_some_and(|old| {
-        old.span == now.span && old.peak == now.peak && old.shadow == now.shadow && (now.retrospective || !old.retrospective)
-    });
-    if same {
-        return;
-    }
-    if let Some(old) = old.filter(|old| old.span.start != now.span.start) {
-        out.gone.push((rule.id.clone(), old.span.start));
-    }
-    out.rows.push((rule.id.clone(), rule.version.clone(), now.span.clone(), peak, id));
-    let kind = match old {
-        None => FindingKind::Opened,
-        Some(old) if old.span.end.is_none() && now.span.end.is_some() => FindingKind::Cleared,
-        Some(_) => FindingKind::Changed,
-    };
-    out.findings.push(finding(subject, rule, kind, now, peak));
+/// The alert of the episode before, if this one begins within the rule's refractory time after it.
+fn continued(last: &Reported, next: &Judged) -> Option<[u8; 16]> {
+    let pause = next.span.start.saturating_sub(last.span.end?);
+    (pause <= next.face.refractory_ms).then_some(last.alert_id)
 }
 
-fn finding(subject: &Subject, rule: &RuleFace, kind: FindingKind, reported: &Reported, peak: Priority) -> Finding {
+fn reported(subject: &Subject, judged: &Judged, alert_id: [u8; 16]) -> Reported {
+    let Judged { span, peak, face } = judged;
+    Reported {
+        retrospective: span.fresh_from < subject.now.0.saturating_sub(face.stale_after_ms),
+        span: span.clone(),
+        peak: *peak as u8,
+        version: face.version.clone(),
+        alert_id,
+        shadow: face.shadow,
+    }
+}
+
+fn write_rows(
+    rule: &RuleId,
+    before: &BTreeMap<i64, Reported>,
+    after: &BTreeMap<i64, Reported>,
+    out: &mut EpisodeChanges,
+) {
+    let gone = before.keys().filter(|start| !after.contains_key(start));
+    out.gone.extend(gone.map(|start| (rule.clone(), *start)));
+    let changed = after.iter().filter(|(start, now)| before.get(start).is_none_or(|old| old.row() != now.row()));
+    out.rows.extend(changed.map(|(start, now)| EpisodeOut {
+        rule: rule.clone(),
+        version: now.version.clone(),
+        start: *start,
+        end: now.span.end,
+        peak: now.peak(),
+        evidence_hash: evidence_hash(&now.span),
+        alert_id: Hash128(now.alert_id),
+    }));
+}
+
+/// One finding for each alert about which there is news: of several episodes of one alert the last speaks for it.
+fn tell(
+    subject: &Subject,
+    face: &RuleFace,
+    before: &BTreeMap<i64, Reported>,
+    after: &BTreeMap<i64, Reported>,
+    out: &mut EpisodeChanges,
+) {
+    let last_of = |told: &BTreeMap<i64, Reported>| -> BTreeMap<[u8; 16], Reported> {
+        told.values().map(|told| (told.alert_id, told.clone())).collect()
+    };
+    let (known, new) = (last_of(before), last_of(after));
+    let alerts: BTreeSet<(i64, [u8; 16])> =
+        [&known, &new].into_iter().flatten().map(|(id, told)| (told.span.start, *id)).collect();
+    let mut told = BTreeSet::new();
+    for (_, id) in alerts.into_iter().filter(|(_, id)| told.insert(*id)) {
+        let (kind, which) = match (known.get(&id), new.get(&id)) {
+            (None, Some(now)) => (FindingKind::Opened, now),
+            (Some(old), None) => (FindingKind::Retracted, old),
+            (Some(old), Some(now)) if now.is_news_after(old) => {
+                let cleared = old.span.end.is_none() && now.span.end.is_some();
+                (if cleared { FindingKind::Cleared } else { FindingKind::Changed }, now)
+            }
+            _ => continue,
+        };
+        out.findings.push(finding(subject, face, kind, which));
+    }
+}
+
+fn finding(subject: &Subject, rule: &RuleFace, kind: FindingKind, reported: &Reported) -> Finding {
     let span = &reported.span;
     Finding {
         kind,
@@ -139,7 +261,7 @@ fn finding(subject: &Subject, rule: &RuleFace, kind: FindingKind, reported: &Rep
         tenant: subject.tenant.clone(),
         patient: Some(subject.patient.clone()),
         rule: rule.id.clone(),
-        rule_version: rule.version.clone(),
+        rule_version: reported.version.clone(),
         title: rule.title.clone(),
         action: rule.action.clone(),
         alert_kind: rule.kind,
@@ -148,87 +270,23 @@ fn finding(subject: &Subject, rule: &RuleFace, kind: FindingKind, reported: &Rep
             start: EventTime(span.start),
             last_held: EventTime(span.last_held),
             end: span.end.map(EventTime),
-            peak,
+            peak: reported.peak(),
             evidence: span.evidence.iter().map(|id| Hash128(*id)).collect(),
             why: span.why.clone(),
         },
         detected_at: subject.now,
         retrospective: reported.retrospective,
         historical: span.historical,
-        shadow: rule.shadow,
+        shadow: reported.shadow,
     }
 }
 
 /// The evidence of an episode as one number (semantics 10).
-pub fn evidence_hash(span: &Span) -> Hash128 {
+fn evidence_hash(span: &Span) -> Hash128 {
     let mut ids: Vec<&[u8]> = span.evidence.iter().map(|id| id.as_slice()).collect();
     ids.sort_unstable();
     Hash128::of(&ids)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn face() -> RuleFace {
-        RuleFace {
-            id: RuleId::parse("r").unwrap(),
-            version: "v1".into(),
-            title: String::new(),
-            action: String::new(),
-            domain: RuleDomain::Safety,
-            kind: AlertKind::Physiological,
-            stale_after_ms: 1_000,
-            shadow: false,
-        }
-    }
-
-    fn span(start: i64, last_held: i64, end: Option<i64>) -> (Span, Priority) {
-        let span = Span { start, last_held, end, evidence: vec![], why: String::new(), historical: false };
-        (span, Priority::Medium)
-    }
-
-    fn publish(reports: &mut Reports, now: i64, spans: Vec<(Span, Priority)>) -> EpisodeChanges {
-        let (tenant, patient) = (TenantId::default(), PatientId::parse("p").unwrap());
-        let mut out = EpisodeChanges::default();
-        let subject = Subject { tenant: &tenant, patient: &patient, now: JournalTime(now) };
-        reports.publish(&subject, &face(), i64::MIN, spans, &mut out);
-        out
-    }
-
-    fn kinds(changes: &EpisodeChanges) -> Vec<FindingKind> {
-        changes.findings.iter().map(|finding| finding.kind).collect()
-    }
-
-    #[test]
-    fn semantics_11_an_episode_that_late_data_moves_keeps_its_alert() {
-        let mut reports = Reports::default();
-        let first = publish(&mut reports, 500, vec![span(100, 500, None)]);
-        let moved = publish(&mut reports, 600, vec![span(50, 600, None)]);
-        assert_eq!((kinds(&first), kinds(&moved)), (vec![FindingKind::Opened], vec![FindingKind::Changed]));
-        assert_eq!(first.findings[0].alert_id, moved.findings[0].alert_id);
-        assert_eq!(moved.gone.len(), 1);
-    }
-
-    #[test]
-    fn semantics_13_an_episode_that_never_was_is_retracted() {
-        let mut reports = Reports::default();
-        publish(&mut reports, 500, vec![span(100, 500, None)]);
-        assert_eq!(kinds(&publish(&mut reports, 600, vec![])), [FindingKind::Retracted]);
-    }
-
-    #[test]
-    fn semantics_12_an_old_episode_is_retrospective_until_it_reaches_the_live_edge() {
-        let mut reports = Reports::default();
-        assert!(publish(&mut reports, 10_000, vec![span(100, 500, None)]).findings[0].retrospective);
-        let live = publish(&mut reports, 10_100, vec![span(100, 10_050, None)]);
-        assert!(!live.findings[0].retrospective);
-    }
-
-    #[test]
-    fn the_same_truth_told_twice_is_no_finding() {
-        let mut reports = Reports::default();
-        publish(&mut reports, 500, vec![span(100, 500, Some(500))]);
-        assert!(publish(&mut reports, 90_000, vec![span(100, 500, Some(500))]).findings.is_empty());
-    }
-}
+mod tests;

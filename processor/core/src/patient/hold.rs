@@ -1,13 +1,10 @@
 //! Hold rules: a measure beyond a limit for a while (semantics 12–15, clinical catalogue A2).
 //!
-//! Two readers of one definition. The *live* automaton sees each in-order sample once and only says "look now". The *fold*
-//! reads a whole local day in (time, identity) order from the day blocks and says what is true: episodes with evidence.
+//! The *fold* reads readings in (time, identity) order from the day blocks and says what is true: episodes with evidence.
 //! Because truth always comes from the fold, live, late, doubled and shuffled data end in the same history.
 
-use std::collections::BTreeMap;
-
 use painwatch_domain::finding::EVIDENCE_MAX;
-use painwatch_domain::{Measure, ReadingId};
+use painwatch_domain::{Hash128, Measure, ReadingId};
 use serde::{Deserialize, Serialize};
 
 use super::episodes::Span;
@@ -26,24 +23,51 @@ pub struct HoldRule {
     pub min_samples: u32,
 }
 
-/// Evidence of a run of samples that hold, kept while the run lasts and for the episode it may become.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Run {
-    start: i64,
-    newest: i64,
-    worst: f64,
-    evidence: Vec<[u8; 16]>,
-    historical: bool,
+impl HoldRule {
+    fn enters(&self) -> SustainedThreshold {
+        let enter = SustainedThreshold::new(self.enter, self.enter_for_ms, self.max_gap_ms);
+        enter.with_min_samples(self.min_samples.max(1))
+    }
+
+    fn clears(&self) -> SustainedThreshold {
+        SustainedThreshold::new(self.clear, self.clear_for_ms, self.max_gap_ms)
+    }
+
+    pub fn automaton(&self) -> HeldEpisode {
+        HeldEpisode::new(self.enters(), Some(self.clears()))
+    }
+
+    /// Whether a value bears on an episode at all: a late one that does is judged at once.
+    pub fn concerns(&self, value: f64) -> bool {
+        self.enter.holds(value)
+    }
+
+    /// Tells a state that other limits made from one that these did.
+    fn tag(&self) -> u64 {
+        let text = format!("{self:?}");
+        let hash = Hash128::of(&[text.as_bytes()]).0;
+        u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
+    }
 }
 
-/// Where one rule stands after a sample; the checkpoint between two days.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HoldState {
-    episode: HeldEpisode,
-    /// The run in progress; while an episode is active, everything since its start that holds.
-    run: Option<Run>,
-    /// Start of the active episode.
-    active: Option<i64>,
+/// The versions of one rule by the event time from which each is in force, ascending.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HoldVersions(Vec<(i64, u64, HoldRule)>);
+
+impl HoldVersions {
+    pub fn new(versions: impl IntoIterator<Item = (i64, HoldRule)>) -> Self {
+        Self(versions.into_iter().map(|(from, rule)| (from, rule.tag(), rule)).collect())
+    }
+
+    fn at(&self, time: i64) -> Option<(u64, &HoldRule)> {
+        self.0.iter().rev().find(|(from, ..)| *from <= time).map(|(_, tag, rule)| (*tag, rule))
+    }
+
+    /// The rule whose limits a state holds; after an upgrade that changed them, the newest.
+    fn tagged(&self, wanted: u64) -> Option<&HoldRule> {
+        let exact = self.0.iter().find(|(_, tag, _)| *tag == wanted);
+        exact.or(self.0.last()).map(|(.., rule)| rule)
+    }
 }
 
 /// One sample as the fold reads it.
@@ -54,56 +78,73 @@ pub struct HoldSample {
     pub historical: bool,
 }
 
-impl HoldRule {
-    fn episode(&self) -> HeldEpisode {
-        let enter = SustainedThreshold::new(self.enter, self.enter_for_ms, self.max_gap_ms);
-        let clear = SustainedThreshold::new(self.clear, self.clear_for_ms, self.max_gap_ms);
-        HeldEpisode::new(enter.with_min_samples(self.min_samples.max(1)), Some(clear))
-    }
+/// Evidence of a run of samples that hold, kept while the run lasts and for the episode it may become.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Run {
+    newest: i64,
+    worst: f64,
+    worst_id: [u8; 16],
+    evidence: Vec<[u8; 16]>,
+    historical: bool,
+}
 
-    pub fn start(&self) -> HoldState {
-        HoldState { episode: self.episode(), run: None, active: None }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Open {
+    start: i64,
+    /// How much of the evidence was there when it opened: what an episode shows while it lasts, so that a longer look at
+    /// the same episode does not change it.
+    shown: usize,
+}
 
-    /// Whether a value bears on an episode at all: a late one that does is judged at once.
-    pub fn concerns(&self, value: f64) -> bool {
-        self.enter.holds(value)
-    }
-
-    /// Folds one day's samples, in (time, identity) order, from `state`; `now` lets a run qualify that is still held.
-    /// Returns every episode that was active at some instant of the fold, the still active one last.
-    pub fn fold(&self, measure: Measure, state: &mut HoldState, samples: &[HoldSample], now: i64) -> Vec<Span> {
-        let mut spans = Vec::new();
-        let mut changes = Vec::new();
-        for sample in samples {
-            changes.clear();
-            state.episode.handle(sample.time, Some(sample.value), &mut changes);
-            state.take(self, sample);
-            spans.extend(state.follow(self, measure, &changes));
-            if state.active.is_none() && !self.enter.holds(sample.value) {
-                state.run = None;
-            }
-        }
-        // What the passing of time alone proves, on a copy: the next day's first sample lets the same time pass again.
-        let mut ahead = state.clone();
-        changes.clear();
-        ahead.episode.advance(now, &mut changes);
-        spans.extend(ahead.follow(self, measure, &changes));
-        if let (Some(active), Some(run)) = (ahead.episode.active(now), &ahead.run) {
-            spans.push(self.span(measure, run, active.start, active.last_held, None));
-        }
-        spans
-    }
-
-    fn span(&self, measure: Measure, run: &Run, start: i64, last_held: i64, end: Option<i64>) -> Span {
-        let (name, unit) = (measure.name(), measure.spec().unit);
-        let (lasted, needed) = (seconds((last_held - start) / 1000), seconds(self.enter_for_ms / 1000));
-        let why = format!("{name} {} {unit} for {lasted} (rule: {needed}); worst {} {unit}", self.enter, run.worst);
-        Span { start, last_held, end, evidence: run.evidence.clone(), why, historical: run.historical }
-    }
+/// Where one rule stands after a sample; the checkpoint between two folds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldState {
+    /// Which limits the automaton holds.
+    tag: u64,
+    pub episode: HeldEpisode,
+    /// The run in progress; while an episode is active, everything since its start that holds.
+    run: Option<Run>,
+    active: Option<Open>,
 }
 
 impl HoldState {
+    fn start(tag: u64, rule: &HoldRule) -> Self {
+        Self { tag, episode: rule.automaton(), run: None, active: None }
+    }
+
+    /// Nothing begun that a later sample could continue: as good as never having seen any.
+    fn rests(&self) -> bool {
+        self.active.is_none() && self.run.is_none() && self.episode.deadline().is_none()
+    }
+
+    fn adopt(&mut self, tag: u64, rule: &HoldRule) {
+        if self.tag != tag {
+            self.tag = tag;
+            self.episode.retune(rule.enters(), Some(rule.clears()));
+        }
+    }
+
+    /// Takes the next sample; says which episodes it ended.
+    fn handle(
+        &mut self,
+        rule: &HoldRule,
+        measure: Measure,
+        sample: &HoldSample,
+        changes: &mut Vec<EpisodeChange>,
+    ) -> Vec<Span> {
+        changes.clear();
+        self.episode.handle(sample.time, Some(sample.value), changes);
+        // What time had already proved before this sample is no matter of its evidence.
+        let before = changes.iter().take_while(|change| known_at(change) < sample.time).count();
+        let mut ended = self.follow(rule, measure, &changes[..before]);
+        self.take(rule, sample);
+        ended.extend(self.follow(rule, measure, &changes[before..]));
+        if self.active.is_none() && !rule.enter.holds(sample.value) {
+            self.run = None;
+        }
+        ended
+    }
+
     /// Gathers evidence: a run begins anew after a contrary sample or a gap, unless an episode is active.
     fn take(&mut self, rule: &HoldRule, sample: &HoldSample) {
         if !rule.enter.holds(sample.value) {
@@ -113,13 +154,17 @@ impl HoldState {
         if self.active.is_none() && self.run.as_ref().is_some_and(gap) {
             self.run = None;
         }
-        let fresh = Run { start: sample.time, newest: sample.time, worst: sample.value, evidence: vec![], historical: true };
+        let (id, value) = (sample.id.0, sample.value);
+        let fresh = Run { newest: sample.time, worst: value, worst_id: id, evidence: vec![], historical: true };
         let run = self.run.get_or_insert(fresh);
         run.newest = run.newest.max(sample.time);
-        run.worst = rule.enter.worse(run.worst, sample.value);
+        let worst = rule.enter.worse(run.worst, value);
+        if worst.to_bits() != run.worst.to_bits() {
+            (run.worst, run.worst_id) = (worst, id);
+        }
         run.historical &= sample.historical;
         if run.evidence.len() < EVIDENCE_MAX {
-            run.evidence.push(sample.id.0);
+            run.evidence.push(id);
         }
     }
 
@@ -128,178 +173,97 @@ impl HoldState {
         let mut ended = Vec::new();
         for change in changes {
             match *change {
-                EpisodeChange::Began { start, .. } => self.active = Some(start),
+                EpisodeChange::Began { start, .. } => {
+                    let shown = self.run.as_ref().map_or(0, |run| run.evidence.len());
+                    self.active = Some(Open { start, shown });
+                }
                 EpisodeChange::Ended { start, last_held, .. } => {
                     self.active = None;
                     if let Some(run) = self.run.take() {
-                        ended.push(rule.span(measure, &run, start, last_held, Some(last_held)));
+                        ended.push(span(
+                            rule,
+                            measure,
+                            &run,
+                            (start, last_held),
+                            Some(last_held),
+                            run.evidence_with_worst(),
+                        ));
                     }
                 }
             }
         }
         ended
     }
+
+    /// What the passing of time until `now` proves, on a copy: the next sample lets the same time pass again. The active
+    /// episode, if any, comes last.
+    pub fn ahead(&self, versions: &HoldVersions, measure: Measure, now: i64) -> Vec<Span> {
+        let Some(rule) = versions.tagged(self.tag) else { return Vec::new() };
+        let (mut ahead, mut changes) = (self.clone(), Vec::new());
+        ahead.episode.advance(now, &mut changes);
+        let mut spans = ahead.follow(rule, measure, &changes);
+        if let (Some(active), Some(open), Some(run)) = (ahead.episode.active(now), ahead.active, &ahead.run) {
+            let evidence = run.evidence[..open.shown.min(run.evidence.len())].to_vec();
+            spans.push(span(rule, measure, run, (open.start, active.last_held), None, evidence));
+        }
+        spans
+    }
+}
+
+const fn known_at(change: &EpisodeChange) -> i64 {
+    match change {
+        EpisodeChange::Began { known_at, .. } | EpisodeChange::Ended { known_at, .. } => *known_at,
+    }
+}
+
+impl Run {
+    fn evidence_with_worst(&self) -> Vec<[u8; 16]> {
+        let mut evidence = self.evidence.clone();
+        if !evidence.contains(&self.worst_id)
+            && let Some(last) = evidence.last_mut()
+        {
+            *last = self.worst_id;
+        }
+        evidence
+    }
+}
+
+fn span(
+    rule: &HoldRule,
+    measure: Measure,
+    run: &Run,
+    held: (i64, i64),
+    end: Option<i64>,
+    evidence: Vec<[u8; 16]>,
+) -> Span {
+    let (start, last_held) = held;
+    let (name, unit) = (measure.name(), measure.spec().unit);
+    let (lasted, needed) = (seconds((last_held - start) / 1000), seconds(rule.enter_for_ms / 1000));
+    let why = format!("{name} {} {unit} for {lasted} (rule: {needed}); worst {} {unit}", rule.enter, run.worst);
+    Span { start, last_held, fresh_from: last_held, end, evidence, why, historical: run.historical }
 }
 
 fn seconds(total_s: i64) -> String {
     if total_s < 120 { format!("{total_s} s") } else { format!("{} min", total_s / 60) }
 }
 
-/// The live automaton: the same episode without evidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Live(HeldEpisode);
-
-/// What a live sample asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    No,
-    Now,
-    /// If no sample comes before this event time, the condition will have held long enough.
-    At(i64),
-}
-
-impl Live {
-    pub fn new(rule: &HoldRule) -> Self {
-        Self(rule.episode())
+/// Folds samples in (time, identity) order from the state `before` them. Returns the state after them (`None`: at rest) and
+/// the episodes that ended within.
+pub fn fold(
+    versions: &HoldVersions,
+    measure: Measure,
+    before: Option<HoldState>,
+    samples: &[HoldSample],
+) -> (Option<HoldState>, Vec<Span>) {
+    let (mut state, mut ended, mut changes) = (before, Vec::new(), Vec::new());
+    for sample in samples {
+        let Some((tag, rule)) = versions.at(sample.time) else { continue };
+        let state = state.get_or_insert_with(|| HoldState::start(tag, rule));
+        state.adopt(tag, rule);
+        ended.extend(state.handle(rule, measure, sample, &mut changes));
     }
-
-    pub fn handle(&mut self, time: i64, value: f64, changes: &mut Vec<EpisodeChange>) -> Look {
-        changes.clear();
-        self.0.handle(time, Some(value), changes);
-        if !changes.is_empty() {
-            return Look::Now;
-        }
-        if self.0.active(time).is_some() {
-            return Look::No;
-        }
-        self.0.deadline().map_or(Look::No, Look::At)
-    }
-}
-
-/// One measure of one patient under hold rules: rules by their position in the clinic's rule list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct HoldSignal {
-    pub live: BTreeMap<String, Live>,
-    /// Newest event time the live automata saw.
-    pub newest: Option<i64>,
-    /// State after each folded local day, and the episodes seen in it, by rule.
-    pub folded: BTreeMap<i32, BTreeMap<String, FoldedDay>>,
-    /// Days whose fold no longer matches the readings.
-    pub stale: std::collections::BTreeSet<i32>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FoldedDay {
-    pub end: HoldState,
-    pub spans: Vec<Span>,
-}
-
-impl HoldSignal {
-    /// The state a fold of `day` starts from.
-    pub fn state_before(&self, day: i32, rule_id: &str, rule: &HoldRule) -> HoldState {
-        let earlier = self.folded.range(..day).rev().find_map(|(_, rules)| rules.get(rule_id));
-        earlier.map_or_else(|| rule.start(), |folded| folded.end.clone())
-    }
-
-    /// Takes the result of a fold; says whether the day after must be folded again because it began from another state.
-    pub fn set(&mut self, day: i32, rule_id: &str, folded: FoldedDay) -> bool {
-        let rules = self.folded.entry(day).or_default();
-        let changed = rules.get(rule_id).is_none_or(|old| old.end != folded.end);
-        rules.insert(rule_id.to_owned(), folded);
-        changed
-    }
-
-    /// All episodes of a rule. One that spans days is told best by the last day that saw it.
-    pub fn spans(&self, rule_id: &str) -> Vec<Span> {
-        let mut by_start = BTreeMap::new();
-        for folded in self.folded.values().filter_map(|rules| rules.get(rule_id)) {
-            for span in &folded.spans {
-                by_start.insert(span.start, span.clone());
-            }
-        }
-        by_start.into_values().collect()
-    }
-
-    /// Forgets days before `day`, keeping the newest of them as the state to start from.
-    pub fn forget_before(&mut self, day: i32) {
-        let mut kept = self.folded.split_off(&day);
-        if let Some((last, rules)) = self.folded.pop_last() {
-            let without_spans = |folded: FoldedDay| FoldedDay { spans: Vec::new(), ..folded };
-            kept.insert(last, rules.into_iter().map(|(rule, folded)| (rule, without_spans(folded))).collect());
-        }
-        self.folded = kept;
-        self.stale = self.stale.split_off(&day);
-    }
+    (state.filter(|state| !state.rests()), ended)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn low_saturation() -> HoldRule {
-        HoldRule {
-            enter: Comparison::Below(90.0),
-            enter_for_ms: 180_000,
-            clear: Comparison::AtLeast(92.0),
-            clear_for_ms: 300_000,
-            max_gap_ms: 90_000,
-            min_samples: 1,
-        }
-    }
-
-    fn samples(values: &[(i64, f64)]) -> Vec<HoldSample> {
-        let id = |time: i64| painwatch_domain::Hash128::of(&[&time.to_le_bytes()]);
-        values.iter().map(|&(s, value)| HoldSample { time: s * 1000, value, id: id(s), historical: false }).collect()
-    }
-
-    fn every_30_s(from: i64, to: i64, value: f64) -> Vec<(i64, f64)> {
-        (from..to).step_by(30).map(|s| (s, value)).collect()
-    }
-
-    #[test]
-    fn an_episode_lasts_until_the_clear_condition_has_held_and_not_before() {
-        let rule = low_saturation();
-        let values = [every_30_s(0, 300, 85.0), every_30_s(300, 420, 93.0), every_30_s(420, 450, 88.0), every_30_s(450, 900, 95.0)];
-        let spans = rule.fold(Measure::OxygenSaturation, &mut rule.start(), &samples(&values.concat()), i64::MAX / 2);
-        assert_eq!(spans.len(), 1);
-        assert_eq!((spans[0].start, spans[0].end), (0, Some(450_000)));
-    }
-
-    #[test]
-    fn a_gap_never_clears_an_episode() {
-        let rule = low_saturation();
-        let spans = rule.fold(Measure::OxygenSaturation, &mut rule.start(), &samples(&every_30_s(0, 300, 85.0)), i64::MAX / 2);
-        assert_eq!(spans[0].end, None);
-    }
-
-    #[test]
-    fn folding_a_day_in_two_parts_gives_what_folding_it_whole_gives() {
-        let rule = low_saturation();
-        let values = [every_30_s(0, 600, 85.0), every_30_s(600, 1200, 95.0), every_30_s(1200, 1600, 84.0)].concat();
-        let whole = rule.fold(Measure::OxygenSaturation, &mut rule.start(), &samples(&values), 1_600_000);
-        for cut in 0..values.len() {
-            let mut state = rule.start();
-            let mut signal = HoldSignal::default();
-            for (day, part) in [&values[..cut], &values[cut..]].into_iter().enumerate() {
-                let spans = rule.fold(Measure::OxygenSaturation, &mut state, &samples(part), 1_600_000);
-                signal.set(day as i32, "r", FoldedDay { end: state.clone(), spans });
-            }
-            let told: Vec<_> = signal.spans("r").iter().map(|span| (span.start, span.end, span.last_held)).collect();
-            assert_eq!(told, whole.iter().map(|span| (span.start, span.end, span.last_held)).collect::<Vec<_>>(), "cut {cut}");
-        }
-    }
-
-    #[test]
-    fn the_live_automaton_asks_to_look_when_an_episode_opens_and_when_it_clears() {
-        let rule = low_saturation();
-        let mut live = Live::new(&rule);
-        let mut looks = Vec::new();
-        let values = [every_30_s(0, 300, 85.0), every_30_s(300, 700, 95.0)].concat();
-        for (s, value) in values {
-            if live.handle(s * 1000, value, &mut Vec::new()) == Look::Now {
-                looks.push(s);
-            }
-        }
-        assert_eq!(looks, [180, 600]);
-    }
-}
+mod tests;

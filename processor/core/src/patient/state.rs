@@ -1,14 +1,15 @@
 //! What is remembered of one patient, and its bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use painwatch_domain::Hash128;
 use painwatch_domain::reading::DoseEvent;
 use serde::{Deserialize, Serialize};
 
 use super::daily::{Days, Derived};
 use super::day::Group;
 use super::episodes::Reports;
-use super::hold::HoldSignal;
+use super::signal::HoldSignal;
 use crate::metrics::opioid_exposure::{self, Release};
 use crate::metrics::wear::{Span, union};
 
@@ -24,13 +25,19 @@ pub enum SnapshotError {
     Damaged(String),
 }
 
-/// Something owed at a point in journal time.
+/// Something owed at a point in journal time. Of what is due at one moment, what comes first here is done first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Work {
-    /// Fold the oldest stale day of the measure under hold rules.
+    /// Readings of the measure on a UTC day became the patient's by a back-dated pairing.
+    Notice(String, i32),
+    /// Time alone may have proved a hold rule over the measure.
+    Look(String),
+    /// Fold the oldest stale hour of the measure under hold rules; after the last one, publish.
     Fold(String),
     /// Compute a group's values of a local day.
     Evaluate(Group, i32),
+    /// The values of a local day become final.
+    Finish(i32),
     /// The next local day is over.
     Close,
     /// A rule changed: report everything under its new face.
@@ -43,15 +50,18 @@ pub struct PatientState {
     pub holds: BTreeMap<String, HoldSignal>,
     /// Daily values of the kept days.
     pub days: Days,
-    /// Last told value and revision of each metric: (day, metric).
-    pub told: BTreeMap<(i32, String), (Option<u64>, String, i64)>,
+    /// What was last told of each metric, by day.
+    pub told: BTreeMap<i32, BTreeMap<String, Told>>,
     pub reports: Reports,
     /// Opioid doses by local day.
     pub opioids: BTreeMap<i32, Vec<OpioidDose>>,
-    /// Statuses of scheduled doses by local day and medication: true is missed, in order of schedule.
-    pub missed: BTreeMap<i32, BTreeMap<String, Vec<MissedDose>>>,
+    /// Scheduled doses whose cell has closed, by local day and medication, in order of schedule.
+    pub missed: Missed,
+    /// First local day that is closed and reported on.
+    pub watched_from: Option<i32>,
+    /// The newest day that is not closed yet, and earlier ones that late readings added.
     pub next_close: Option<i32>,
-    pub closed_any: bool,
+    pub to_close: BTreeSet<i32>,
     /// Owed work and when.
     #[serde(with = "owed")]
     pub owed: BTreeMap<Work, i64>,
@@ -59,6 +69,16 @@ pub struct PatientState {
     #[serde(skip)]
     pub today: Option<(i32, i64, i64)>,
 }
+
+/// A metric value as it was last told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub fingerprint: u64,
+    pub revision: i64,
+    pub window: (i64, i64),
+}
+
+pub type Missed = BTreeMap<i32, BTreeMap<String, Vec<MissedDose>>>;
 
 /// One scheduled dose whose cell has closed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +121,9 @@ impl PatientState {
 
     pub fn decode(bytes: &[u8]) -> Result<Self, SnapshotError> {
         match bytes.split_first() {
-            Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|error| SnapshotError::Damaged(error.to_string())),
+            Some((&FORMAT, rest)) => {
+                postcard::from_bytes(rest).map_err(|error| SnapshotError::Damaged(error.to_string()))
+            }
             Some((&found, _)) => Err(SnapshotError::Format { found }),
             None => Err(SnapshotError::Damaged("empty".to_owned())),
         }
@@ -119,16 +141,38 @@ impl PatientState {
         union(windows.collect())
     }
 
-    /// Whether a value differs from what was last told, and the revision to tell it with.
-    pub fn revise(&mut self, day: i32, metric: &str, told: &Derived) -> Option<i64> {
-        let value = told.value.value.map(f64::to_bits);
-        let key = (day, metric.to_owned());
-        let revision = match self.told.get(&key) {
-            Some((known, reason, _)) if *known == value && *reason == told.value.reason => return None,
-            Some((_, _, revision)) => revision + 1,
+    /// The revision to tell a value with, if it differs from what was last told in anything a reader can see.
+    pub fn revise(
+        &mut self,
+        day: i32,
+        metric: &str,
+        told: &Derived,
+        is_final: bool,
+        window: (i64, i64),
+    ) -> Option<i64> {
+        let fingerprint = fingerprint(told, is_final);
+        let of_day = self.told.entry(day).or_default();
+        let revision = match of_day.get(metric) {
+            Some(known) if known.fingerprint == fingerprint && known.window == window => return None,
+            Some(known) => known.revision + 1,
             None => 0,
         };
-        self.told.insert(key, (value, told.value.reason.clone(), revision));
+        of_day.insert(metric.to_owned(), Told { fingerprint, revision, window });
         Some(revision)
     }
+}
+
+fn fingerprint(told: &Derived, is_final: bool) -> u64 {
+    let number = |value: Option<f64>| {
+        value.map_or([0; 9], |value| {
+            let mut bytes = [1; 9];
+            bytes[1..].copy_from_slice(&value.to_bits().to_le_bytes());
+            bytes
+        })
+    };
+    let value = &told.value;
+    let numbers = [number(value.value), number(value.coverage), number(told.baseline), number(told.deviation)].concat();
+    let rest = [&value.n.to_le_bytes()[..], &[u8::from(is_final)]].concat();
+    let hash = Hash128::of(&[&numbers, &rest, value.reason.as_bytes(), value.quality.as_bytes()]).0;
+    u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
 }

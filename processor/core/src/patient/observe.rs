@@ -1,0 +1,262 @@
+//! The hot path: readings of one patient as they are judged, and the work that follows from them.
+//!
+//! An in-order sample of a measure under no rule costs a look at its day; one under a rule, a step of its automaton.
+
+use std::sync::Arc;
+
+use painwatch_domain::roster::Patient;
+use painwatch_domain::{EventTime, JournalTime, Measure, PatientId, Value};
+
+use super::calendar::Calendar;
+use super::compiled::Ruled;
+use super::day::{Group, Observation};
+use super::signal::{HoldSignal, Live, Look, hour_of};
+use super::state::{PatientState, Work};
+use super::{CLOSES_AFTER_MS, Clinic, GATHER_MS};
+use crate::metrics::hysteresis::EpisodeChange;
+
+/// What a run of readings has in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight {
+    pub measure: Measure,
+    /// No version of these identities stood before.
+    pub new: bool,
+    /// Came with `mode: historical`.
+    pub historical: bool,
+}
+
+/// What a run of readings asks of hold rules.
+#[derive(Default)]
+struct Asked {
+    fold_at: Option<i64>,
+    look_at: Option<i64>,
+}
+
+impl Asked {
+    fn fold(&mut self, at: i64) {
+        self.fold_at = Some(self.fold_at.map_or(at, |known| known.min(at)));
+    }
+
+    fn look(&mut self, at: i64) {
+        self.look_at = Some(self.look_at.map_or(at, |known| known.min(at)));
+    }
+}
+
+impl Clinic {
+    /// Takes readings whose standing value changed: (event time, the value that stands now, if any).
+    pub fn observe<'a>(
+        &mut self,
+        patient: &PatientId,
+        sight: Sight,
+        seen: impl Iterator<Item = (EventTime, Option<&'a Value>)>,
+        now: JournalTime,
+    ) {
+        let roster = Arc::clone(&self.roster);
+        let Some(person) = roster.patients.get(patient) else { return };
+        let seen: Vec<(i64, Option<&Value>)> = seen.map(|(time, value)| (time.0, value)).collect();
+        let mut days = self.days_of(person, seen.iter().map(|(time, _)| *time));
+        days.dedup();
+        self.note_changed(patient);
+        let horizon = self.horizon(Calendar::of(person), now);
+        for day in days {
+            self.watch(person, day, horizon, now);
+            self.mark_day(person, sight.measure, day, now);
+        }
+        self.mark_held_over(person, sight.measure, seen.iter().map(|(time, _)| *time), now);
+        self.judge_samples(person, sight, &seen, now);
+    }
+
+    /// Readings that became the patient's by a back-dated roster: late, all of them.
+    pub(super) fn notice(&mut self, person: &Patient, history: &[Observation], now: JournalTime) {
+        for seen in history {
+            let sight = Sight { measure: seen.measure, new: false, historical: seen.historical };
+            self.observe(&person.id, sight, [(EventTime(seen.time), Some(&seen.value))].into_iter(), now);
+        }
+    }
+
+    fn days_of(&mut self, person: &Patient, times: impl Iterator<Item = i64>) -> Vec<i32> {
+        let calendar = Calendar::of(person);
+        let state = self.patients.entry(person.id.clone()).or_default();
+        let mut days = Vec::new();
+        for time in times {
+            let known = state.today.filter(|(_, start, end)| (*start..*end).contains(&time));
+            let (day, ..) = known.unwrap_or_else(|| {
+                let day = calendar.day_of(time);
+                let (start, end) = calendar.bounds(day);
+                *state.today.insert((day, start, end))
+            });
+            if days.last() != Some(&day) {
+                days.push(day);
+            }
+        }
+        days
+    }
+
+    /// Watches the patient from `day` on: days that are over by then are closed like any other.
+    pub(super) fn watch(&mut self, person: &Patient, day: i32, horizon: i32, now: JournalTime) {
+        let state = self.patients.entry(person.id.clone()).or_default();
+        if state.watched_from.is_some_and(|from| from <= day) || day < horizon {
+            return;
+        }
+        match (state.watched_from, state.next_close) {
+            (Some(from), Some(next)) => {
+                state.to_close.extend(day..from.min(next));
+                state.next_close = Some(next.max(day));
+            }
+            _ => state.next_close = Some(day),
+        }
+        state.watched_from = Some(day);
+        self.owe_close(person, now);
+        let today = Calendar::of(person).day_of(now.0);
+        self.owe(&person.id, now, Work::Evaluate(Group::Medication, today));
+    }
+
+    /// Marks what must be computed again because of a reading on `day`.
+    fn mark_day(&mut self, person: &Patient, measure: Measure, day: i32, now: JournalTime) {
+        for &(group, first, last) in Group::affected_by(measure) {
+            (day + first..=day + last).for_each(|day| self.mark(person, group, day, now));
+        }
+    }
+
+    /// A day that is closed is computed again; one that is not, now if its group is judged on arrival, else at its close.
+    pub(super) fn mark(&mut self, person: &Patient, group: Group, day: i32, now: JournalTime) {
+        let (start, end) = Calendar::of(person).bounds(day);
+        let watched =
+            self.patients.get(&person.id).and_then(|state| state.watched_from).is_some_and(|from| from <= day);
+        let old = day < self.horizon(Calendar::of(person), now);
+        if start > now.0 || !(watched || old) {
+            return;
+        }
+        let closed = end + CLOSES_AFTER_MS <= now.0;
+        let due = match (group.is_judged_on_arrival(), closed) {
+            (true, _) => now.0,
+            (false, true) => now.0 + GATHER_MS,
+            (false, false) => return,
+        };
+        self.owe(&person.id, JournalTime(due), Work::Evaluate(group, day));
+    }
+
+    /// What hold rules could see of a closed day changes with its samples, and with those held into it.
+    fn mark_held_over(
+        &mut self,
+        person: &Patient,
+        measure: Measure,
+        times: impl Iterator<Item = i64>,
+        now: JournalTime,
+    ) {
+        let Some(gap) = self
+            .rules
+            .iter()
+            .filter(|rule| rule.applies_to(person))
+            .filter_map(|rule| {
+                rule.measure_held().filter(|(held, _)| *held == measure).map(|(_, hold)| hold.max_gap_ms)
+            })
+            .max()
+        else {
+            return;
+        };
+        let Some((first, last)) = bounds(times).filter(|(first, _)| first + CLOSES_AFTER_MS <= now.0) else { return };
+        let calendar = Calendar::of(person);
+        for day in calendar.day_of(first)..=calendar.day_of(last + gap) {
+            self.mark(person, Group::Coverage, day, now);
+        }
+    }
+
+    fn judge_samples(&mut self, person: &Patient, sight: Sight, seen: &[(i64, Option<&Value>)], now: JournalTime) {
+        let rules = Arc::clone(&self.rules);
+        let held = |rule: &&Ruled| rule.over(sight.measure).is_some() && rule.applies_to(person);
+        let rules: Vec<&Ruled> = rules.iter().filter(held).collect();
+        if rules.is_empty() {
+            return;
+        }
+        let calendar = Calendar::of(person);
+        let horizon = calendar.start(self.horizon(calendar, now));
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        let signal = signal_of(state, sight.measure);
+        let mut lives: Vec<(String, Live)> = rules.iter().map(|rule| take_live(signal, rule)).collect();
+        let (mut asked, mut changes) = (Asked::default(), Vec::new());
+        for &(time, value) in seen.iter().filter(|(time, _)| *time >= horizon) {
+            signal.stale.insert(hour_of(time));
+            if sight.new && signal.newest.is_none_or(|newest| time > newest) {
+                signal.newest = Some(time);
+                let recent = !sight.historical && signal.dormant;
+                for (rule, (_, live)) in rules.iter().zip(&mut lives) {
+                    let number = value.and_then(|value| rule.newest().number(sight.measure, value));
+                    step(rule, live, (time, number), recent, now, &mut changes, &mut asked);
+                }
+            } else {
+                late(&rules, sight, value, now, &mut asked);
+            }
+        }
+        signal.live.extend(lives);
+        let look = asked.look_at.filter(|at| signal.look_at.is_none_or(|known| *at < known));
+        signal.look_at = look.or(signal.look_at);
+        let measure = sight.measure.name().to_owned();
+        if let Some(at) = asked.fold_at {
+            self.owe(&person.id, JournalTime(at), Work::Fold(measure.clone()));
+        }
+        if let Some(at) = look {
+            self.owe(&person.id, JournalTime(at), Work::Look(measure));
+        }
+    }
+}
+
+fn bounds(times: impl Iterator<Item = i64>) -> Option<(i64, i64)> {
+    times.fold(None, |known, time| {
+        Some(known.map_or((time, time), |(first, last): (i64, i64)| (first.min(time), last.max(time))))
+    })
+}
+
+fn signal_of(state: &mut PatientState, measure: Measure) -> &mut HoldSignal {
+    if !state.holds.contains_key(measure.name()) {
+        state.holds.insert(measure.name().to_owned(), HoldSignal::default());
+    }
+    state.holds.entry(measure.name().to_owned()).or_default()
+}
+
+fn take_live(signal: &mut HoldSignal, rule: &Ruled) -> (String, Live) {
+    let new = || (rule.id().to_owned(), Live(rule.measure_held().map_or_else(unheld, |(_, hold)| hold.automaton())));
+    signal.live.remove_entry(rule.id()).unwrap_or_else(new)
+}
+
+/// Never reached: only rules that hold over a measure are asked.
+fn unheld() -> crate::metrics::hysteresis::HeldEpisode {
+    let never = crate::metrics::sustained_threshold::Comparison::Below(f64::NEG_INFINITY);
+    crate::metrics::hysteresis::HeldEpisode::new(
+        crate::metrics::sustained_threshold::SustainedThreshold::new(never, 0, 0),
+        None,
+    )
+}
+
+/// One in-order sample under one rule.
+fn step(
+    rule: &Ruled,
+    live: &mut Live,
+    (time, number): (i64, Option<f64>),
+    recent: bool,
+    now: JournalTime,
+    changes: &mut Vec<EpisodeChange>,
+    asked: &mut Asked,
+) {
+    let Some(number) = number else { return };
+    match live.handle(time, number, changes) {
+        Look::No => {}
+        Look::Now => asked.fold(now.0),
+        Look::At(at) => asked.look(at.max(now.0)),
+    }
+    // An episode that was told as old or historical goes on before our eyes: now it may page (semantics 12).
+    if recent && live.is_active() && time >= now.0.saturating_sub(rule.newest().face.stale_after_ms) {
+        asked.fold(now.0);
+    }
+}
+
+/// A late, changed or withdrawn reading: judged at once if it bears on an episode, else gathered with others.
+fn late(rules: &[&Ruled], sight: Sight, value: Option<&Value>, now: JournalTime, asked: &mut Asked) {
+    let numbers = rules.iter().map(|rule| (rule, value.and_then(|value| rule.newest().number(sight.measure, value))));
+    let bears = |(rule, number): (&&Ruled, Option<f64>)| {
+        let concerns = number.zip(rule.measure_held()).is_some_and(|(number, (_, hold))| hold.concerns(number));
+        concerns || !sight.new
+    };
+    let at_once = { numbers }.any(bears);
+    asked.fold(if at_once { now.0 } else { now.0 + GATHER_MS });
+}

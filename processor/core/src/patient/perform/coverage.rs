@@ -1,0 +1,83 @@
+//! The coverage ledger (semantics 15): what each rule could see on a day that is over.
+
+use std::sync::Arc;
+
+use painwatch_domain::Measure;
+use painwatch_domain::roster::Patient;
+
+use super::super::Clinic;
+use super::super::calendar::Calendar;
+use super::super::compiled::{Compiled, Kind};
+use super::super::coverage::{self, DeviceStates};
+use super::super::daily::{self, Book};
+use super::super::day::{Frame, Group, Observation};
+use super::daily::group_of;
+use super::{CoverageOut, Performed};
+
+impl Clinic {
+    /// What each hold rule could see on the day, from the readings themselves.
+    pub(super) fn hold_coverage(&self, person: &Patient, frame: &Frame, history: &[Observation], out: &mut Performed) {
+        if !frame.closed {
+            return;
+        }
+        let states = device_states(history);
+        for rule in self.rules.iter().filter(|rule| rule.applies_to(person)) {
+            let Some(version) = rule.at(frame.end - 1) else { continue };
+            let Kind::Hold(measure, hold) = &version.kind else { continue };
+            let seen = history
+                .iter()
+                .filter(|seen| seen.measure == *measure && version.number(*measure, &seen.value).is_some());
+            let times: Vec<i64> = seen.map(|seen| seen.time).collect();
+            let window = (frame.start, frame.end);
+            let covered = coverage::covered(&times, hold.max_gap_ms, window);
+            let blind = coverage::blind(&times, hold.max_gap_ms, window);
+            out.coverage_defects += u32::from(!coverage::adds_up(&covered, &blind, window));
+            let mut intervals: Vec<_> = covered.into_iter().map(|(from, to)| (from, to, "")).collect();
+            intervals.extend(blind.into_iter().flat_map(|gap| states.causes_in(gap)));
+            intervals.sort_unstable();
+            out.coverage.push(told(person, version, window, intervals));
+        }
+    }
+
+    /// A daily rule saw the day iff its metric has a value.
+    pub(super) fn daily_coverage(&self, person: &Patient, group: Group, frame: &Frame, out: &mut Performed) {
+        let Some(state) = self.patients.get(&person.id) else { return };
+        let rules = Arc::clone(&self.rules);
+        let judged_here = |metric: &str| group_of(metric) == Some(group);
+        let rules = rules.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
+        let rules: Vec<_> = rules.filter_map(|rule| rule.at(frame.end - 1).zip(rule.metric())).collect();
+        let of_rules = |name: &str| rules.iter().any(|(_, metric)| *metric == name);
+        let derived = daily::derive(&state.days, &state.missed, frame.day.0, of_rules);
+        let book =
+            Book { calendar: Calendar::of(person), days: &state.days, derived: &derived, open_from: frame.day.0 };
+        for (version, metric) in rules {
+            let cause = match book.value(frame.day.0, metric) {
+                Some(value) if value.value.is_some() => "",
+                Some(value) if value.reason == "not_worn" || value.reason == "zero_without_wear" => "not_worn",
+                _ => "unknown",
+            };
+            let window = (frame.start, frame.end);
+            out.coverage.push(told(person, version, window, vec![(frame.start, frame.end, cause)]));
+        }
+    }
+}
+
+fn told(
+    person: &Patient,
+    version: &Compiled,
+    window: (i64, i64),
+    intervals: Vec<(i64, i64, &'static str)>,
+) -> CoverageOut {
+    CoverageOut { patient: person.id.clone(), rule: version.face.id.clone(), window, intervals }
+}
+
+fn device_states(history: &[Observation]) -> DeviceStates {
+    let changes = |measure: Measure| {
+        let of_measure = history.iter().filter(move |seen| seen.measure == measure);
+        of_measure.filter_map(|seen| match &seen.value {
+            painwatch_domain::Value::Code(code) => Some((seen.time, &**code == "true")),
+            _ => None,
+        })
+    };
+    DeviceStates { worn: changes(Measure::DeviceWorn).collect(), charging: changes(Measure::DeviceCharging).collect() }
+}

@@ -1,0 +1,190 @@
+//! Daily values: computed, told, judged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use painwatch_domain::roster::Patient;
+use painwatch_domain::{JournalTime, LocalDay};
+
+use super::super::calendar::Calendar;
+use super::super::daily::{self, Book, Derived};
+use super::super::day::{self, DailyValue, Frame, Group, Observation, Values};
+use super::super::episodes::{Judged, Subject};
+use super::super::state::Work;
+use super::super::{CLOSES_AFTER_MS, Clinic, FINAL_AFTER_MS};
+use super::{MetricOut, Performed, exposed};
+use crate::metrics::catalogue;
+
+/// Why a value that was told is none any more: the readings it came from were taken back. Such a row is as good as none.
+const WITHDRAWN: &str = "withdrawn";
+
+impl Clinic {
+    /// Computes one group's values of one day.
+    pub(in super::super) fn evaluate(
+        &mut self,
+        person: &Patient,
+        group: Group,
+        day: i32,
+        history: &[Observation],
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
+        let calendar = Calendar::of(person);
+        let (start, end) = calendar.bounds(day);
+        let (closed, roster) = (end + CLOSES_AFTER_MS <= now.0, Arc::clone(&self.roster));
+        let (day_of, zone) = (LocalDay(day), calendar.zone_of(day));
+        let frame = Frame { day: day_of, start, end, zone, now: now.0, closed, roster: &roster };
+        if group == Group::Coverage {
+            return self.hold_coverage(person, &frame, history, out);
+        }
+        let values = match group {
+            Group::Medication => self.medication(person, &frame, history, now),
+            _ => day::evaluate(group, &frame, history),
+        };
+        if day < self.horizon(calendar, now) {
+            return self.tell_old_day(person, &frame, values, out);
+        }
+        self.keep(person, group, day, values);
+        self.tell(person, Some(group), day, now, out);
+        self.publish_daily(person, Some(group), now, out);
+        if closed {
+            self.daily_coverage(person, group, &frame, out);
+        }
+        if end + FINAL_AFTER_MS > now.0 {
+            self.owe(&person.id, JournalTime(end + FINAL_AFTER_MS), Work::Finish(day));
+        }
+    }
+
+    /// Replaces the group's values of the day.
+    fn keep(&mut self, person: &Patient, group: Group, day: i32, values: Values) {
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        let kept = state.days.entry(day).or_default();
+        kept.retain(|name, _| group_of(name) != Some(group));
+        kept.extend(values);
+        if kept.is_empty() {
+            state.days.remove(&day);
+        }
+    }
+
+    /// The day's values are final now.
+    pub(in super::super) fn finish(&mut self, person: &Patient, day: i32, now: JournalTime, out: &mut Performed) {
+        self.tell(person, None, day, now, out);
+    }
+
+    /// Tells every value (of the group) that differs from what was told: the day's, and what derives from it later.
+    fn tell(&mut self, person: &Patient, group: Option<Group>, day: i32, now: JournalTime, out: &mut Performed) {
+        let calendar = Calendar::of(person);
+        let since = self.horizon(calendar, now).max(day);
+        let wanted = |name: &str| group.is_none() || group_of(name) == group;
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        let mut all: BTreeMap<(i32, String), Derived> = BTreeMap::new();
+        for (name, value) in state.days.get(&day).into_iter().flatten().filter(|(name, _)| wanted(name)) {
+            all.insert((day, name.clone()), Derived { value: value.clone(), baseline: None, deviation: None });
+        }
+        for ((day, name), derived) in daily::derive(&state.days, &state.missed, since, wanted) {
+            all.insert((day, name.to_owned()), derived);
+        }
+        let told = state.told.get(&day).into_iter().flat_map(BTreeMap::keys).filter(|name| wanted(name));
+        let vanished = told.map(|name| (day, name.clone())).filter(|key| !all.contains_key(key));
+        for key in vanished.collect::<Vec<_>>() {
+            all.insert(key, withdrawn());
+        }
+        for ((day, metric), told) in all {
+            let window = calendar.bounds(day);
+            self.tell_one(person, (day, metric), window, told, now, out);
+        }
+    }
+
+    fn tell_one(
+        &mut self,
+        person: &Patient,
+        (day, metric): (i32, String),
+        window: (i64, i64),
+        told: Derived,
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        let unit = catalogue::find(&metric).map_or("", |info| info.unit);
+        let is_final = window.1 + FINAL_AFTER_MS <= now.0;
+        let before = state.told.get(&day).and_then(|of_day| of_day.get(&metric)).cloned();
+        let Some(revision) = state.revise(day, &metric, &told, is_final, window) else { return };
+        // The patient's zone changed: the row of the old window is not the row of the new one.
+        if let Some(old) = before.filter(|old| old.window.0 != window.0) {
+            let (patient, metric, window) = (person.id.clone(), metric.clone(), old.window);
+            out.metrics.push(MetricOut {
+                patient,
+                metric,
+                unit,
+                window,
+                told: withdrawn(),
+                is_final,
+                revision: old.revision + 1,
+            });
+        }
+        out.metrics.push(MetricOut { patient: person.id.clone(), metric, unit, window, told, is_final, revision });
+    }
+
+    /// Beyond the horizon values are told once more and nothing else changes (semantics 13).
+    fn tell_old_day(&mut self, person: &Patient, frame: &Frame, values: Values, out: &mut Performed) {
+        out.beyond_horizon += 1;
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        for (metric, value) in values {
+            let unit = catalogue::find(&metric).map_or("", |info| info.unit);
+            let told = Derived { value, baseline: None, deviation: None };
+            let window = (frame.start, frame.end);
+            let Some(revision) = state.revise(frame.day.0, &metric, &told, true, window) else { continue };
+            out.metrics.push(MetricOut {
+                patient: person.id.clone(),
+                metric,
+                unit,
+                window,
+                told,
+                is_final: true,
+                revision,
+            });
+        }
+    }
+
+    /// Judges every daily rule (of the group) over all kept days.
+    pub(super) fn publish_daily(
+        &mut self,
+        person: &Patient,
+        group: Option<Group>,
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
+        let calendar = Calendar::of(person);
+        let since = calendar.start(self.horizon(calendar, now));
+        let rules = Arc::clone(&self.rules);
+        let judged_here = |rule: &&super::super::compiled::Ruled| {
+            rule.applies_to(person) && rule.metric().is_some_and(|metric| group.is_none() || group_of(metric) == group)
+        };
+        let rules: Vec<_> = rules.iter().filter(judged_here).collect();
+        let Some(state) = self.patients.get_mut(&person.id).filter(|_| !rules.is_empty()) else { return };
+        let of_rules = |name: &str| rules.iter().any(|rule| rule.metric() == Some(name));
+        let derived = daily::derive(&state.days, &state.missed, i32::MIN, of_rules);
+        let open_from = calendar.day_of(now.0 - CLOSES_AFTER_MS);
+        let book = Book { calendar, days: &state.days, derived: &derived, open_from };
+        let exposure = state.exposure();
+        let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
+        for rule in rules {
+            let Some(metric) = rule.metric() else { continue };
+            let judged = daily::episodes(rule, metric, &book).into_iter().map(|span| {
+                let version = rule.speaking_at(span.start);
+                Judged { peak: version.peak(person, exposed(&exposure, &span)), face: &version.face, span }
+            });
+            state.reports.publish(&subject, &rule.newest().face, since, judged.collect(), &mut out.episodes);
+        }
+    }
+}
+
+fn withdrawn() -> Derived {
+    let value = DailyValue { reason: WITHDRAWN.to_owned(), ..DailyValue::default() };
+    Derived { value, baseline: None, deviation: None }
+}
+
+/// The group a metric is computed in.
+pub(super) fn group_of(metric: &str) -> Option<Group> {
+    catalogue::find(metric).and_then(|info| Group::of(info.measure))
+}

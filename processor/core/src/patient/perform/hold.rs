@@ -1,0 +1,124 @@
+//! Hold rules: folds, looks, and what follows from them.
+
+use std::sync::Arc;
+
+use painwatch_domain::roster::Patient;
+use painwatch_domain::{JournalTime, Measure};
+
+use super::super::Clinic;
+use super::super::calendar::Calendar;
+use super::super::compiled::Ruled;
+use super::super::day::Observation;
+use super::super::episodes::{Judged, Subject};
+use super::super::hold::{self, HoldSample};
+use super::super::signal::{Folded, HoldSignal, Look};
+use super::super::state::Work;
+use super::{Performed, exposed};
+
+impl Clinic {
+    /// Folds the oldest stale hour of a measure under every hold rule on it; when none is stale, publishes.
+    pub(in super::super) fn fold(
+        &mut self,
+        person: &Patient,
+        measure_name: &str,
+        history: &[Observation],
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
+        let Some(measure) = Measure::parse(measure_name) else { return };
+        let rules = Arc::clone(&self.rules);
+        let rules: Vec<&Ruled> =
+            rules.iter().filter(|rule| rule.over(measure).is_some() && rule.applies_to(person)).collect();
+        let Some(signal) = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure_name)) else {
+            return;
+        };
+        if let Some(hour) = signal.stale.pop_first() {
+            rules.iter().for_each(|rule| fold_hour(signal, rule, measure, hour, history));
+        }
+        if !signal.stale.is_empty() {
+            return self.owe(&person.id, now, Work::Fold(measure_name.to_owned()));
+        }
+        for rule in rules {
+            self.publish_hold(person, rule, measure, now, out);
+        }
+        self.wait(person, measure_name, now);
+    }
+
+    /// Readies every measure under hold rules to be published again.
+    pub(super) fn fold_all(&mut self, person: &Patient, now: JournalTime) {
+        let measures = self.patients.get(&person.id).map(|state| state.holds.keys().cloned().collect::<Vec<_>>());
+        for measure in measures.unwrap_or_default() {
+            self.owe(&person.id, now, Work::Fold(measure));
+        }
+    }
+
+    /// Publishes one rule over a measure of which nothing is stale, and puts the live automaton where the fold is.
+    fn publish_hold(
+        &mut self,
+        person: &Patient,
+        rule: &Ruled,
+        measure: Measure,
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
+        let calendar = Calendar::of(person);
+        let since = calendar.start(self.horizon(calendar, now));
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        let Some((signal, versions)) = state.holds.get(measure.name()).zip(rule.over(measure)) else { return };
+        let exposure = if rule.depends_on_exposure() { state.exposure() } else { Vec::new() };
+        let spans = signal.spans(rule.id(), versions, measure, now.0).into_iter();
+        let judged = spans.map(|span| {
+            let version = rule.speaking_at(span.start);
+            Judged { peak: version.peak(person, exposed(&exposure, &span)), face: &version.face, span }
+        });
+        let judged = judged.collect();
+        let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
+        state.reports.publish(&subject, &rule.newest().face, since, judged, &mut out.episodes);
+        let Some(signal) = state.holds.get_mut(measure.name()) else { return };
+        if let Some((_, newest)) = rule.measure_held() {
+            signal.follow_fold(rule.id(), newest.automaton());
+        }
+        signal.dormant =
+            self.rules.iter().any(|rule| rule.over(measure).is_some() && state.reports.is_dormant(rule.id()));
+    }
+
+    /// Time may have proved what no sample did.
+    pub(in super::super) fn look(&mut self, person: &Patient, measure_name: &str, now: JournalTime) {
+        let Some(signal) = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure_name)) else {
+            return;
+        };
+        signal.look_at = None;
+        if signal.live.values().any(|live| live.wait(now.0) == Look::Now) {
+            self.owe(&person.id, now, Work::Fold(measure_name.to_owned()));
+        } else {
+            self.wait(person, measure_name, now);
+        }
+    }
+
+    /// Looks again when time alone may have proved something.
+    fn wait(&mut self, person: &Patient, measure_name: &str, now: JournalTime) {
+        let Some(signal) = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure_name)) else {
+            return;
+        };
+        let waits = signal.live.values().filter_map(|live| match live.wait(now.0) {
+            Look::At(time) => Some(time),
+            Look::No | Look::Now => None,
+        });
+        if let Some(time) = waits.min() {
+            signal.look_at = Some(time);
+            self.owe(&person.id, JournalTime(time), Work::Look(measure_name.to_owned()));
+        }
+    }
+}
+
+fn fold_hour(signal: &mut HoldSignal, rule: &Ruled, measure: Measure, hour: i32, history: &[Observation]) {
+    let Some(versions) = rule.over(measure) else { return };
+    let sample = |seen: &Observation| {
+        let value = rule.newest().number(measure, &seen.value)?;
+        Some(HoldSample { time: seen.time, value, id: seen.id, historical: seen.historical })
+    };
+    let samples: Vec<HoldSample> = history.iter().filter_map(sample).collect();
+    let before = signal.before(hour, rule.id());
+    let (after, ended) = hold::fold(versions, measure, before, &samples);
+    signal.set(hour, rule.id(), Folded { after, ended });
+}

@@ -1,0 +1,68 @@
+//! The work itself: folding, evaluating, publishing.
+
+mod coverage;
+mod daily;
+mod hold;
+mod medication;
+
+use painwatch_domain::roster::Patient;
+use painwatch_domain::{JournalTime, PatientId};
+
+use super::Clinic;
+use super::daily::Derived;
+use super::episodes::{EpisodeChanges, Span, Subject};
+use crate::metrics::wear;
+
+/// What a task led to.
+#[derive(Debug, Default)]
+pub struct Performed {
+    pub metrics: Vec<MetricOut>,
+    pub coverage: Vec<CoverageOut>,
+    pub episodes: EpisodeChanges,
+    /// Covered and blind intervals that did not fill a day: a defect of ours, counted and shown.
+    pub coverage_defects: u32,
+    /// Days beyond the horizon that were computed again without consequence for any alert.
+    pub beyond_horizon: u32,
+}
+
+/// A metric row to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricOut {
+    pub patient: PatientId,
+    pub metric: String,
+    pub unit: &'static str,
+    pub window: (i64, i64),
+    pub told: Derived,
+    pub is_final: bool,
+    pub revision: i64,
+}
+
+/// What one rule could see on one day: intervals with an empty cause are covered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CoverageOut {
+    pub patient: PatientId,
+    pub rule: painwatch_domain::RuleId,
+    pub window: (i64, i64),
+    pub intervals: Vec<(i64, i64, &'static str)>,
+}
+
+impl Clinic {
+    /// Reports everything of the patient again, under the rules as they are now; what no rule looks at any more ends.
+    pub(super) fn republish(&mut self, person: &Patient, now: JournalTime, out: &mut Performed) {
+        self.fold_all(person, now);
+        self.publish_daily(person, None, now, out);
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
+        let reported: Vec<String> = state.reports.rules().map(str::to_owned).collect();
+        for rule in
+            self.rules.iter().filter(|rule| !rule.applies_to(person) && reported.iter().any(|id| id == rule.id()))
+        {
+            state.reports.retire(&subject, &rule.newest().face, &mut out.episodes);
+        }
+    }
+}
+
+/// Whether an episode overlaps an exposure; one that lasts overlaps all that is to come.
+fn exposed(exposure: &[wear::Span], span: &Span) -> bool {
+    exposure.iter().any(|window| window.start <= span.until() && span.start < window.end)
+}

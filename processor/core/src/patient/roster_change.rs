@@ -1,0 +1,148 @@
+//! A new roster: pairings, zones and prescriptions may be back-dated, and that is late data for each patient concerned
+//! (semantics 8).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use painwatch_domain::roster::{Pairing, Patient};
+use painwatch_domain::time::DAY_MS;
+use painwatch_domain::{DeviceId, EventTime, JournalTime, Measure, PatientId, Roster};
+
+use super::Clinic;
+use super::calendar::Calendar;
+use super::day::Group;
+use super::signal::hour_of;
+use super::state::Work;
+
+/// Which days of which measures of a device are stored, in UTC.
+pub type Stored<'a> = &'a dyn Fn(&DeviceId) -> BTreeSet<(Measure, i32)>;
+
+impl Clinic {
+    /// Puts a new roster in force. Patients who are new to it begin to be watched today; what it changes about the past,
+    /// as far as the horizon, is computed again.
+    pub fn set_roster(&mut self, roster: Arc<Roster>, stored: Stored, now: JournalTime) {
+        let old = std::mem::replace(&mut self.roster, Arc::clone(&roster));
+        for person in roster.patients.values() {
+            let calendar = Calendar::of(person);
+            let horizon = self.horizon(calendar, now);
+            self.patients.entry(person.id.clone()).or_default().today = None;
+            self.watch(person, calendar.day_of(now.0), horizon, now);
+            self.owe_close(person, now);
+            if let Some(before) = old.patients.get(&person.id) {
+                self.changed_person(before, person, &old, stored, now);
+            }
+        }
+        for device in devices_of([&old, &roster]) {
+            self.changed_pairings(&old, device, stored, now);
+        }
+    }
+
+    fn changed_person(&mut self, before: &Patient, person: &Patient, old: &Roster, stored: Stored, now: JournalTime) {
+        let roster = Arc::clone(&self.roster);
+        let prescribed = |roster: &Roster| -> Vec<_> {
+            roster.prescriptions.iter().filter(|prescription| prescription.patient == person.id).cloned().collect()
+        };
+        if before.zones != person.zones || before.packs != person.packs {
+            let own = roster.pairings.iter().filter(|pairing| pairing.patient == person.id);
+            let devices: BTreeSet<&DeviceId> = own.map(|pairing| &pairing.device).collect();
+            for device in devices {
+                self.notice_stored(&person.id, device, (i64::MIN, i64::MAX), stored, now);
+            }
+        }
+        if before != person
+            || prescribed(old) != prescribed(&roster)
+            || old.medications != roster.medications
+            || old.devices != roster.devices
+        {
+            self.mark_all(person, now);
+        }
+        if before.conditions != person.conditions || before.packs != person.packs {
+            self.owe(&person.id, now, Work::Republish);
+        }
+    }
+
+    /// Everything of the patient within the horizon is computed again.
+    fn mark_all(&mut self, person: &Patient, now: JournalTime) {
+        let calendar = Calendar::of(person);
+        let today = calendar.day_of(now.0);
+        for day in self.horizon(calendar, now)..=today {
+            Group::ALL.into_iter().for_each(|group| self.mark(person, group, day, now));
+        }
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        state.holds.values_mut().for_each(super::signal::HoldSignal::all_stale);
+        self.fold_stale(person, now);
+    }
+
+    /// Where the wearer of a device changed, whoever won or lost its readings has late data.
+    fn changed_pairings(&mut self, old: &Roster, device: &DeviceId, stored: Stored, now: JournalTime) {
+        let roster = Arc::clone(&self.roster);
+        let edges = edges_of([old, &roster], device);
+        for edge in edges.windows(2) {
+            let at = EventTime(edge[0]);
+            let (before, after) = (old.wearer(device, at), roster.wearer(device, at));
+            if before == after || edge[0] > now.0 {
+                continue;
+            }
+            if let Some(winner) = after {
+                self.notice_stored(winner, device, (edge[0], edge[1]), stored, now);
+            }
+            if let Some(person) = before.and_then(|loser| roster.patients.get(loser)) {
+                self.lose(person, device, (edge[0], edge[1]), stored, now);
+            }
+        }
+    }
+
+    /// Owes a look at each stored day of a device within `window`: which readings there are decides what is late.
+    fn notice_stored(
+        &mut self,
+        patient: &PatientId,
+        device: &DeviceId,
+        window: (i64, i64),
+        stored: Stored,
+        now: JournalTime,
+    ) {
+        if !self.roster.patients.contains_key(patient) {
+            return;
+        }
+        for (measure, day) in stored(device).into_iter().filter(|(_, day)| overlaps(*day, window)) {
+            self.owe(patient, now, Work::Notice(measure.name().to_owned(), day));
+        }
+    }
+
+    /// Readings of the window are the patient's no more.
+    fn lose(&mut self, person: &Patient, device: &DeviceId, window: (i64, i64), stored: Stored, now: JournalTime) {
+        let calendar = Calendar::of(person);
+        for (measure, utc_day) in stored(device).into_iter().filter(|(_, day)| overlaps(*day, window)) {
+            let (from, to) = (i64::from(utc_day) * DAY_MS, i64::from(utc_day + 1) * DAY_MS);
+            for day in calendar.day_of(from)..=calendar.day_of(to) {
+                Group::ALL.into_iter().for_each(|group| self.mark(person, group, day, now));
+            }
+            let Some(signal) = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure.name()))
+            else {
+                continue;
+            };
+            signal.stale.extend(hour_of(from)..=hour_of(to - 1));
+        }
+        self.fold_stale(person, now);
+    }
+}
+
+fn overlaps(utc_day: i32, (from, to): (i64, i64)) -> bool {
+    let start = i64::from(utc_day) * DAY_MS;
+    start < to && from < start + DAY_MS
+}
+
+fn devices_of<'a>(rosters: [&'a Roster; 2]) -> BTreeSet<&'a DeviceId> {
+    rosters.into_iter().flat_map(|roster| &roster.pairings).map(|pairing| &pairing.device).collect()
+}
+
+/// Between two neighbours of these instants the wearer does not change, before or after.
+fn edges_of(rosters: [&Roster; 2], device: &DeviceId) -> Vec<i64> {
+    let pairings = rosters.into_iter().flat_map(|roster| &roster.pairings).filter(|pairing| &pairing.device == device);
+    let ends = |pairing: &Pairing| [Some(pairing.from), pairing.until];
+    let mut edges: Vec<i64> =
+        pairings.flat_map(ends).flatten().map(EventTime::ms).chain([i64::MIN, i64::MAX]).collect();
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}

@@ -1,0 +1,283 @@
+//! Applies one journal record after another to the cores. Everything it decides is a function of the journal's prefix.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use painwatch_domain::{BatchVerdict, Finding, JournalTime, Offset, PatientId, Roster, TenantId};
+use painwatch_journal::{Class, Record};
+use painwatch_processor_core::patient::Clinic;
+use painwatch_processor_core::rules::{self, Rule};
+use painwatch_proto::journal::v1 as pb;
+use painwatch_store::{Blob, Rows, RuleRow, Store};
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+
+use crate::history::{History, Index};
+use crate::technical::Raised;
+use crate::{performed, rows};
+
+/// Reads a roster document: the program's business, because the document's form is.
+pub type ParseRoster = fn(&str, &TenantId) -> Result<Roster>;
+
+/// Blob kinds of a checkpoint.
+const PATIENT_KIND: &str = "patient";
+const ENGINE_KIND: &str = "engine";
+const ENGINE_KEY: &str = "state";
+/// Raise with every change to the form of [`EngineState`].
+const ENGINE_FORMAT: u8 = 1;
+
+/// What applying a record led to.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub cause: Offset,
+    pub tenant: TenantId,
+    pub rows: Rows,
+    pub findings: Vec<Finding>,
+    pub verdict: Option<BatchVerdict>,
+}
+
+/// What is kept between two runs beside patients and blocks.
+#[derive(Default, Serialize, Deserialize)]
+struct EngineState {
+    /// Everything below this offset is in the checkpoint.
+    next: u64,
+    /// Roster documents by tenant.
+    rosters: BTreeMap<String, String>,
+    /// Rules that were accepted or added, by tenant, in order.
+    rules: BTreeMap<String, Vec<RuleDocument>>,
+    raised: Raised,
+    index: Index,
+}
+
+/// A rule as a control record brought it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct RuleDocument {
+    pack: String,
+    toml: String,
+    /// Journal time from which it is in force.
+    from: i64,
+}
+
+pub struct Engine {
+    clinics: BTreeMap<TenantId, Clinic>,
+    pub(crate) history: History,
+    pub(crate) raised: Raised,
+    rules: BTreeMap<TenantId, Vec<RuleDocument>>,
+    parse_roster: ParseRoster,
+    next: Offset,
+    coverage_defects: u64,
+    beyond_horizon: u64,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("next", &self.next).field("clinics", &self.clinics.len()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine as the newest checkpoint left it; a new one where there is none.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a checkpoint is of another version or damaged.
+    pub async fn open(store: Arc<dyn Store>, parse_roster: ParseRoster) -> Result<Self> {
+        let state = match store.blob(ENGINE_KIND, ENGINE_KEY.to_owned()).await? {
+            Some(bytes) => decode_state(&bytes)?,
+            None => EngineState::default(),
+        };
+        let mut engine = Self {
+            clinics: BTreeMap::new(),
+            history: History::new(Arc::clone(&store), state.index),
+            raised: state.raised,
+            rules: BTreeMap::new(),
+            parse_roster,
+            next: Offset(state.next),
+            coverage_defects: 0,
+            beyond_horizon: 0,
+        };
+        for (tenant, document) in &state.rosters {
+            let tenant = TenantId::parse(tenant)?;
+            let roster = parse_roster(document, &tenant).context("roster in the checkpoint")?;
+            engine.clinic(&tenant).restore_roster(Arc::new(roster));
+        }
+        for (tenant, documents) in state.rules {
+            let tenant = TenantId::parse(&tenant)?;
+            for document in documents {
+                engine.put_rule(&tenant, document)?;
+            }
+        }
+        for (key, bytes) in store.blobs(PATIENT_KIND).await? {
+            let (tenant, patient) = key.split_once('/').context("patient snapshot key")?;
+            let (tenant, patient) = (TenantId::parse(tenant)?, PatientId::parse(patient)?);
+            engine.clinic(&tenant).restore(&patient, &bytes)?;
+        }
+        Ok(engine)
+    }
+
+    /// The record it must be given next.
+    pub const fn next(&self) -> Offset {
+        self.next
+    }
+
+    /// Days whose coverage did not add up: a defect of ours.
+    pub const fn coverage_defects(&self) -> u64 {
+        self.coverage_defects
+    }
+
+    /// Days beyond the horizon that late readings changed: their alerts stay as they were (semantics 13).
+    pub const fn beyond_horizon(&self) -> u64 {
+        self.beyond_horizon
+    }
+
+    /// The roster of a tenant as it is in force.
+    pub fn roster(&mut self, tenant: &TenantId) -> Arc<Roster> {
+        Arc::clone(self.clinic(tenant).roster())
+    }
+
+    /// The rules of a tenant as they are in force.
+    pub fn rules(&mut self, tenant: &TenantId) -> Vec<Rule> {
+        self.clinic(tenant).rules().cloned().collect()
+    }
+
+    pub(crate) fn clinic(&mut self, tenant: &TenantId) -> &mut Clinic {
+        if !self.clinics.contains_key(tenant) {
+            self.clinics.insert(tenant.clone(), Clinic::new(tenant.clone(), rules::default_packs()));
+        }
+        self.clinics.entry(tenant.clone()).or_insert_with(|| Clinic::new(tenant.clone(), Vec::new()))
+    }
+
+    /// Applies the next record: first every deadline up to its journal time, then the record, then what became due by it.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a payload is not what this program writes.
+    pub async fn apply(&mut self, record: &Record) -> Result<Output> {
+        let mut out = Output { cause: record.offset, tenant: record.tenant.clone(), ..Output::default() };
+        self.fire(record.journal_time, record.offset, &mut out).await?;
+        match record.class {
+            Class::Batch => self.batch(record, &mut out).await?,
+            Class::Control => self.control(record, &mut out)?,
+            Class::LogicVersion => self.show_rules(record, &mut out),
+            _ => {}
+        }
+        self.fire(record.journal_time, record.offset, &mut out).await?;
+        self.next = record.offset.next();
+        Ok(out)
+    }
+
+    /// Performs every piece of work that is due at `now`.
+    async fn fire(&mut self, now: JournalTime, cause: Offset, out: &mut Output) -> Result<()> {
+        let tenants: Vec<TenantId> = self.clinics.keys().cloned().collect();
+        for tenant in tenants {
+            while let Some(task) = self.clinics.get_mut(&tenant).and_then(|clinic| clinic.next_task(now)) {
+                let Some(clinic) = self.clinics.get_mut(&tenant) else { break };
+                let roster = Arc::clone(clinic.roster());
+                let history = self.history.of(&roster, &task).await?;
+                let (due, patient) = (task.due, task.patient.clone());
+                let performed = clinic.perform(task, &history);
+                self.coverage_defects += u64::from(performed.coverage_defects);
+                self.beyond_horizon += u64::from(performed.beyond_horizon);
+                performed::add(out, &patient, performed, due, cause);
+            }
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, record: &Record, out: &mut Output) -> Result<()> {
+        let control = pb::Control::decode(record.payload.clone()).context("control record")?;
+        let tenant = &record.tenant;
+        match control.action {
+            Some(pb::control::Action::Roster(applied)) => {
+                let roster = (self.parse_roster)(&applied.toml, tenant).context("roster record")?;
+                out.rows.roster = Some(rows::roster_rows(&roster));
+                let history = &self.history;
+                let stored = |device: &painwatch_domain::DeviceId| history.index.days_of(tenant, device);
+                let clinics = self.clinics.entry(tenant.clone());
+                let clinic = clinics.or_insert_with(|| Clinic::new(tenant.clone(), rules::default_packs()));
+                clinic.set_roster(Arc::new(roster), &stored, record.journal_time);
+            }
+            Some(pb::control::Action::RuleAccepted(accepted)) => {
+                let known = self
+                    .clinic(tenant)
+                    .rules()
+                    .find(|rule| rule.id.as_str() == accepted.rule)
+                    .map(|rule| rule.pack.clone());
+                let pack = known.unwrap_or_else(|| "custom".to_owned());
+                let document = RuleDocument { pack, toml: accepted.toml, from: record.journal_time.0 };
+                let rule = self.put_rule(tenant, document)?;
+                out.rows.rules.push(rule_row(tenant, &rule, record.offset));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn put_rule(&mut self, tenant: &TenantId, document: RuleDocument) -> Result<Rule> {
+        let parsed = rules::parse(&document.toml, &format!("{}.toml", document.pack));
+        let parsed = parsed.map_err(|errors| {
+            anyhow::anyhow!("rule record: {}", errors.first().map_or(String::new(), ToString::to_string))
+        })?;
+        let rule = parsed.into_iter().next().context("rule record is empty")?;
+        self.clinic(tenant).set_rule(rule.clone(), JournalTime(document.from));
+        self.rules.entry(tenant.clone()).or_default().push(document);
+        Ok(rule)
+    }
+
+    /// A start of the program: the rules it brings become rows.
+    fn show_rules(&mut self, record: &Record, out: &mut Output) {
+        let tenant = record.tenant.clone();
+        let rules: Vec<RuleRow> =
+            self.clinic(&tenant).rules().map(|rule| rule_row(&tenant, rule, record.offset)).collect();
+        out.rows.rules.extend(rules);
+    }
+
+    /// Everything that a restart needs, as of the last applied record. Call [`Self::settle`] once it is durable.
+    pub fn checkpoint(&mut self) -> Vec<Blob> {
+        let mut blobs = self.history.take_changed();
+        for (tenant, clinic) in &mut self.clinics {
+            let snapshots = clinic.take_snapshots().into_iter();
+            blobs.extend(snapshots.map(|(patient, bytes)| Blob {
+                kind: PATIENT_KIND,
+                key: format!("{tenant}/{patient}"),
+                bytes: Some(bytes),
+            }));
+        }
+        let document = |(tenant, clinic): (&TenantId, &Clinic)| (tenant.to_string(), clinic.roster().source.clone());
+        let state = EngineState {
+            next: self.next.0,
+            rosters: self.clinics.iter().map(document).filter(|(_, source)| !source.is_empty()).collect(),
+            rules: self.rules.iter().map(|(tenant, rules)| (tenant.to_string(), rules.clone())).collect(),
+            raised: self.raised.clone(),
+            index: self.history.index.clone(),
+        };
+        let mut bytes = vec![ENGINE_FORMAT];
+        bytes.extend(postcard::to_stdvec(&state).unwrap_or_default());
+        blobs.push(Blob { kind: ENGINE_KIND, key: ENGINE_KEY.to_owned(), bytes: Some(bytes) });
+        blobs
+    }
+
+    /// The last checkpoint is durable: memory may be given back.
+    pub fn settle(&mut self, block_cache_bytes: usize) {
+        self.history.settle(block_cache_bytes);
+    }
+}
+
+fn decode_state(bytes: &[u8]) -> Result<EngineState> {
+    match bytes.split_first() {
+        Some((&ENGINE_FORMAT, rest)) => postcard::from_bytes(rest).context("engine checkpoint damaged"),
+        Some((found, _)) => anyhow::bail!("engine checkpoint format {found}, this program reads {ENGINE_FORMAT}"),
+        None => anyhow::bail!("engine checkpoint is empty"),
+    }
+}
+
+fn rule_row(tenant: &TenantId, rule: &Rule, known_from: Offset) -> RuleRow {
+    RuleRow {
+        tenant: tenant.clone(),
+        rule: rule.id.clone(),
+        version: rule.version(),
+        pack: rule.pack.clone(),
+        accepted_by: rule.accepted_by.clone().unwrap_or_default(),
+        toml: rule.to_toml(),
+        known_from,
+    }
+}

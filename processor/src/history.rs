@@ -1,0 +1,186 @@
+//! The readings that work is judged by: day blocks in memory, the rest fetched from the store when it is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::Result;
+use painwatch_domain::reading::Mode;
+use painwatch_domain::roster::Pairing;
+use painwatch_domain::time::DAY_MS;
+use painwatch_domain::{DeviceId, EventTime, Measure, PatientId, Roster, Series, TenantId};
+use painwatch_processor_core::intake::{self, BLOB_KIND, BlockCache, BlockKey, EffectiveReading, Place};
+use painwatch_processor_core::patient::Task;
+use painwatch_processor_core::patient::day::Observation;
+use painwatch_store::{Blob, Store};
+use serde::{Deserialize, Serialize};
+
+/// Which days of which streams hold readings, so that a block that never was is never asked for: days by
+/// `tenant/device/measure`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Index {
+    days: BTreeMap<String, BTreeSet<i32>>,
+}
+
+impl Index {
+    fn stream(tenant: &TenantId, device: &DeviceId, measure: Measure) -> String {
+        format!("{tenant}/{device}/{}", measure.name())
+    }
+
+    fn has(&self, key: &BlockKey) -> bool {
+        match key.place {
+            // Books of ids are few: ask the store.
+            Place::Ids { .. } => true,
+            Place::Day { measure, day } => {
+                self.days.get(&Self::stream(&key.tenant, &key.device, measure)).is_some_and(|days| days.contains(&day))
+            }
+        }
+    }
+
+    /// Notes the days of a series, by the device's clock and corrected.
+    fn add(&mut self, tenant: &TenantId, series: &Series) {
+        let days = self.days.entry(Self::stream(tenant, &series.device, series.measure)).or_default();
+        let mut last = None;
+        for time in series.samples.iter().flat_map(|sample| [sample.device_time, sample.time.0]) {
+            let day = time.div_euclid(DAY_MS) as i32;
+            if last != Some(day) {
+                days.insert(day);
+                last = Some(day);
+            }
+        }
+    }
+
+    /// Measures and UTC days of a device with readings.
+    pub fn days_of(&self, tenant: &TenantId, device: &DeviceId) -> BTreeSet<(Measure, i32)> {
+        let prefix = format!("{tenant}/{device}/");
+        let streams = self.days.range(prefix.clone()..).take_while(|(stream, _)| stream.starts_with(&prefix));
+        let days = streams.filter_map(|(stream, days)| Some((Measure::parse(&stream[prefix.len()..])?, days)));
+        days.flat_map(|(measure, days)| days.iter().map(move |day| (measure, *day))).collect()
+    }
+}
+
+/// Day blocks, at hand or to be fetched.
+#[derive(Debug)]
+pub struct History {
+    pub cache: BlockCache,
+    pub index: Index,
+    store: Arc<dyn Store>,
+}
+
+impl History {
+    pub fn new(store: Arc<dyn Store>, index: Index) -> Self {
+        Self { cache: BlockCache::default(), index, store }
+    }
+
+    async fn load(&mut self, key: BlockKey) -> Result<()> {
+        let stored = if self.index.has(&key) { self.store.blob(BLOB_KIND, key.to_string()).await? } else { None };
+        self.cache.load(key, stored.as_deref())?;
+        Ok(())
+    }
+
+    /// Puts at hand what intake needs to judge a series.
+    pub async fn load_for(&mut self, tenant: &TenantId, series: &Series) -> Result<()> {
+        self.index.add(tenant, series);
+        loop {
+            let missing = intake::missing(&self.cache, tenant, series);
+            if missing.is_empty() {
+                return Ok(());
+            }
+            for key in missing {
+                self.load(key).await?;
+            }
+        }
+    }
+
+    /// The effective readings that a task asked for, of the devices the patient wore, by (time, identity).
+    pub async fn of(&mut self, roster: &Roster, task: &Task) -> Result<Vec<Observation>> {
+        let mut found = Vec::new();
+        if task.needs.is_empty() {
+            return Ok(found);
+        }
+        for device in worn_devices(roster, &task.patient) {
+            for &(measure, from, to) in &task.needs {
+                self.add(roster, &task.patient, &device, measure, (from, to), &mut found).await?;
+            }
+        }
+        found.sort_by(|a, b| (a.time, a.measure, &a.device, a.id).cmp(&(b.time, b.measure, &b.device, b.id)));
+        Ok(found)
+    }
+
+    async fn add(
+        &mut self,
+        roster: &Roster,
+        patient: &PatientId,
+        device: &DeviceId,
+        measure: Measure,
+        window: (i64, i64),
+        found: &mut Vec<Observation>,
+    ) -> Result<()> {
+        let tenant = &roster.tenant;
+        let (from, to) = (EventTime(window.0), EventTime(window.1));
+        loop {
+            let mut missing = self.cache.missing_for(tenant, device, measure, from, to);
+            missing.retain(|key| self.index.has(key));
+            if missing.is_empty() {
+                break;
+            }
+            for key in missing {
+                self.load(key).await?;
+            }
+        }
+        let pairings = Pairings::of(roster, device);
+        let standing = self.cache.effective(tenant, device, measure, from, to);
+        let worn = standing.into_iter().filter(|reading| pairings.wearer(reading.time) == Some(patient));
+        found.extend(worn.map(|reading| observation(tenant, &reading)));
+        Ok(())
+    }
+
+    /// The changed blocks as blobs. Call [`Self::settle`] once they are durable.
+    pub fn take_changed(&mut self) -> Vec<Blob> {
+        let changed = self.cache.take_changed();
+        changed
+            .into_iter()
+            .map(|(key, bytes)| Blob { kind: BLOB_KIND, key: key.to_string(), bytes: Some(bytes) })
+            .collect()
+    }
+
+    /// Gives memory back, now that what `take_changed` handed out is durable.
+    pub fn settle(&mut self, budget_bytes: usize) {
+        self.cache.evict(budget_bytes);
+    }
+}
+
+/// Who wore one device when: a clinic has thousands of pairings, a device a handful.
+struct Pairings<'a>(Vec<&'a Pairing>);
+
+impl<'a> Pairings<'a> {
+    fn of(roster: &'a Roster, device: &DeviceId) -> Self {
+        Self(roster.pairings.iter().filter(|pairing| &pairing.device == device).collect())
+    }
+
+    /// As [`Roster::wearer`].
+    fn wearer(&self, time: EventTime) -> Option<&'a PatientId> {
+        let covering = self.0.iter().filter(|pairing| pairing.covers(time));
+        covering.max_by_key(|pairing| (pairing.from, &pairing.patient)).map(|pairing| &pairing.patient)
+    }
+}
+
+fn worn_devices(roster: &Roster, patient: &PatientId) -> BTreeSet<DeviceId> {
+    let own = roster.pairings.iter().filter(|pairing| &pairing.patient == patient);
+    own.map(|pairing| pairing.device.clone()).collect()
+}
+
+fn observation(tenant: &TenantId, reading: &EffectiveReading) -> Observation {
+    Observation {
+        measure: reading.measure,
+        time: reading.time.0,
+        end: reading.end_time().map(EventTime::ms),
+        value: reading.value.clone(),
+        flags: reading.flags,
+        device: reading.device.clone(),
+        id: reading.reading_id(tenant),
+        historical: reading.mode == Mode::Historical,
+        prompted: reading.about.prompted,
+        dose: reading.about.dose.clone(),
+        undecided: !reading.counts_in_sums(),
+    }
+}

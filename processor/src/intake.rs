@@ -1,0 +1,208 @@
+//! A batch record: each series through intake, and what follows for rows, patients and technical findings.
+
+use anyhow::{Context, Result};
+use painwatch_domain::reading::Mode;
+use painwatch_domain::{
+    BatchVerdict, Class as Verdict, DeviceId, GatewayId, JournalTime, Measure, PatientId, ReceivedAt, Roster,
+};
+use painwatch_journal::Record;
+use painwatch_processor_core::intake::{self, Change, Incoming, Judged};
+use painwatch_processor_core::patient::Sight;
+use painwatch_proto::journal::v1 as pb;
+use painwatch_proto::record::{Entry, decode_problem, decode_series};
+use painwatch_store::QuarantineRow;
+use prost::Message as _;
+
+use crate::engine::{Engine, Output};
+use crate::rows::{self, Source, Standing};
+use crate::technical::{About, Technical};
+
+/// One series and where it came from.
+struct Arrival<'a> {
+    source: &'a Source<'a>,
+    roster: &'a Roster,
+    entry: &'a Entry,
+    historical: bool,
+    now: JournalTime,
+}
+
+impl Arrival<'_> {
+    fn measure(&self) -> Measure {
+        self.entry.series.measure
+    }
+}
+
+impl Engine {
+    pub(crate) async fn batch(&mut self, record: &Record, out: &mut Output) -> Result<()> {
+        let batch = pb::Batch::decode(record.payload.clone()).context("batch record")?;
+        let gateway = GatewayId::parse(&batch.gateway)?;
+        let source = Source {
+            tenant: &record.tenant,
+            gateway: &gateway,
+            batch_id: &batch.batch_id,
+            received_at: ReceivedAt(batch.received_at_ms),
+            cause: record.offset,
+        };
+        let mut verdict =
+            BatchVerdict { cause: record.offset, batch_id: batch.batch_id.clone(), ..BatchVerdict::default() };
+        for section in &batch.sections {
+            let device = DeviceId::parse(&section.device)?;
+            let readings = pb::DeviceReadings::decode(section.readings.clone()).context("device section")?;
+            for entry in decode_series(&device, &readings)? {
+                self.series(record.journal_time, &batch, &source, &entry, &mut verdict, out).await?;
+            }
+        }
+        for refused in &batch.quarantined {
+            self.quarantined(&source, record.journal_time, refused, &mut verdict, out)?;
+        }
+        verdict.problems.sort_by_key(|problem| (problem.index, problem.sample));
+        out.rows.batches.push(rows::batch_row(&source, &batch.protocol, &verdict));
+        out.verdict = Some(verdict);
+        Ok(())
+    }
+
+    async fn series(
+        &mut self,
+        now: JournalTime,
+        batch: &pb::Batch,
+        source: &Source<'_>,
+        entry: &Entry,
+        verdict: &mut BatchVerdict,
+        out: &mut Output,
+    ) -> Result<()> {
+        let tenant = source.tenant;
+        self.history.load_for(tenant, &entry.series).await?;
+        let roster = self.roster(tenant);
+        let incoming = Incoming {
+            tenant,
+            series: &entry.series,
+            sent_at: batch.sent_at_ms,
+            mode: if batch.historical { Mode::Historical } else { Mode::Live },
+            index: entry.index,
+            packed: !entry.positions.is_empty(),
+            positions: &entry.positions,
+        };
+        let mut changes = Vec::new();
+        intake::handle(&mut self.history.cache, &roster, &incoming, &mut changes, verdict)?;
+        let arrival = Arrival { source, roster: &roster, entry, historical: batch.historical, now };
+        for change in &changes {
+            match change {
+                Change::Fresh { samples, wearer } => self.fresh(&arrival, samples.clone(), wearer.as_ref(), out),
+                Change::Judged(judged) => self.judged(&arrival, judged, out),
+            }
+        }
+        let unknown_medication =
+            entry.series.meta.dose.as_ref().is_some_and(|dose| !roster.medications.contains_key(&dose.medication));
+        if unknown_medication && !changes.is_empty() {
+            self.raise(Technical::UnknownMedication, &arrival, None, "medication not in the roster", out);
+        }
+        Ok(())
+    }
+
+    /// New identities that stand as they came.
+    fn fresh(
+        &mut self,
+        arrival: &Arrival,
+        samples: std::ops::Range<u32>,
+        wearer: Option<&PatientId>,
+        out: &mut Output,
+    ) {
+        let standing = Standing { effective: true, supersedes: false, conflict: false };
+        let series = &arrival.entry.series;
+        let samples = &series.samples[samples.start as usize..samples.end as usize];
+        for sample in samples {
+            rows::add_reading(&mut out.rows, arrival.source, arrival.roster, series, sample, wearer, standing);
+        }
+        let Some(patient) = wearer else {
+            return self.raise(Technical::Unpaired, arrival, None, "no pairing covers its readings", out);
+        };
+        let sight = Sight { measure: arrival.measure(), new: true, historical: arrival.historical };
+        let seen = samples.iter().map(|sample| (sample.time, Some(&sample.value)));
+        self.clinic(arrival.source.tenant).observe(patient, sight, seen, arrival.now);
+    }
+
+    fn judged(&mut self, arrival: &Arrival, judged: &Judged, out: &mut Output) {
+        let series = &arrival.entry.series;
+        let sample = &series.samples[judged.sample as usize];
+        let conflict = judged.verdict == Verdict::Conflict;
+        if judged.verdict != Verdict::Duplicate {
+            let standing =
+                Standing { effective: judged.takes_over && !conflict, supersedes: !judged.new_identity, conflict };
+            rows::add_reading(
+                &mut out.rows,
+                arrival.source,
+                arrival.roster,
+                series,
+                sample,
+                judged.wearer.as_ref(),
+                standing,
+            );
+        }
+        if conflict && series.measure == Measure::MedicationEvent {
+            self.raise(Technical::ConflictingDose, arrival, judged.wearer.as_ref(), "two doses, one moment", out);
+        }
+        if !judged.effective_changed() && !conflict {
+            return;
+        }
+        let clinic = self.clinic(arrival.source.tenant);
+        let before = judged.before.as_ref().map(|before| (before, judged.wearer_before.as_ref()));
+        let after = judged.after.as_ref().map(|after| (after, judged.wearer.as_ref()));
+        for (reading, patient) in [before, after].into_iter().flatten() {
+            let Some(patient) = patient else { continue };
+            let value = judged.after.as_ref().map(|after| &after.value);
+            let sight = Sight { measure: reading.measure, new: false, historical: arrival.historical };
+            clinic.observe(patient, sight, [(reading.time, value)].into_iter(), arrival.now);
+        }
+    }
+
+    fn quarantined(
+        &mut self,
+        source: &Source,
+        now: JournalTime,
+        refused: &pb::Quarantined,
+        verdict: &mut BatchVerdict,
+        out: &mut Output,
+    ) -> Result<()> {
+        verdict.quarantined += refused.count;
+        let problem = decode_problem(&pb::Problem {
+            index: refused.index,
+            sample: refused.sample,
+            result: "quarantined".to_owned(),
+            code: refused.code.clone(),
+            detail: refused.detail.clone(),
+            quarantine_id: refused.id.clone(),
+        })?;
+        if let (Some(technical), Ok(device)) = (Technical::of(problem.code), DeviceId::parse(&refused.device)) {
+            let about = About { tenant: source.tenant, device: &device, patient: None, now };
+            out.findings.extend(self.raised.raise(technical, &about, &refused.detail));
+        }
+        verdict.problems.push(problem);
+        out.rows.quarantine.push(QuarantineRow {
+            tenant: source.tenant.clone(),
+            id: refused.id.clone(),
+            cause: source.cause,
+            received_at: source.received_at,
+            gateway: source.gateway.clone(),
+            device: refused.device.clone(),
+            code: refused.code.clone(),
+            detail: refused.detail.clone(),
+            format: refused.format.clone(),
+            payload: refused.payload.to_vec(),
+            count: refused.count,
+        });
+        Ok(())
+    }
+
+    fn raise(
+        &mut self,
+        technical: Technical,
+        arrival: &Arrival,
+        patient: Option<&PatientId>,
+        detail: &str,
+        out: &mut Output,
+    ) {
+        let (tenant, device, now) = (arrival.source.tenant, &arrival.entry.series.device, arrival.now);
+        let about = About { tenant, device, patient, now };
+        out.findings.extend(self.raised.raise(technical, &about, detail));
+    }
+}

@@ -1,0 +1,250 @@
+//! Decided readings as the store's rows.
+
+use painwatch_domain::{
+    BatchVerdict, EventTime, GatewayId, Measure, Offset, PatientId, ReceivedAt, Roster, Sample, Series, TenantId, Value,
+};
+use painwatch_store::{
+    BatchRow, DeviceRow, EpisodeRow, MedicationEventRow, PairingRow, PatientRow, PrescriptionRow, ReadingRow,
+    RosterRows, Rows,
+};
+use serde_json::{Map, json};
+
+/// The submission a reading came in.
+pub struct Source<'a> {
+    pub tenant: &'a TenantId,
+    pub gateway: &'a GatewayId,
+    pub batch_id: &'a str,
+    pub received_at: ReceivedAt,
+    pub cause: Offset,
+}
+
+/// What was decided about one sample.
+#[derive(Clone, Copy)]
+pub struct Standing {
+    pub effective: bool,
+    pub supersedes: bool,
+    pub conflict: bool,
+}
+
+/// Adds the rows of one sample: two for a blood-pressure panel, a medication event beside a dose.
+pub fn add_reading(
+    rows: &mut Rows,
+    source: &Source,
+    roster: &Roster,
+    series: &Series,
+    sample: &Sample,
+    patient: Option<&PatientId>,
+    standing: Standing,
+) {
+    let base = reading_row(source, roster, series, sample, patient, standing);
+    match &sample.value {
+        Value::Pressure { systolic, diastolic } => {
+            for (part, scaled) in [("systolic", systolic), ("diastolic", diastolic)] {
+                let value = Some(series.measure.to_canonical(*scaled));
+                rows.readings.push(ReadingRow { measure: format!("blood_pressure_{part}"), value, ..base.clone() });
+            }
+        }
+        _ => rows.readings.push(base),
+    }
+    if standing.effective && series.measure == Measure::MedicationEvent {
+        rows.medication_events.extend(medication_row(source, series, sample, patient));
+    }
+}
+
+fn reading_row(
+    source: &Source,
+    roster: &Roster,
+    series: &Series,
+    sample: &Sample,
+    patient: Option<&PatientId>,
+    standing: Standing,
+) -> ReadingRow {
+    let meta = &series.meta;
+    let correction = sample.time.0 - sample.device_time;
+    let (value, value_code, unit) = match &sample.value {
+        Value::Number(scaled) => {
+            (Some(series.measure.to_canonical(*scaled)), None, series.measure.spec().unit.to_owned())
+        }
+        Value::Code(code) => (None, Some(code.to_string()), String::new()),
+        Value::Dose { amount, unit } => {
+            let event = meta.dose.as_ref().map(|dose| dose.event.as_str().to_owned());
+            (amount.map(|milli| milli as f64 / 1000.0), event, unit.to_string())
+        }
+        Value::Pressure { .. } => (None, None, series.measure.spec().unit.to_owned()),
+    };
+    let zone =
+        patient.and_then(|patient| roster.patients.get(patient)).map(|person| person.zone_at(sample.time).name());
+    let text = |part: &Option<Box<str>>| part.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
+    ReadingRow {
+        tenant: source.tenant.clone(),
+        time: sample.time,
+        end_time: sample.end.map(|end| EventTime(end + correction)),
+        device_time: sample.device_time,
+        zone: zone.or(meta.zone.as_deref()).unwrap_or("UTC").to_owned(),
+        received_at: source.received_at,
+        patient: patient.cloned(),
+        device: series.device.clone(),
+        gateway: source.gateway.clone(),
+        measure: series.measure.name().to_owned(),
+        value,
+        value_code,
+        unit,
+        body_site: text(&meta.body_site),
+        laterality: text(&meta.laterality),
+        modality: text(&meta.modality),
+        status: meta.status.as_str(),
+        revision: meta.revision,
+        quality: quality(sample, standing),
+        seq: meta.seq,
+        reading_id: series.reading_id(source.tenant, sample),
+        batch_id: source.batch_id.to_owned(),
+        known_from: source.cause,
+        attributes: attributes(series),
+        effective: standing.effective,
+        supersedes: standing.supersedes,
+        conflict: standing.conflict,
+    }
+}
+
+fn quality(sample: &Sample, standing: Standing) -> String {
+    let flags = sample.flags.to_string();
+    match (standing.conflict, flags.is_empty()) {
+        (false, _) => flags,
+        (true, true) => "conflict".to_owned(),
+        (true, false) => format!("{flags},conflict"),
+    }
+}
+
+/// What has no column of its own, as a JSON object; empty for none.
+fn attributes(series: &Series) -> String {
+    let meta = &series.meta;
+    let mut map = Map::new();
+    let texts = [
+        ("recall", &meta.recall),
+        ("instrument", &meta.instrument),
+        ("algorithm", &meta.algorithm),
+        ("posture", &meta.posture),
+        ("id", &meta.id),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
+            map.insert(name.to_owned(), json!(text));
+        }
+    }
+    if let Some(prompted) = meta.prompted {
+        map.insert("prompted".to_owned(), json!(prompted));
+    }
+    if let Some(boot_id) = meta.boot_id {
+        map.insert("boot_id".to_owned(), json!(boot_id));
+    }
+    if let Some(dose) = &meta.dose {
+        map.insert("medication".to_owned(), json!(dose.medication.as_str()));
+    }
+    if map.is_empty() { String::new() } else { serde_json::Value::Object(map).to_string() }
+}
+
+fn medication_row(
+    source: &Source,
+    series: &Series,
+    sample: &Sample,
+    patient: Option<&PatientId>,
+) -> Option<MedicationEventRow> {
+    let dose = series.meta.dose.as_ref()?;
+    let Value::Dose { amount, unit } = &sample.value else { return None };
+    Some(MedicationEventRow {
+        tenant: source.tenant.clone(),
+        time: sample.time,
+        received_at: source.received_at,
+        patient: patient.cloned(),
+        device: series.device.clone(),
+        reading_id: series.reading_id(source.tenant, sample),
+        medication: dose.medication.to_string(),
+        event: dose.event.as_str(),
+        dose: amount.map(|milli| milli as f64 / 1000.0),
+        dose_unit: unit.to_string(),
+        scheduled_for: dose.scheduled_for,
+        status: series.meta.status.as_str(),
+        known_from: source.cause,
+    })
+}
+
+/// The book of one submission.
+pub fn batch_row(source: &Source, protocol: &str, verdict: &BatchVerdict) -> BatchRow {
+    BatchRow {
+        tenant: source.tenant.clone(),
+        cause: source.cause,
+        batch_id: source.batch_id.to_owned(),
+        gateway: source.gateway.clone(),
+        protocol: protocol.to_owned(),
+        received_at: source.received_at,
+        stored: verdict.stored,
+        duplicate: verdict.duplicate,
+        conflict: verdict.conflict,
+        quarantined: verdict.quarantined,
+    }
+}
+
+/// The roster as tables.
+pub fn roster_rows(roster: &Roster) -> RosterRows {
+    let patients = roster.patients.values().map(|patient| PatientRow {
+        patient: patient.id.clone(),
+        mrn: patient.mrn.clone().unwrap_or_default(),
+        birth_date: patient.birth_date.clone().unwrap_or_default(),
+        sex: patient.sex.clone().unwrap_or_default(),
+        zone: patient.zone_at(EventTime::MAX).name().to_owned(),
+        care_team: patient.care_team.clone().unwrap_or_default(),
+        packs: patient.packs.join(","),
+        synthetic: patient.synthetic,
+    });
+    let devices = roster.devices.values().map(|device| DeviceRow {
+        device: device.id.clone(),
+        kind: device.kind.clone(),
+        serial: device.serial.clone().unwrap_or_default(),
+    });
+    let pairings = roster.pairings.iter().map(|pairing| PairingRow {
+        device: pairing.device.clone(),
+        patient: pairing.patient.clone(),
+        from: pairing.from,
+        until: pairing.until,
+    });
+    let clock = |minute: &u32| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let prescriptions = roster.prescriptions.iter().map(|prescription| PrescriptionRow {
+        patient: prescription.patient.clone(),
+        medication: prescription.medication.to_string(),
+        dose_milli: (prescription.dose.get() * 1000.0).round() as i64,
+        start: prescription.start,
+        end: prescription.end,
+        times: match prescription.times_min.as_slice() {
+            [] => "prn".to_owned(),
+            times => times.iter().map(clock).collect::<Vec<_>>().join(","),
+        },
+    });
+    RosterRows {
+        tenant: roster.tenant.clone(),
+        patients: patients.collect(),
+        devices: devices.collect(),
+        pairings: pairings.collect(),
+        prescriptions: prescriptions.collect(),
+    }
+}
+
+/// Adds the rows of a later record to those of earlier ones in the same commit.
+pub(crate) fn append_rows(all: &mut Rows, mut rows: Rows) {
+    all.readings.append(&mut rows.readings);
+    all.medication_events.append(&mut rows.medication_events);
+    all.metrics.append(&mut rows.metrics);
+    all.coverage.append(&mut rows.coverage);
+    // Deletions are applied before insertions: one that comes later in the group takes back what the group inserted.
+    let gone = |row: &EpisodeRow| {
+        rows.episodes_gone.contains(&(row.tenant.clone(), row.patient.clone(), row.rule.clone(), row.start))
+    };
+    all.episodes.retain(|row| !gone(row));
+    all.episodes_gone.append(&mut rows.episodes_gone);
+    all.episodes.append(&mut rows.episodes);
+    all.batches.append(&mut rows.batches);
+    all.quarantine.append(&mut rows.quarantine);
+    all.rules.append(&mut rows.rules);
+    if rows.roster.is_some() {
+        all.roster = rows.roster;
+    }
+}

@@ -1,0 +1,251 @@
+//! The loop: read, apply, append findings and verdicts, commit rows, now and then a checkpoint (semantics 20).
+//!
+//! Three watermarks make a restart exact without a transaction across engines: the checkpoint (where reading begins
+//! again), the rows (one transaction with `applied`), and the findings in the journal (one record a cause). What was
+//! done before is computed again and dropped.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use painwatch_domain::{Clock, JournalTime, Offset, Roster, TenantId};
+use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
+use painwatch_proto::journal::v1 as pb;
+use painwatch_proto::record::{encode_finding, encode_verdict};
+use painwatch_store::{Applied, Commit, Consumer, Rows, Store, StoreError};
+use prost::Message as _;
+use tokio::sync::watch;
+
+use crate::engine::{Engine, Output, ParseRoster};
+use crate::rows::append_rows;
+
+/// Version of the logic that findings are written by; a replay covers the span since it last changed (semantics 21).
+pub const LOGIC_VERSION: u32 = 1;
+/// Bytes of journal read and applied as one group: one append and one commit for all of it.
+const GROUP_BYTES: usize = 1 << 20;
+/// Rows that make a group large enough to be committed.
+const GROUP_ROWS: usize = 20_000;
+const RETRY_MS: u64 = 200;
+
+/// What the processor needs.
+pub struct Deps {
+    pub journal: Arc<dyn Journal>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    /// The owner's epoch: commits of an older owner are refused.
+    pub epoch: u64,
+    pub parse_roster: ParseRoster,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    pub block_cache_bytes: usize,
+    /// Longest real time between two checkpoints, in milliseconds.
+    pub checkpoint_ms: i64,
+}
+
+/// How far it is.
+#[derive(Clone, Debug)]
+pub struct ProcessorHandle {
+    /// Everything below is in the tables.
+    pub applied: watch::Receiver<Offset>,
+    /// The main tenant's roster as applied: for the doors.
+    pub roster: watch::Receiver<Arc<Roster>>,
+}
+
+struct Processor {
+    deps: Deps,
+    config: Config,
+    engine: Engine,
+    /// Causes at or below these were answered in an earlier run.
+    findings_done: Option<Offset>,
+    verdicts_done: Option<Offset>,
+    /// Rows of causes below this are in the tables.
+    rows_done: Offset,
+    checkpoint_at_ms: i64,
+    since_checkpoint: u64,
+    applied: watch::Sender<Offset>,
+    roster: watch::Sender<Arc<Roster>>,
+}
+
+/// Recovers and starts. The task ends with `Ok` after `shutdown` turned true, with a final checkpoint.
+///
+/// # Errors
+/// The store or the journal cannot be read, or holds what this program does not understand.
+pub async fn run(
+    deps: Deps,
+    config: Config,
+    shutdown: watch::Receiver<bool>,
+) -> Result<(ProcessorHandle, tokio::task::JoinHandle<Result<()>>)> {
+    let mut engine = Engine::open(Arc::clone(&deps.store), deps.parse_roster).await?;
+    let rows_done = deps.store.applied(Consumer::Processor).await?.map_or(Offset(0), |applied| applied.next);
+    let (findings_done, verdicts_done) = answered(&*deps.journal, engine.next()).await?;
+    let (applied, receiver) = watch::channel(engine.next());
+    let (roster, roster_receiver) = watch::channel(engine.roster(&TenantId::default()));
+    let checkpoint_at_ms = deps.clock.monotonic_ms() + config.checkpoint_ms;
+    let processor = Processor {
+        deps,
+        config,
+        engine,
+        findings_done,
+        verdicts_done,
+        rows_done,
+        checkpoint_at_ms,
+        since_checkpoint: 0,
+        applied,
+        roster,
+    };
+    let task = tokio::spawn(processor.run(shutdown));
+    Ok((ProcessorHandle { applied: receiver, roster: roster_receiver }, task))
+}
+
+/// The newest causes that have a finding and a verdict record, at or after `from`.
+async fn answered(journal: &dyn Journal, from: Offset) -> Result<(Option<Offset>, Option<Offset>)> {
+    let (mut findings, mut verdicts) = (None, None);
+    let mut at = from.max(journal.oldest_offset());
+    while at < journal.next_offset() {
+        for record in journal.read(at, GROUP_BYTES).await? {
+            match record.class {
+                Class::Finding => {
+                    findings = findings.max(Some(Offset(pb::Findings::decode(record.payload)?.cause_offset)))
+                }
+                Class::Verdict => {
+                    let last = pb::Verdicts::decode(record.payload)?
+                        .verdicts
+                        .last()
+                        .map(|verdict| Offset(verdict.cause_offset));
+                    verdicts = verdicts.max(last);
+                }
+                _ => {}
+            }
+            at = record.offset.next();
+        }
+    }
+    Ok((findings, verdicts))
+}
+
+impl Processor {
+    async fn run(mut self, mut shutdown: watch::Receiver<bool>) -> Result<()> {
+        loop {
+            if *shutdown.borrow() {
+                break;
+            }
+            if self.engine.next() >= self.deps.journal.next_offset() {
+                let waiting = self.deps.journal.wait_beyond(self.engine.next());
+                tokio::select! {
+                    () = waiting => {}
+                    _ = shutdown.changed() => {}
+                }
+                continue;
+            }
+            self.group().await?;
+        }
+        self.checkpoint(Rows::default()).await
+    }
+
+    /// Reads and applies one group of records, and makes what follows durable.
+    async fn group(&mut self) -> Result<()> {
+        let records = self.deps.journal.read(self.engine.next(), GROUP_BYTES).await?;
+        let mut rows = Rows::default();
+        let mut answers = Vec::new();
+        let count = records.len();
+        for (index, record) in records.iter().enumerate() {
+            let output =
+                self.engine.apply(record).await.with_context(|| format!("journal record {}", record.offset))?;
+            answers.extend(self.answers(&output));
+            if output.rows.roster.is_some() {
+                self.roster.send_replace(self.engine.roster(&TenantId::default()));
+            }
+            if record.offset >= self.rows_done {
+                append_rows(&mut rows, output.rows);
+            }
+            let journal_time = record.journal_time;
+            if rows.readings.len() >= GROUP_ROWS || index + 1 == count {
+                fail::fail_point!("processor::before_findings");
+                self.append(std::mem::take(&mut answers)).await?;
+                fail::fail_point!("processor::after_findings");
+                self.commit(std::mem::take(&mut rows), journal_time).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The finding and verdict records that a record calls for and that no earlier run wrote.
+    fn answers(&self, output: &Output) -> Vec<NewRecord> {
+        let mut answers = Vec::new();
+        let record = |class, payload: Vec<u8>| NewRecord {
+            class,
+            tenant: output.tenant.clone(),
+            key_id: 0,
+            logic_version: LOGIC_VERSION,
+            payload: payload.into(),
+        };
+        if !output.findings.is_empty() && self.findings_done.is_none_or(|done| output.cause > done) {
+            let findings = output.findings.iter().map(encode_finding).collect();
+            let message = pb::Findings { cause_offset: output.cause.0, findings };
+            answers.push(record(Class::Finding, message.encode_to_vec()));
+        }
+        if let Some(verdict) =
+            output.verdict.as_ref().filter(|_| self.verdicts_done.is_none_or(|done| output.cause > done))
+        {
+            let message = pb::Verdicts { verdicts: vec![encode_verdict(verdict)] };
+            answers.push(record(Class::Verdict, message.encode_to_vec()));
+        }
+        answers
+    }
+
+    async fn append(&self, answers: Vec<NewRecord>) -> Result<()> {
+        if answers.is_empty() {
+            return Ok(());
+        }
+        match self.deps.journal.append(answers, AppendOptions { reserved: true, expect: None }).await {
+            Appended::Durable { .. } => Ok(()),
+            // What was written is found again at the next start; nothing may be said twice from here.
+            Appended::Unknown => bail!("the journal cannot say whether findings were written: restart to recover"),
+            Appended::Refused(refusal) => bail!("the journal refused findings: {refusal:?}"),
+        }
+    }
+
+    async fn commit(&mut self, rows: Rows, journal_time: JournalTime) -> Result<()> {
+        let next = self.engine.next();
+        self.since_checkpoint += 1;
+        if self.deps.clock.monotonic_ms() >= self.checkpoint_at_ms && self.since_checkpoint > 8 {
+            self.checkpoint_at(rows, Some(journal_time)).await?;
+        } else {
+            let applied = (next > self.rows_done).then_some((Consumer::Processor, Applied { next, journal_time }));
+            self.write(Commit { epoch: self.deps.epoch, applied, rows, blobs: Vec::new() }).await?;
+        }
+        self.rows_done = self.rows_done.max(next);
+        self.applied.send_replace(next);
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, rows: Rows) -> Result<()> {
+        self.checkpoint_at(rows, None).await
+    }
+
+    async fn checkpoint_at(&mut self, rows: Rows, journal_time: Option<JournalTime>) -> Result<()> {
+        let next = self.engine.next();
+        let applied = journal_time.filter(|_| next > self.rows_done);
+        let applied = applied.map(|journal_time| (Consumer::Processor, Applied { next, journal_time }));
+        let blobs = self.engine.checkpoint();
+        self.write(Commit { epoch: self.deps.epoch, applied, rows, blobs }).await?;
+        self.engine.settle(self.config.block_cache_bytes);
+        self.checkpoint_at_ms = self.deps.clock.monotonic_ms() + self.config.checkpoint_ms;
+        self.since_checkpoint = 0;
+        Ok(())
+    }
+
+    /// Commits; where the store is away, again and again: nothing is skipped.
+    async fn write(&self, commit: Commit) -> Result<()> {
+        loop {
+            match self.deps.store.commit(commit.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Unavailable(reason)) => {
+                    tracing::warn!(reason, "the store is away; trying again");
+                    tokio::time::sleep(std::time::Duration::from_millis(RETRY_MS)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

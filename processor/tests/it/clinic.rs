@@ -1,0 +1,96 @@
+//! Rosters in code. A roster record's text is only a name here: the program's parser of the real document lives elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use painwatch_domain::roster::{Device, F64Bits, Medication, Pairing, Patient, Prescription};
+use painwatch_domain::{DeviceId, EventTime, MedicationId, PatientId, Roster, TenantId, Zone};
+
+static KNOWN: Mutex<BTreeMap<String, Roster>> = Mutex::new(BTreeMap::new());
+
+/// Makes a roster known by a text that a control record can carry.
+pub fn publish(mut roster: Roster) -> String {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = format!("roster {}", known.len());
+    roster.source.clone_from(&text);
+    known.insert(text.clone(), roster);
+    text
+}
+
+pub fn parse(text: &str, _tenant: &TenantId) -> Result<Roster> {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.get(text).cloned().context("no such roster")
+}
+
+pub const PACKS: [&str; 7] = ["opioid-safety", "post-op", "function", "adherence", "sleep", "fluid", "pain"];
+
+pub fn patient_id(name: &str) -> PatientId {
+    PatientId::parse(name).unwrap()
+}
+
+pub fn device_id(name: &str) -> DeviceId {
+    DeviceId::parse(name).unwrap()
+}
+
+pub fn patient(name: &str, zone: &str, packs: &[&str]) -> Patient {
+    Patient {
+        id: patient_id(name),
+        mrn: None,
+        birth_date: None,
+        sex: None,
+        zones: vec![(EventTime::MIN, Zone::parse(zone).unwrap())],
+        care_team: None,
+        packs: packs.iter().map(|pack| (*pack).to_owned()).collect(),
+        conditions: Vec::new(),
+        opioid_naive: false,
+        synthetic: true,
+        research_consent: None,
+    }
+}
+
+pub fn with_patient(mut roster: Roster, patient: Patient) -> Roster {
+    roster.patients.insert(patient.id.clone(), patient);
+    roster
+}
+
+pub fn with_device(mut roster: Roster, name: &str, source_priority: u32) -> Roster {
+    let id = device_id(name);
+    let (kind, streams, gateways) = (String::new(), Vec::new(), Vec::new());
+    roster.devices.insert(id.clone(), Device { id, kind, serial: None, streams, gateways, source_priority });
+    roster
+}
+
+pub fn paired(mut roster: Roster, device: &str, patient: &str, from: i64, until: Option<i64>) -> Roster {
+    let (device, patient) = (device_id(device), patient_id(patient));
+    roster.pairings.push(Pairing { device, patient, from: EventTime(from), until: until.map(EventTime) });
+    roster
+}
+
+pub fn with_medication(mut roster: Roster, name: &str, ingredient: &str, release: &str) -> Roster {
+    let id = MedicationId::parse(name).unwrap();
+    let medication = Medication {
+        id: id.clone(),
+        ingredient: ingredient.to_owned(),
+        strength_mg: Some(F64Bits::new(5.0)),
+        unit: "{tablet}".to_owned(),
+        release: release.to_owned(),
+        rxnorm: None,
+        atc: None,
+    };
+    roster.medications.insert(id, medication);
+    roster
+}
+
+pub fn prescribed(mut roster: Roster, patient: &str, medication: &str, start: i64, times_min: &[u32]) -> Roster {
+    roster.prescriptions.push(Prescription {
+        patient: patient_id(patient),
+        medication: MedicationId::parse(medication).unwrap(),
+        dose: F64Bits::new(1.0),
+        start: EventTime(start),
+        end: None,
+        times_min: times_min.to_vec(),
+        prn: None,
+    });
+    roster
+}

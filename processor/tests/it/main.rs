@@ -1,0 +1,12 @@
+//! The processor over a journal written by hand and a store in memory: what it makes of a small clinic, however that
+//! clinic's readings arrive.
+
+mod clinic;
+mod oracle;
+mod properties;
+mod recovery;
+mod rig;
+mod rules;
+mod seed;
+mod service;
+mod world;

@@ -1,0 +1,195 @@
+//! Journal records by hand, an engine over a store in memory, and what came of it.
+
+use std::sync::Arc;
+
+use painwatch_domain::reading::{Dose, DoseEvent};
+use painwatch_domain::{
+    BatchVerdict, EventTime, Finding, Flags, JournalTime, Measure, MedicationId, Meta, Offset, Sample, Series,
+    TenantId, Value,
+};
+use painwatch_journal::{Class, Record};
+use painwatch_processor::{Engine, Output};
+use painwatch_proto::journal::v1 as pb;
+use painwatch_proto::record::{Entry, encode_series};
+use painwatch_store::{Applied, Commit, Consumer, MemoryStore, Store};
+use prost::Message as _;
+
+use crate::clinic;
+
+/// One reading or packed series of one device, as a gateway sent it.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub series: Series,
+    pub historical: bool,
+}
+
+pub fn sample(time: i64, value: Value) -> Sample {
+    Sample { time: EventTime(time), device_time: time, end: None, value, flags: Flags::default() }
+}
+
+impl Sent {
+    pub fn new(device: &str, measure: Measure, samples: Vec<Sample>) -> Self {
+        let series = Series { device: clinic::device_id(device), measure, meta: Meta::default(), samples };
+        Self { series, historical: false }
+    }
+
+    pub fn numbers(device: &str, measure: Measure, samples: impl IntoIterator<Item = (i64, f64)>) -> Self {
+        let samples = samples.into_iter().map(|(time, value)| sample(time, Value::Number(measure.to_scaled(value))));
+        Self::new(device, measure, samples.collect())
+    }
+
+    pub fn interval(device: &str, measure: Measure, from: i64, until: i64, value: f64) -> Self {
+        let mut sent = Self::numbers(device, measure, [(from, value)]);
+        sent.series.samples[0].end = Some(until);
+        sent
+    }
+
+    pub fn code(device: &str, measure: Measure, time: i64, code: &str) -> Self {
+        Self::new(device, measure, vec![sample(time, Value::Code(code.into()))])
+    }
+
+    pub fn dose(device: &str, medication: &str, time: i64, amount: i64) -> Self {
+        let value = Value::Dose { amount: Some(amount * 1000), unit: "{tablet}".into() };
+        let mut sent = Self::new(device, Measure::MedicationEvent, vec![sample(time, value)]);
+        let (medication, event) = (MedicationId::parse(medication).unwrap(), DoseEvent::Taken);
+        sent.series.meta.dose = Some(Dose { medication, event, scheduled_for: None });
+        sent
+    }
+
+    pub fn historical(mut self) -> Self {
+        self.historical = true;
+        self
+    }
+
+    pub fn last_time(&self) -> i64 {
+        self.series.samples.iter().map(|sample| sample.time.0).max().unwrap_or(0)
+    }
+}
+
+/// Writes records one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    pub records: Vec<Record>,
+}
+
+impl Journal {
+    fn push(&mut self, at: i64, class: Class, payload: Vec<u8>) {
+        let at = self.records.last().map_or(at, |last| at.max(last.journal_time.0));
+        self.records.push(Record {
+            offset: Offset(self.records.len() as u64),
+            journal_time: JournalTime(at),
+            class,
+            tenant: TenantId::default(),
+            key_id: 0,
+            logic_version: 1,
+            payload: payload.into(),
+        });
+    }
+
+    pub fn tick(&mut self, at: i64) {
+        self.push(at, Class::Tick, Vec::new());
+    }
+
+    pub fn roster(&mut self, at: i64, text: &str) {
+        let action = pb::control::Action::Roster(pb::RosterApplied { toml: text.to_owned(), ..Default::default() });
+        self.push(at, Class::Control, pb::Control { action: Some(action), ..Default::default() }.encode_to_vec());
+    }
+
+    pub fn rule(&mut self, at: i64, id: &str, toml: &str) {
+        let accepted = pb::RuleAccepted { rule: id.to_owned(), toml: toml.to_owned(), ..Default::default() };
+        let action = pb::control::Action::RuleAccepted(accepted);
+        self.push(at, Class::Control, pb::Control { action: Some(action), ..Default::default() }.encode_to_vec());
+    }
+
+    /// One batch; all of one mode.
+    pub fn batch(&mut self, at: i64, sent: &[Sent]) {
+        let payload = batch(self.records.len(), at, sent).encode_to_vec();
+        self.push(at, Class::Batch, payload);
+    }
+}
+
+pub fn batch(number: usize, received_at: i64, sent: &[Sent]) -> pb::Batch {
+    let section = |(index, sent): (usize, &Sent)| {
+        let packed = sent.series.samples.len() > 1;
+        let positions = if packed { (0..sent.series.samples.len() as u32).collect() } else { Vec::new() };
+        let entry = Entry { index: index as u32, series: sent.series.clone(), positions };
+        pb::DeviceSection {
+            device: sent.series.device.to_string(),
+            readings: encode_series(&[entry]).encode_to_vec().into(),
+        }
+    };
+    pb::Batch {
+        gateway: "gw".to_owned(),
+        batch_id: format!("gw/{number}"),
+        received_at_ms: received_at,
+        historical: sent.iter().any(|sent| sent.historical),
+        protocol: "test".to_owned(),
+        sections: sent.iter().enumerate().map(section).collect(),
+        ..Default::default()
+    }
+}
+
+/// An engine and its store.
+pub struct Rig {
+    pub store: Arc<MemoryStore>,
+    pub engine: Engine,
+    pub findings: Vec<Finding>,
+    pub verdicts: Vec<BatchVerdict>,
+    epoch: u64,
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let epoch = store.take_ownership().await.unwrap();
+        let engine = open(&store).await;
+        Self { store, engine, findings: Vec::new(), verdicts: Vec::new(), epoch }
+    }
+
+    /// Applies a record and commits its rows; what it said.
+    pub async fn apply(&mut self, record: &Record) -> String {
+        let output = self.engine.apply(record).await.unwrap();
+        let said = said(&output);
+        self.keep(output, record.journal_time).await;
+        said
+    }
+
+    pub async fn apply_all(&mut self, journal: &Journal) {
+        for record in &journal.records {
+            if record.offset >= self.engine.next() {
+                self.apply(record).await;
+            }
+        }
+    }
+
+    async fn keep(&mut self, output: Output, journal_time: JournalTime) {
+        self.findings.extend(output.findings);
+        self.verdicts.extend(output.verdict);
+        let applied = Some((Consumer::Processor, Applied { next: self.engine.next(), journal_time }));
+        self.store.commit(Commit { epoch: self.epoch, applied, rows: output.rows, blobs: Vec::new() }).await.unwrap();
+    }
+
+    pub async fn checkpoint(&mut self) {
+        let blobs = self.engine.checkpoint();
+        self.store.commit(Commit { epoch: self.epoch, blobs, ..Commit::default() }).await.unwrap();
+        self.engine.settle(0);
+    }
+
+    /// The process dies: what was not in the checkpoint is gone.
+    pub async fn crash(&mut self) {
+        self.engine = open(&self.store).await;
+    }
+
+    /// Applies a record whose rows are in the store already; what it said.
+    pub async fn repeat(&mut self, record: &Record) -> String {
+        said(&self.engine.apply(record).await.unwrap())
+    }
+}
+
+async fn open(store: &Arc<MemoryStore>) -> Engine {
+    Engine::open(Arc::clone(store) as Arc<dyn Store>, clinic::parse).await.unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{:?}\n{:?}\n{:?}", output.findings, output.verdict, output.rows)
+}
