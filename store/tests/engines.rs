@@ -76,30 +76,3 @@ async fn an_analyst_sees_utc_timestamps_in_postgresql() {
     let text = String::from_utf8(out.stdout).unwrap();
     assert_eq!(text.trim(), "2026-03-01 00:00:01|60.125|timestamp with time zone");
 }
-
-#[tokio::test]
-async fn a_lookup_by_identity_uses_the_index_of_sqlite() {
-    let directory = tempfile::tempdir().unwrap();
-    drop(sqlite(directory.path()).await);
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", directory.path().join("painwatch.db").display()))
-        .await
-        .unwrap();
-    let plan = async |sql: &'static str| {
-        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
-        rows.into_iter().map(|row| row.3).collect::<Vec<_>>().join("; ")
-    };
-    let identity = plan(
-        "EXPLAIN QUERY PLAN SELECT * FROM readings WHERE (tenant_id, reading_id, measure) IN (VALUES (?,?,?), (?,?,?))",
-    );
-    let identity = identity.await;
-    assert!(identity.contains("USING INDEX readings_identity"), "{identity}");
-    let series = plan(
-        "EXPLAIN QUERY PLAN SELECT * FROM readings WHERE tenant_id = ? AND patient_id = ? AND measure = ? AND time >= ?
-         AND time < ? ORDER BY time, reading_id",
-    );
-    let series = series.await;
-    assert!(
-        series.contains("USING INDEX readings_series (patient_id=? AND measure=? AND time>? AND time<?)"),
-        "{series}"
-    );
-}

@@ -1,10 +1,12 @@
 //! Moving rows into files. Files are written while others commit; then one short transaction lists the files and deletes
 //! the rows, provided that they are still the same rows.
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::compute::kernels::partition::partition;
-use arrow::compute::{DatePart, SortColumn, SortOptions, date_part, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::TimestampMicrosecondType;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::compute::{DatePart, SortColumn, date_part, lexsort_to_indices, partition, take_record_batch};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use fail::fail_point;
 use painwatch_domain::JournalTime;
 
@@ -220,32 +222,42 @@ fn write_files(
     Ok(new)
 }
 
-/// One part for each tenant and UTC month, sorted by (patient, time).
+/// One part for each tenant and UTC month, sorted by (patient, time); those of nobody last.
 fn sorted_parts(rows: &RecordBatch) -> Result<Vec<RecordBatch>> {
     if rows.num_rows() == 0 {
         return Ok(Vec::new());
     }
     let def = ReadingRow::table();
     let column = |name| def.position(name).map(|place| rows.column(place).clone());
-    // Without a zone: the parts of a date are those of UTC.
-    let naive = column("time")?.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt(None::<&str>);
-    let year = date_part(&naive, DatePart::Year).map_err(defect)?;
-    let month = date_part(&naive, DatePart::Month).map_err(defect)?;
-    let order = [
-        column("tenant_id")?,
-        year.clone(),
-        month.clone(),
-        column("patient_id")?,
-        column("time")?,
-        column("reading_id")?,
-        column("measure")?,
-    ];
-    let options = Some(SortOptions { descending: false, nulls_first: false });
-    let order: Vec<SortColumn> = order.into_iter().map(|values| SortColumn { values, options }).collect();
+    let time = column("time")?;
+    let part = parts(&column("tenant_id")?, &time)?;
+    let order = [part, ranks(&column("patient_id")?), time, column("reading_id")?, column("measure")?];
+    let order: Vec<SortColumn> = order.into_iter().map(|values| SortColumn { values, options: None }).collect();
     let indices = lexsort_to_indices(&order, None).map_err(defect)?;
     let sorted = take_record_batch(rows, &indices).map_err(defect)?;
-    let taken = |array: &ArrayRef| arrow::compute::take(array, &indices, None).map_err(defect);
-    let groups = [taken(&order[0].values)?, taken(&year)?, taken(&month)?];
-    let ranges = partition(&groups).map_err(defect)?.ranges();
+    let part = arrow::compute::take(&order[0].values, &indices, None).map_err(defect)?;
+    let ranges = partition(&[part]).map_err(defect)?.ranges();
     Ok(ranges.into_iter().map(|range| sorted.slice(range.start, range.len())).collect())
+}
+
+/// A number for each row's tenant and UTC month: numbers sort faster than the texts and dates they stand for.
+fn parts(tenants: &ArrayRef, times: &ArrayRef) -> Result<ArrayRef> {
+    // Without a zone: the parts of a date are those of UTC.
+    let naive = times.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt(None::<&str>);
+    let year = date_part(&naive, DatePart::Year).map_err(defect)?;
+    let month = date_part(&naive, DatePart::Month).map_err(defect)?;
+    let (year, month, tenants) = (year.as_primitive::<Int32Type>(), month.as_primitive::<Int32Type>(), ranks(tenants));
+    let tenants = tenants.as_primitive::<Int64Type>();
+    let month_of = |row| i64::from(year.value(row)) * 12 + i64::from(month.value(row));
+    let number = |row| (tenants.value(row) << 32) + month_of(row);
+    Ok(Arc::new((0..naive.len()).map(number).collect::<Int64Array>()))
+}
+
+/// The place of each text among all of them in order; no text comes last.
+fn ranks(texts: &ArrayRef) -> ArrayRef {
+    let texts = texts.as_string::<i32>();
+    let distinct: BTreeSet<&str> = texts.iter().flatten().collect();
+    let ranks: HashMap<&str, i64> = distinct.into_iter().zip(0..).collect();
+    let rank = |text: Option<&str>| text.and_then(|text| ranks.get(text).copied()).unwrap_or(i64::from(i32::MAX));
+    Arc::new(texts.iter().map(rank).collect::<Int64Array>())
 }

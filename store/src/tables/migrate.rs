@@ -19,7 +19,7 @@ pub(super) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 /// Serialises programs that start at once against one PostgreSQL database. An arbitrary number that is ours alone.
 const MIGRATION_LOCK: i64 = 0x7061_696e_7761_7463;
 
-fn words(dialect: Dialect) -> [(&'static str, &'static str); 9] {
+fn words(dialect: Dialect) -> [(&'static str, &'static str); 11] {
     match dialect {
         Dialect::Sqlite => [
             ("{text}", "TEXT"),
@@ -31,6 +31,8 @@ fn words(dialect: Dialect) -> [(&'static str, &'static str); 9] {
             ("{lake_time}", "VARCHAR"),
             ("{lake_uuid}", "VARCHAR"),
             ("{lake_bool}", "BIGINT"),
+            ("{sqlite}", ""),
+            ("{postgres}", "--"),
         ],
         // Byte order, so that both databases and the memory store sort alike.
         Dialect::Postgres => [
@@ -43,6 +45,8 @@ fn words(dialect: Dialect) -> [(&'static str, &'static str); 9] {
             ("{lake_time}", "TIMESTAMPTZ"),
             ("{lake_uuid}", "UUID"),
             ("{lake_bool}", "BOOLEAN"),
+            ("{sqlite}", "--"),
+            ("{postgres}", ""),
         ],
     }
 }

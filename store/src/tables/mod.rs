@@ -45,7 +45,7 @@ pub(crate) struct SqlStore {
 }
 
 impl SqlStore {
-    async fn open(url: &str, lake_dir: &Path) -> Result<Self> {
+    pub async fn open(url: &str, lake_dir: &Path) -> Result<Self> {
         let engine = Engine::connect(url).await?;
         let lake = LakeDir::at(lake_dir)?;
         let mut tx = engine.write().await?;

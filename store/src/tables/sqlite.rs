@@ -31,7 +31,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(10))
         .pragma("cache_size", "-65536")
         .pragma("temp_store", "memory")
-        .pragma("wal_autocheckpoint", "4000")
+        .pragma("wal_autocheckpoint", "16000")
 }
 
 /// The pool of the one writer, then the pool of the readers.
@@ -116,7 +116,7 @@ pub(super) async fn fetch_keyed(db: &mut SqliteConnection, def: &TableDef, keys:
     let mut out = def.builders(0);
     let mut cells = Cells::of(keys);
     for (from, rows) in chunks(keys.num_rows()) {
-        let sql = format!("SELECT {} FROM {}{}", column_list(def), def.name, keyed(keys, rows));
+        let sql = format!("SELECT {} FROM {}{}", column_list(def), def.name, keyed(def.name, keys, rows));
         fetch_into(db, &mut out, sql, cells.arguments(from, rows)?).await?;
     }
     def.finish(out)
@@ -126,7 +126,7 @@ pub(super) async fn delete_keyed(db: &mut SqliteConnection, table: &str, keys: &
     let mut cells = Cells::of(keys);
     let mut deleted = 0;
     for (from, rows) in chunks(keys.num_rows()) {
-        let sql = format!("DELETE FROM {table}{}", keyed(keys, rows));
+        let sql = format!("DELETE FROM {table}{}", keyed(table, keys, rows));
         let args = cells.arguments(from, rows)?;
         let done = sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut *db).await.map_err(mapped)?;
         deleted += done.rows_affected();
@@ -154,10 +154,19 @@ pub(super) async fn delete_ranges(
     Ok(deleted)
 }
 
-fn keyed(keys: &RecordBatch, rows: usize) -> String {
+/// The rows of `table` that equal one of `rows` keys. The keys come first, so that each is one search in an index.
+fn keyed(table: &str, keys: &RecordBatch, rows: usize) -> String {
     let schema = keys.schema();
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    format!(" WHERE ({}) IN (VALUES {})", names.join(", "), placeholders(rows, names.len()))
+    let mut equal: Vec<String> = names.iter().map(|name| format!("t.{name} = k.{name}")).collect();
+    if table == "readings" {
+        equal.push("substr(t.reading_id, 1, 8) = substr(k.reading_id, 1, 8)".into());
+    }
+    let (list, values) = (names.join(", "), placeholders(rows, names.len()));
+    let equal = equal.join(" AND ");
+    format!(
+        " WHERE rowid IN (WITH k ({list}) AS (VALUES {values}) SELECT t.rowid FROM k CROSS JOIN {table} t WHERE {equal})"
+    )
 }
 
 fn placeholders(rows: usize, columns: usize) -> String {
@@ -229,5 +238,47 @@ fn add(
         Kind::Real => out.add(column.as_primitive::<Float64Type>().value(row)),
         Kind::Bool => out.add(column.as_boolean().value(row)),
         Kind::Bytes => out.add(column.as_binary::<i32>().value(row)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::LakeSuperseded;
+    use crate::rows::ReadingRow;
+    use crate::schema::Record;
+    use crate::tables::SqlStore;
+
+    async fn plan(store: &SqlStore, sql: String) -> String {
+        let shape =
+            TableDef::shape(&[("id", Kind::Int), ("parent", Kind::Int), ("x", Kind::Int), ("detail", Kind::Text)]);
+        let mut tx = store.engine.read().await.unwrap();
+        let rows = tx.fetch(&shape, format!("EXPLAIN QUERY PLAN {sql}"), &[]).await.unwrap();
+        rows.column(3).as_string::<i32>().iter().map(|line| line.unwrap_or_default().to_owned() + "; ").collect()
+    }
+
+    fn keys(names: &[&'static str]) -> RecordBatch {
+        let columns: Vec<_> = names.iter().map(|name| (*name, Kind::Text)).collect();
+        let shape = TableDef::shape(&columns);
+        shape.finish(shape.builders(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_row_is_found_by_its_key_and_a_series_by_its_patient_through_an_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("painwatch.db").display());
+        let store = SqlStore::open(&url, directory.path()).await.unwrap();
+        let readings = keyed(ReadingRow::table().name, &keys(&["tenant_id", "reading_id", "measure"]), 2);
+        let found = plan(&store, format!("DELETE FROM readings{readings}")).await;
+        assert!(found.contains("SEARCH t USING INDEX readings_identity"), "{found}");
+        let def = LakeSuperseded::table();
+        let found = plan(&store, format!("DELETE FROM {}{}", def.name, keyed(def.name, &keys(def.key), 2))).await;
+        assert!(found.contains("SEARCH t USING COVERING INDEX"), "{found}");
+        let series =
+            "SELECT * FROM readings WHERE tenant_id = ? AND patient_id = ? AND measure = ? AND time >= ? AND time < ?
+                      ORDER BY time, reading_id";
+        let found = plan(&store, series.into()).await;
+        assert!(found.contains("readings_series (patient_id=? AND measure=? AND time>? AND time<?)"), "{found}");
+        assert!(!found.contains("TEMP B-TREE"), "{found}");
     }
 }
