@@ -42,6 +42,18 @@ impl Observation {
     }
 }
 
+/// Which days a reading bears on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Its own.
+    Day,
+    /// The neighbours as well: a dose may fill the cell of either.
+    Beside,
+    /// Those of the 24 h after its day: a sleep belongs to the night of the next morning, and a device that was taken off
+    /// stays off. When a patient travels that may be more than one.
+    Hours24,
+}
+
 /// Measures whose daily values are computed together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Group {
@@ -72,19 +84,18 @@ impl Group {
         })
     }
 
-    /// What a reading of the measure on day 0 bears on: groups, and days from the first to the last.
-    pub const fn affected_by(measure: Measure) -> &'static [(Self, i32, i32)] {
+    /// What a reading of the measure bears on, and how far.
+    pub const fn affected_by(measure: Measure) -> &'static [(Self, Reach)] {
         match measure {
-            Measure::BodyWeight => &[(Self::Weight, 0, 0)],
-            Measure::PainNrs | Measure::PainVas | Measure::PainScaleOther => &[(Self::Pain, 0, 0)],
-            // A dose may fill the cell of a neighbouring day.
-            Measure::MedicationEvent => &[(Self::Medication, -1, 1)],
-            Measure::StepCount | Measure::HeartRate => &[(Self::Activity, 0, 0)],
-            Measure::RestingHeartRate | Measure::RespiratoryRate | Measure::OxygenSaturation => &[(Self::Vitals, 0, 0)],
-            // A sleep begins on one day and belongs to the night of the next; awake is what is not asleep.
-            Measure::TotalSleepTime => &[(Self::Sleep, 0, 1), (Self::Activity, 0, 1)],
-            // Taken off or charging until the device says otherwise.
-            Measure::DeviceWorn | Measure::DeviceCharging => &[(Self::Coverage, 0, 1)],
+            Measure::BodyWeight => &[(Self::Weight, Reach::Day)],
+            Measure::PainNrs | Measure::PainVas | Measure::PainScaleOther => &[(Self::Pain, Reach::Day)],
+            Measure::MedicationEvent => &[(Self::Medication, Reach::Beside)],
+            Measure::StepCount | Measure::HeartRate => &[(Self::Activity, Reach::Day)],
+            Measure::RestingHeartRate | Measure::RespiratoryRate | Measure::OxygenSaturation => {
+                &[(Self::Vitals, Reach::Day)]
+            }
+            Measure::TotalSleepTime => &[(Self::Sleep, Reach::Hours24), (Self::Activity, Reach::Hours24)],
+            Measure::DeviceWorn | Measure::DeviceCharging => &[(Self::Coverage, Reach::Hours24)],
             _ => &[],
         }
     }

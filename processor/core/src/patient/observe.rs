@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use painwatch_domain::roster::Patient;
+use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{EventTime, JournalTime, Measure, PatientId, Value};
 
 use super::calendar::Calendar;
 use super::compiled::Ruled;
-use super::day::{Group, Observation};
+use super::day::{Group, Observation, Reach};
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{PatientState, Work};
 use super::{CLOSES_AFTER_MS, Clinic, GATHER_MS};
@@ -113,8 +114,14 @@ impl Clinic {
 
     /// Marks what must be computed again because of a reading on `day`.
     fn mark_day(&mut self, person: &Patient, measure: Measure, day: i32, now: JournalTime) {
-        for &(group, first, last) in Group::affected_by(measure) {
-            (day + first..=day + last).for_each(|day| self.mark(person, group, day, now));
+        let calendar = Calendar::of(person);
+        for &(group, reach) in Group::affected_by(measure) {
+            let days = match reach {
+                Reach::Day => day..=day,
+                Reach::Beside => day - 1..=day + 1,
+                Reach::Hours24 => day..=calendar.day_of(calendar.start(day + 1) - 1 + DAY_MS),
+            };
+            days.for_each(|day| self.mark(person, group, day, now));
         }
     }
 

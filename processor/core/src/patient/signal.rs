@@ -101,15 +101,14 @@ impl HoldSignal {
         rules.get(rule)?.after.clone()
     }
 
-    /// Takes the result of a fold; the hour after is stale if it began from another state.
-    pub fn set(&mut self, hour: i32, rule: &str, folded: Folded) {
-        let rules = self.folded.entry(hour).or_default();
-        let changed = rules.get(rule).and_then(|old| old.after.as_ref()) != folded.after.as_ref();
-        if folded == Folded::default() {
-            rules.remove(rule);
-        } else {
-            rules.insert(rule.to_owned(), folded);
-        }
+    /// Takes what folding an hour gave, by rule; the hour after is stale if it began from another state. An hour that was
+    /// never folded let the state before it pass through.
+    pub fn set(&mut self, hour: i32, folded: BTreeMap<&str, Folded>) {
+        let known = self.folded.get(&hour).or_else(|| Some(self.folded.range(..hour).next_back()?.1));
+        let after = |rule: &str| known.and_then(|rules| rules.get(rule)?.after.as_ref());
+        let changed = folded.iter().any(|(rule, new)| after(rule) != new.after.as_ref());
+        let kept = folded.into_iter().filter(|(_, folded)| *folded != Folded::default());
+        self.folded.insert(hour, kept.map(|(rule, folded)| (rule.to_owned(), folded)).collect());
         if changed && let Some((&next, _)) = self.folded.range(hour + 1..).next() {
             self.stale.insert(next);
         }

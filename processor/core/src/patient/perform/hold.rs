@@ -33,7 +33,10 @@ impl Clinic {
             return;
         };
         if let Some(hour) = signal.stale.pop_first() {
-            rules.iter().for_each(|rule| fold_hour(signal, rule, measure, hour, history));
+            let folded =
+                rules.iter().filter_map(|rule| Some((rule.id(), fold_hour(signal, rule, measure, hour, history)?)));
+            let folded = folded.collect();
+            signal.set(hour, folded);
         }
         if !signal.stale.is_empty() {
             return self.owe(&person.id, now, Work::Fold(measure_name.to_owned()));
@@ -111,14 +114,19 @@ impl Clinic {
     }
 }
 
-fn fold_hour(signal: &mut HoldSignal, rule: &Ruled, measure: Measure, hour: i32, history: &[Observation]) {
-    let Some(versions) = rule.over(measure) else { return };
+fn fold_hour(
+    signal: &HoldSignal,
+    rule: &Ruled,
+    measure: Measure,
+    hour: i32,
+    history: &[Observation],
+) -> Option<Folded> {
+    let versions = rule.over(measure)?;
     let sample = |seen: &Observation| {
         let value = rule.newest().number(measure, &seen.value)?;
         Some(HoldSample { time: seen.time, value, id: seen.id, historical: seen.historical })
     };
     let samples: Vec<HoldSample> = history.iter().filter_map(sample).collect();
-    let before = signal.before(hour, rule.id());
-    let (after, ended) = hold::fold(versions, measure, before, &samples);
-    signal.set(hour, rule.id(), Folded { after, ended });
+    let (after, ended) = hold::fold(versions, measure, signal.before(hour, rule.id()), &samples);
+    Some(Folded { after, ended })
 }
