@@ -1,6 +1,6 @@
-//! How many readings a second does a store take, move to the lake, and give back? Budget: 100,000 rows/s into SQLite on
-//! two cores. A reading is about 250 bytes in 24 columns with three index entries; at 4 µs of binding and 5 µs of B-tree
-//! work a row that is 110,000 rows/s.
+//! How many readings a second does a store take, move to the lake, and give back? Budget: 100,000 rows a second of
+//! processor into SQLite. The sum: 24 values bound at 0.1 µs, a row and three index entries at 1.5 µs, 1 µs to make the
+//! columns: 9 µs a row. Measured: 114,000 in, 121,000 to the lake, at 20 bytes a row there.
 //!
 //! `cargo run --release -p painwatch-store --example insert_rate -- sqlite:/tmp/x/painwatch.db /tmp/x/lake [ROWS]`
 

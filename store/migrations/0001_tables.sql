@@ -42,8 +42,9 @@ CREATE TABLE readings (
     known_from {int} NOT NULL,
     attributes {text} NOT NULL
 );
--- An identity is a random hash: an index by it touches as many pages as a commit has rows. SQLite writes whole pages, so
--- there the index holds eight digits only (measured: twice the rows a second), and uniqueness is by patient and time.
+-- An identity is a random hash: a commit touches as many pages of an index by it as it has rows, and SQLite writes whole
+-- pages. There the index holds eight digits only, and uniqueness is by patient and time (measured with 600,000 rows in
+-- commits of 10,000: 0.8 GB written instead of 2.0).
 {postgres} CREATE UNIQUE INDEX readings_identity ON readings (reading_id, measure, tenant_id, time);
 {postgres} CREATE INDEX readings_series ON readings (patient_id, measure, time);
 {sqlite} CREATE INDEX readings_identity ON readings (substr(reading_id, 1, 8));
