@@ -2,7 +2,7 @@
 //! processor into SQLite. The sum: 24 values bound at 0.1 µs, a row and three index entries at 1.5 µs, 1 µs to make the
 //! columns: 9 µs a row. Measured: 114,000 in, 121,000 to the lake, at 20 bytes a row there.
 //!
-//! `cargo run --release -p painwatch-store --example insert_rate -- sqlite:/tmp/x/painwatch.db /tmp/x/lake [ROWS]`
+//! `cargo run --release -p painwatch-store --example insert_rate -- sqlite:DIR/painwatch.db DIR/lake [ROWS]`
 
 use std::path::Path;
 use std::time::Instant;
