@@ -149,6 +149,7 @@ fn open_journal(config: &Config, wiring: &Wiring) -> Result<Arc<dyn Journal>> {
     let options = Options {
         segment_bytes: config.journal.segment_bytes,
         byte_limit: config.journal.byte_limit,
+        fsync: config.journal.fsync,
         tick_after_ms: wiring.ticks.then_some(config.journal.tick_ms),
         ..Options::new(Arc::clone(&wiring.clock))
     };

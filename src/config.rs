@@ -42,6 +42,7 @@ pub struct Journal {
     pub segment_bytes: u64,
     pub byte_limit: u64,
     pub tick_ms: u64,
+    pub fsync: bool,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

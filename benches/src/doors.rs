@@ -7,7 +7,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use painwatch_domain::Clock as _;
 use painwatch_gateway::load::{self, LoadOptions};
 use painwatch_gateway::outgoing::Protocol;
 use painwatch_gateway::simulate::faults::FaultPlan;
@@ -23,11 +22,41 @@ struct Case {
 }
 
 const CASES: [Case; 5] = [
-    Case { name: "mqtt, 1 reading a message", protocol: Protocol::Mqtt, readings: 200_000, batch_size: 1, packed: false },
-    Case { name: "grpc, batches of 100 singles", protocol: Protocol::Grpc, readings: 1_000_000, batch_size: 100, packed: false },
-    Case { name: "grpc, batches of 1,000 singles", protocol: Protocol::Grpc, readings: 1_000_000, batch_size: 1_000, packed: false },
-    Case { name: "grpc, packed series of 1,000", protocol: Protocol::Grpc, readings: 4_000_000, batch_size: 1_000, packed: true },
-    Case { name: "mqtt, packed series of 1,000", protocol: Protocol::Mqtt, readings: 4_000_000, batch_size: 1_000, packed: true },
+    Case {
+        name: "mqtt, 1 reading a message",
+        protocol: Protocol::Mqtt,
+        readings: 200_000,
+        batch_size: 1,
+        packed: false,
+    },
+    Case {
+        name: "grpc, batches of 100 singles",
+        protocol: Protocol::Grpc,
+        readings: 1_000_000,
+        batch_size: 100,
+        packed: false,
+    },
+    Case {
+        name: "grpc, batches of 1,000 singles",
+        protocol: Protocol::Grpc,
+        readings: 1_000_000,
+        batch_size: 1_000,
+        packed: false,
+    },
+    Case {
+        name: "grpc, packed series of 1,000",
+        protocol: Protocol::Grpc,
+        readings: 4_000_000,
+        batch_size: 1_000,
+        packed: true,
+    },
+    Case {
+        name: "mqtt, packed series of 1,000",
+        protocol: Protocol::Mqtt,
+        readings: 4_000_000,
+        batch_size: 1_000,
+        packed: true,
+    },
 ];
 
 /// Each case on a fresh system; the processor and the store work beside it, as in service.
@@ -65,7 +94,11 @@ pub async fn run(dir: &Path) -> Result<()> {
         );
         let start = std::time::Instant::now();
         system.settle().await?;
-        println!("doors   {}: applied and in the tables {:.1} s after the last acknowledgement", case.name, start.elapsed().as_secs_f64());
+        println!(
+            "doors   {}: applied and in the tables {:.1} s after the last acknowledgement",
+            case.name,
+            start.elapsed().as_secs_f64()
+        );
         system.stop().await?;
     }
     Ok(())

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use painwatch_domain::Clock as _;
 use painwatch_gateway::load::{self, LoadOptions};
 use painwatch_gateway::outgoing::Protocol;
 use painwatch_gateway::simulate::faults::FaultPlan;
@@ -41,6 +40,12 @@ pub async fn run(dir: &Path) -> Result<()> {
     let start = std::time::Instant::now();
     let flushed = system.store.flush_lake(true).await?;
     let per_reading = flushed.bytes as f64 / flushed.rows as f64;
-    println!("lake    {:.2} bytes a reading: {} readings in {} files, moved in {:.1} s", per_reading, flushed.rows, flushed.files, start.elapsed().as_secs_f64());
+    println!(
+        "lake    {:.2} bytes a reading: {} readings in {} files, moved in {:.1} s",
+        per_reading,
+        flushed.rows,
+        flushed.files,
+        start.elapsed().as_secs_f64()
+    );
     system.stop().await
 }

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use painwatch_domain::Clock as _;
 use painwatch_gateway::load::{self, LoadOptions};
 use painwatch_gateway::outgoing::Protocol;
 use painwatch_gateway::simulate::faults::FaultPlan;
@@ -41,7 +40,10 @@ pub async fn run(dir: &Path) -> Result<()> {
     };
     load::run(&options).await?;
     system.settle().await?;
-    println!("memory  {} MiB resident with {PATIENTS} patients and {READINGS} readings (load generator in the same process; {before} MiB before)", resident_mib());
+    println!(
+        "memory  {} MiB resident with {PATIENTS} patients and {READINGS} readings (load generator in the same process; {before} MiB before)",
+        resident_mib()
+    );
     system.stop().await
 }
 

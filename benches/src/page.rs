@@ -12,7 +12,7 @@ use axum::Router;
 use axum::routing::post;
 use painwatch_domain::roster::{Contact, Device, Pairing, Patient};
 use painwatch_domain::time::format_utc;
-use painwatch_domain::{Clock as _, DeviceId, EventTime, PatientId, Priority, Roster, TenantId, Zone};
+use painwatch_domain::{DeviceId, EventTime, PatientId, Priority, Roster, TenantId, Zone};
 use painwatch_gateway::client::{ClientOptions, MqttClient};
 use painwatch_gateway::outgoing::Payload;
 use painwatch_proto::ingest::v1::{Reading, ReadingBatch};
@@ -44,8 +44,23 @@ pub fn roster(receiver: &str, tenant: &TenantId) -> Result<Roster> {
     for number in 0..PATIENTS {
         let patient = PatientId::parse(&format!("synthetic-{number}"))?;
         let device = DeviceId::parse(&format!("scale-{number}"))?;
-        roster.pairings.push(Pairing { device: device.clone(), patient: patient.clone(), from: EventTime(0), until: None });
-        roster.devices.insert(device.clone(), Device { id: device, kind: "scale".into(), serial: None, streams: vec![], gateways: vec![], source_priority: 1 });
+        roster.pairings.push(Pairing {
+            device: device.clone(),
+            patient: patient.clone(),
+            from: EventTime(0),
+            until: None,
+        });
+        roster.devices.insert(
+            device.clone(),
+            Device {
+                id: device,
+                kind: "scale".into(),
+                serial: None,
+                streams: vec![],
+                gateways: vec![],
+                source_priority: 1,
+            },
+        );
         let person = Patient {
             id: patient.clone(),
             mrn: None,
@@ -62,7 +77,12 @@ pub fn roster(receiver: &str, tenant: &TenantId) -> Result<Roster> {
         roster.patients.insert(patient, person);
     }
     let webhook_url = Some(receiver.to_owned());
-    roster.contacts.push(Contact { id: "nurse".into(), care_team: "team".into(), webhook_url, min_priority: Priority::Low });
+    roster.contacts.push(Contact {
+        id: "nurse".into(),
+        care_team: "team".into(),
+        webhook_url,
+        min_priority: Priority::Low,
+    });
     Ok(roster)
 }
 
@@ -75,16 +95,20 @@ pub async fn run(dir: &Path) -> Result<()> {
     let arrived: Arc<Mutex<Vec<Instant>>> = Arc::default();
     let (pages, mut told) = tokio::sync::mpsc::unbounded_channel();
     let seen = Arc::clone(&arrived);
-    let receiver = Router::new().route("/", post(move || {
-        seen.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-        let _ = pages.send(());
-        async { "ok" }
-    }));
+    let receiver = Router::new().route(
+        "/",
+        post(move || {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            let _ = pages.send(());
+            async { "ok" }
+        }),
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/", listener.local_addr()?);
     let server = tokio::spawn(async move { axum::serve(listener, receiver).await });
     system.control(Action::Roster(RosterApplied { toml: url })).await?;
-    let accepted = RuleAccepted { rule: "weight-above".into(), version: String::new(), by: "bench".into(), toml: RULE.into() };
+    let accepted =
+        RuleAccepted { rule: "weight-above".into(), version: String::new(), by: "bench".into(), toml: RULE.into() };
     system.control(Action::RuleAccepted(accepted)).await?;
 
     let options = ClientOptions {
@@ -106,8 +130,13 @@ pub async fn run(dir: &Path) -> Result<()> {
     client.close().await;
     server.abort();
     taken_ms.sort_by(f64::total_cmp);
-    println!("page    reading sent to first attempt at the receiver: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms, {} pages",
-        taken_ms[PATIENTS / 2], taken_ms[PATIENTS * 99 / 100], taken_ms[PATIENTS - 1], PATIENTS);
+    println!(
+        "page    reading sent to first attempt at the receiver: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms, {} pages",
+        taken_ms[PATIENTS / 2],
+        taken_ms[PATIENTS * 99 / 100],
+        taken_ms[PATIENTS - 1],
+        PATIENTS
+    );
     system.stop().await
 }
 
@@ -120,5 +149,10 @@ fn weighing(system: &System, number: usize) -> ReadingBatch {
         unit: "kg".to_owned(),
         ..Reading::default()
     };
-    ReadingBatch { gateway: "bench".to_owned(), batch_id: format!("bench/{number}"), readings: vec![reading], ..ReadingBatch::default() }
+    ReadingBatch {
+        gateway: "bench".to_owned(),
+        batch_id: format!("bench/{number}"),
+        readings: vec![reading],
+        ..ReadingBatch::default()
+    }
 }

@@ -54,7 +54,8 @@ pub struct System {
 pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) -> Result<System> {
     let dir = tempfile::tempdir_in(dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock(Instant::now()));
-    let journal: Arc<dyn Journal> = Arc::new(FileJournal::open(dir.path().join("journal"), Options::new(Arc::clone(&clock)))?);
+    let journal: Arc<dyn Journal> =
+        Arc::new(FileJournal::open(dir.path().join("journal"), Options::new(Arc::clone(&clock)))?);
     let url = format!("sqlite:{}", dir.path().join("painwatch.db").display());
     let store = painwatch_store::open(&url, &dir.path().join("lake")).await?;
     let epoch = store.take_ownership().await?;
@@ -99,7 +100,19 @@ pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) ->
     let ingest = painwatch_ingest::serve(doors, deps, stop.clone()).await?;
     let access = Access::open(dir.path())?;
     let alerts_applied = handle.applied;
-    Ok(System { journal, store, clock, access, ingest, processor, alerts_applied, _dir: dir, stop, stop_processor, tasks })
+    Ok(System {
+        journal,
+        store,
+        clock,
+        access,
+        ingest,
+        processor,
+        alerts_applied,
+        _dir: dir,
+        stop,
+        stop_processor,
+        tasks,
+    })
 }
 
 impl System {
@@ -108,7 +121,12 @@ impl System {
     /// # Errors
     /// The journal refuses it.
     pub async fn control(&self, action: Action) -> Result<()> {
-        let control = Control { actor: "bench".to_owned(), wall_ms: self.clock.wall_ms(), idempotency_key: String::new(), action: Some(action) };
+        let control = Control {
+            actor: "bench".to_owned(),
+            wall_ms: self.clock.wall_ms(),
+            idempotency_key: String::new(),
+            action: Some(action),
+        };
         let record = NewRecord {
             class: Class::Control,
             tenant: TenantId::default(),

@@ -2,14 +2,16 @@
 
 mod driver;
 mod latency;
+mod receiver;
 mod report;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use painwatch_domain::{LocalDay, TenantId};
+use painwatch_domain::LocalDay;
 use painwatch_gateway::import::{self, ImportOptions, ImportedSubject};
 use painwatch_gateway::outgoing::Step;
 use painwatch_gateway::replay::{self, DEMO_EPOCH_MS, PlanOptions};
@@ -27,6 +29,7 @@ use crate::clock::DrivenClock;
 use crate::compose::{self, System, Wiring};
 use crate::config::Config;
 use latency::Arrivals;
+use receiver::Receiver;
 
 /// Replays several weeks of patients through the real MQTT and gRPC endpoints on a driven clock, and prints each alert as
 /// it opens. Simulated patients are labelled synthetic; with `--recordings` the recordings are replayed too.
@@ -96,11 +99,12 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
         println!("console http://{}{}", addresses.http, console.one_time_path());
         println!("        (opens one session, once)\n");
     }
-    prepare(&system, script.roster).await?;
+    let receiver = Receiver::default();
+    prepare(&system, script.roster, receiver.listen().await?).await?;
     let refused = driver::drive(&mut system, &clock, &script.steps, args.speed).await?;
     driver::let_days_close(&mut system, &clock, &script.steps).await?;
     system.store.flush_lake(true).await?;
-    let summary = report::summary(&system, refused, &arrivals).await?;
+    let summary = report::summary(&system, refused, &arrivals, &receiver).await?;
     report::print(&summary, context.json)?;
     if !args.once {
         println!("\nserving; press Ctrl-C to stop");
@@ -168,18 +172,19 @@ fn recorded(
 }
 
 /// Roster and accepted rules, unless an earlier run on this data put them in force.
-async fn prepare(system: &System, mut roster: RosterDraft) -> Result<()> {
+async fn prepare(system: &System, mut roster: RosterDraft, receiver: String) -> Result<()> {
     roster.contact.retain(|contact| contact.care_team != CARE_TEAM);
     roster.contact.push(ContactEntry {
         id: "demo-nurse".to_owned(),
         care_team: CARE_TEAM.to_owned(),
-        webhook_url: String::new(),
+        webhook_url: receiver,
         min_priority: "low".to_owned(),
     });
-    let toml = roster.to_toml();
-    if system.processor.roster.borrow().source == toml {
+    let known = system.processor.roster.borrow().patients.keys().map(ToString::to_string).collect::<BTreeSet<_>>();
+    if roster.patient.iter().all(|patient| known.contains(&patient.id)) {
         return Ok(());
     }
+    let toml = roster.to_toml();
     let actor = "Demo clinician (synthetic)";
     let control = |action| Control {
         actor: actor.to_owned(),
@@ -198,7 +203,5 @@ async fn prepare(system: &System, mut roster: RosterDraft) -> Result<()> {
         last = compose::append(&*system.journal, Class::Control, accepted).await?;
     }
     system.processor.applied.clone().wait_for(|applied| *applied > last).await?;
-    let tenant = TenantId::default();
-    debug_assert_eq!(system.processor.roster.borrow().tenant, tenant);
     Ok(())
 }

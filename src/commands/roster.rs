@@ -70,9 +70,8 @@ async fn diff(wanted: &Clinic, context: &Context) -> Result<()> {
 
 /// The document as it was last applied, out of the journal.
 async fn in_force(context: &Context) -> Result<String> {
-    let mut system = operator::look(&context.config)
-        .await
-        .context("stop the server first, or copy the file it was applied from")?;
+    let mut system =
+        operator::look(&context.config).await.context("stop the server first, or copy the file it was applied from")?;
     let text = system.processor.roster.borrow_and_update().source.clone();
     system.stop().await?;
     Ok(text)

@@ -8,6 +8,7 @@ use painwatch_domain::TenantId;
 use painwatch_store::{AlertFilter, AlertRow, Books, Counts, canonical_hash};
 
 use super::latency::Arrivals;
+use super::receiver::Receiver;
 use crate::compose::System;
 
 /// The end of a demo in figures.
@@ -16,6 +17,8 @@ pub struct Summary {
     pub counts: Counts,
     pub refused: u64,
     pub alerts: BTreeMap<String, u64>,
+    /// Attempts and distinct pages that the demo's receiver saw.
+    pub pages: (u64, usize),
     pub latency_ms: Option<(f64, f64)>,
     pub canonical_hash: String,
     pub balanced: bool,
@@ -44,7 +47,7 @@ pub fn alert(row: &AlertRow) {
 ///
 /// # Errors
 /// The store cannot be read.
-pub async fn summary(system: &System, refused: u64, arrivals: &Arrivals) -> Result<Summary> {
+pub async fn summary(system: &System, refused: u64, arrivals: &Arrivals, receiver: &Receiver) -> Result<Summary> {
     let tenant = TenantId::default();
     let books = system.store.books(tenant.clone()).await?;
     let counts = system.store.counts(tenant.clone()).await?;
@@ -60,6 +63,7 @@ pub async fn summary(system: &System, refused: u64, arrivals: &Arrivals) -> Resu
         counts,
         refused,
         alerts,
+        pages: receiver.counts(),
         latency_ms: arrivals.percentiles(),
         canonical_hash: canonical_hash(&*system.store, &tenant).await?,
     })
@@ -80,6 +84,7 @@ pub fn print(summary: &Summary, json: bool) -> Result<()> {
                     "conflict": books.conflict, "quarantined": books.quarantined, "refused": summary.refused},
                 "identities": summary.counts.identities,
                 "alerts": summary.alerts,
+            "pages": {"attempts": summary.pages.0, "distinct": summary.pages.1},
                 "latency_ms": latency.unwrap_or(serde_json::json!({"p50": null, "p99": null})),
                 "canonical_hash": summary.canonical_hash,
             })
@@ -103,6 +108,7 @@ pub fn print(summary: &Summary, json: bool) -> Result<()> {
     for (rule, count) in &summary.alerts {
         println!("  {count:>6}  {rule}");
     }
+    println!("pages      {} sent to the demo's receiver, {} distinct", summary.pages.0, summary.pages.1);
     match summary.latency_ms {
         Some((p50, p99)) => println!("latency    reading durable to alert open: p50 {p50:.1} ms, p99 {p99:.1} ms"),
         None => println!("latency    no alert opened"),
