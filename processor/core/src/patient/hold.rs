@@ -134,8 +134,8 @@ impl HoldState {
     ) -> Vec<Span> {
         changes.clear();
         self.episode.handle(sample.time, Some(sample.value), changes);
-        // What time had already proved before this sample is no matter of its evidence.
-        let before = changes.iter().take_while(|change| known_at(change) < sample.time).count();
+        // What time proved without this sample is no matter of its evidence.
+        let before = changes.iter().take_while(|change| self.needs_no_sample(rule, change, sample.time)).count();
         let mut ended = self.follow(rule, measure, &changes[..before]);
         self.take(rule, sample);
         ended.extend(self.follow(rule, measure, &changes[before..]));
@@ -143,6 +143,16 @@ impl HoldState {
             self.run = None;
         }
         ended
+    }
+
+    fn needs_no_sample(&self, rule: &HoldRule, change: &EpisodeChange, time: i64) -> bool {
+        let enough = self.run.as_ref().is_some_and(|run| run.evidence.len() >= rule.min_samples.max(1) as usize);
+        match *change {
+            EpisodeChange::Began { start, known_at } => {
+                known_at < time || (enough && known_at == start + rule.enter_for_ms)
+            }
+            EpisodeChange::Ended { known_at, .. } => known_at < time,
+        }
     }
 
     /// Gathers evidence: a run begins anew after a contrary sample or a gap, unless an episode is active.
@@ -207,12 +217,6 @@ impl HoldState {
             spans.push(span(rule, measure, run, (open.start, active.last_held), None, evidence));
         }
         spans
-    }
-}
-
-const fn known_at(change: &EpisodeChange) -> i64 {
-    match change {
-        EpisodeChange::Began { known_at, .. } | EpisodeChange::Ended { known_at, .. } => *known_at,
     }
 }
 

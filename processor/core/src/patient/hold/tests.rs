@@ -52,7 +52,7 @@ fn an_open_episode_shows_the_evidence_it_opened_with_and_an_ended_one_its_worst(
     let versions = always(low_saturation());
     let long = [every_30_s(0, 30_000, 85.0), every_30_s(30_000, 30_030, 70.0)].concat();
     let open = told(&versions, &long, 30_030_000);
-    assert_eq!(open[0].evidence.len(), 7, "3 min of samples at 30 s");
+    assert_eq!(open[0].evidence.len(), 6, "3 min of samples at 30 s");
     let ended = told(&versions, &[long, every_30_s(30_030, 31_000, 95.0)].concat(), 40_000_000);
     let worst = Hash128::of(&[&30_000i64.to_le_bytes()]).0;
     assert_eq!((ended[0].evidence.len(), ended[0].evidence.contains(&worst)), (EVIDENCE_MAX, true));
