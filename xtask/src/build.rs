@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 /// A test program.
@@ -22,8 +22,8 @@ pub struct Program {
 /// The one set of features that lints and tests share, so that nothing is compiled twice. It includes the failpoints.
 pub const SCOPE: &[&str] = &["--workspace", "--all-features"];
 
-/// Builds every test program and what it runs, the `painwatch` binary among them.
-pub fn tests(root: &Path) -> Result<Vec<Program>> {
+/// Builds every test program and what it runs, the `painwatch` binary among them; `None` where something does not compile.
+pub fn tests(root: &Path) -> Result<Option<Vec<Program>>> {
     let mut cargo = cargo(root);
     cargo.args(["test", "--no-run", "--message-format", "json-render-diagnostics"]).args(SCOPE).stdout(Stdio::piped());
     let mut child = cargo.spawn().context("cargo test --no-run")?;
@@ -34,13 +34,13 @@ pub fn tests(root: &Path) -> Result<Vec<Program>> {
     }
     let status = child.wait()?;
     if !status.success() {
-        bail!("the tests do not build");
+        return Ok(None);
     }
     // What costs least first; the whole system last.
     programs.sort_by_key(|program: &Program| {
         (program.package == "painwatch", program.package != "xtask", program.name.clone())
     });
-    Ok(programs)
+    Ok(Some(programs))
 }
 
 fn program(message: &Value) -> Option<Program> {

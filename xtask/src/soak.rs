@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::build::{self, Program};
 use crate::report::Report;
@@ -47,7 +47,8 @@ pub fn run(list: bool, only: &[String]) -> Result<bool> {
     }
     let (root, mut report) = (root(), Report::default());
     machine::prepare(&root)?;
-    let (programs, mut passed) = (build::tests(&root)?, 0);
+    let programs = build::tests(&root)?.context("the tests do not build")?;
+    let mut passed = 0;
     for soak in chosen {
         let able: Vec<Program> = programs.iter().filter(|program| mentions(program, soak.variable)).cloned().collect();
         if able.is_empty() {

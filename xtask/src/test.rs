@@ -20,10 +20,15 @@ pub fn run(only: &[String]) -> Result<bool> {
         check_sources(&root, &mut report)?;
     }
     let mut programs = Vec::new();
-    report.step("build", || {
-        programs = build::tests(&root)?;
-        Ok(Some(true))
+    let built = report.step("build", || {
+        let built = build::tests(&root)?;
+        let passed = built.is_some();
+        programs = built.unwrap_or_default();
+        Ok(Some(passed))
     })?;
+    if !built {
+        return Ok(report.print(0));
+    }
     programs.retain(|program| only.is_empty() || only.iter().any(|part| program.name.contains(part)));
     let passed = run_suites(&programs, &Conditions { told: told(&root), limit: TEST_LIMIT }, &mut report)?;
     Ok(report.print(passed))
