@@ -1,5 +1,6 @@
 //! One segment: its header, the places known in it, and reading records out of it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,13 +109,17 @@ pub(crate) struct Segment {
 struct Places {
     /// Ascending, at least [`STRIDE_BYTES`] apart; the first is the start.
     known: Vec<Place>,
-    /// Where the last read ended: a reader that follows the log goes on there.
-    last_read: Place,
+    /// Where the last reads ended, oldest first: each reader that follows the log goes on at one of them, also where
+    /// another one is ahead of it.
+    ends: VecDeque<Place>,
 }
+
+/// Read ends remembered: what a follower may be behind the fastest one and still go on where it was.
+const ENDS: usize = 16;
 
 impl Segment {
     pub(crate) fn new(shown: String, header: Header, file: Arc<dyn DiskFile>, bytes: u64) -> Self {
-        let places = Mutex::new(Places { known: vec![header.start()], last_read: header.start() });
+        let places = Mutex::new(Places { known: vec![header.start()], ends: VecDeque::new() });
         Self { name: name(header.first), shown, header, file, bytes, places, link_broken: AtomicBool::new(false) }
     }
 
@@ -150,8 +155,19 @@ impl Segment {
         let places = self.places();
         let after = places.known.partition_point(|place| place.offset <= offset);
         let known = places.known[after.saturating_sub(1)];
-        let last = places.last_read;
-        if last.offset <= offset && last.offset > known.offset { last } else { known }
+        let ends = places.ends.iter().filter(|end| end.offset <= offset);
+        ends.copied().chain([known]).max_by_key(|place| place.offset).unwrap_or(known)
+    }
+
+    fn remember_end(&self, end: Place) {
+        let mut places = self.places();
+        if places.ends.iter().any(|known| known.offset == end.offset) {
+            return;
+        }
+        if places.ends.len() == ENDS {
+            places.ends.pop_front();
+        }
+        places.ends.push_back(end);
     }
 
     /// Adds records from `from` up to `end` to `out` while `room` lasts; returns the place after the last one read.
@@ -174,7 +190,7 @@ impl Segment {
                 out.push(record);
             }
         }
-        self.places().last_read = scan.at;
+        self.remember_end(scan.at);
         Ok(scan.at)
     }
 }
