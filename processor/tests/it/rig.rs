@@ -91,7 +91,7 @@ impl Journal {
     }
 
     pub fn roster(&mut self, at: i64, text: &str) {
-        let action = pb::control::Action::Roster(pb::RosterApplied { toml: text.to_owned(), ..Default::default() });
+        let action = pb::control::Action::Roster(pb::RosterApplied { toml: text.to_owned() });
         self.push(at, Class::Control, pb::Control { action: Some(action), ..Default::default() }.encode_to_vec());
     }
 

@@ -121,6 +121,10 @@ impl Clinic {
         calendar.day_of(now.0) - HORIZON_DAYS
     }
 
+    fn watched_from(&self, person: &Patient) -> Option<i32> {
+        self.patients.get(&person.id)?.watched_from(Calendar::of(person))
+    }
+
     /// Owes `work` at `due` or, if it is owed already, at the earlier of the two.
     fn owe(&mut self, patient: &PatientId, due: JournalTime, work: Work) {
         self.note_changed(patient);

@@ -55,13 +55,12 @@ impl Clinic {
         let roster = Arc::clone(&self.roster);
         let Some(person) = roster.patients.get(patient) else { return };
         let seen: Vec<(i64, Option<&Value>)> = seen.map(|(time, value)| (time.0, value)).collect();
-        let mut days = self.days_of(person, seen.iter().map(|(time, _)| *time));
-        days.dedup();
+        let days = self.days_of(person, seen.iter().map(|(time, _)| *time));
         self.note_changed(patient);
         let horizon = self.horizon(Calendar::of(person), now);
         for day in days {
             self.watch(person, day, horizon, now);
-            self.mark_day(person, sight.measure, day, now);
+            self.mark_day(person, sight.measure, day.0, now);
         }
         self.mark_held_over(person, sight.measure, seen.iter().map(|(time, _)| *time), now);
         self.judge_samples(person, sight, &seen, now);
@@ -69,16 +68,18 @@ impl Clinic {
 
     /// Readings that became the patient's by a back-dated roster: late, all of them.
     pub(super) fn notice(&mut self, person: &Patient, history: &[Observation], now: JournalTime) {
-        for seen in history {
-            let sight = Sight { measure: seen.measure, new: false, historical: seen.historical };
-            self.observe(&person.id, sight, [(EventTime(seen.time), Some(&seen.value))].into_iter(), now);
-        }
+        let Some(first) = history.first() else { return };
+        let historical = history.iter().all(|seen| seen.historical);
+        let sight = Sight { measure: first.measure, new: false, historical };
+        let seen = history.iter().map(|seen| (EventTime(seen.time), Some(&seen.value)));
+        self.observe(&person.id, sight, seen, now);
     }
 
-    fn days_of(&mut self, person: &Patient, times: impl Iterator<Item = i64>) -> Vec<i32> {
+    /// The local days of the readings, each with its earliest reading.
+    fn days_of(&mut self, person: &Patient, times: impl Iterator<Item = i64>) -> Vec<(i32, i64)> {
         let calendar = Calendar::of(person);
         let state = self.patients.entry(person.id.clone()).or_default();
-        let mut days = Vec::new();
+        let mut days: Vec<(i32, i64)> = Vec::new();
         for time in times {
             let known = state.today.filter(|(_, start, end)| (*start..*end).contains(&time));
             let (day, ..) = known.unwrap_or_else(|| {
@@ -86,30 +87,32 @@ impl Clinic {
                 let (start, end) = calendar.bounds(day);
                 *state.today.insert((day, start, end))
             });
-            if days.last() != Some(&day) {
-                days.push(day);
+            match days.last_mut() {
+                Some((last, first)) if *last == day => *first = time.min(*first),
+                _ => days.push((day, time)),
             }
         }
         days
     }
 
-    /// Watches the patient from `day` on: days that are over by then are closed like any other.
-    pub(super) fn watch(&mut self, person: &Patient, day: i32, horizon: i32, now: JournalTime) {
+    /// Watches the patient from `since` on, which is on `day`: days that are over by then are closed like any other.
+    pub(super) fn watch(&mut self, person: &Patient, (day, since): (i32, i64), horizon: i32, now: JournalTime) {
+        let calendar = Calendar::of(person);
         let state = self.patients.entry(person.id.clone()).or_default();
-        if state.watched_from.is_some_and(|from| from <= day) || day < horizon {
+        if state.watched_since.is_some_and(|from| from <= since) || day < horizon {
             return;
         }
-        match (state.watched_from, state.next_close) {
+        let watched_from = state.watched_from(calendar);
+        state.watched_since = Some(since);
+        match (watched_from, state.next_close) {
             (Some(from), Some(next)) => {
                 state.to_close.extend(day..from.min(next));
                 state.next_close = Some(next.max(day));
             }
             _ => state.next_close = Some(day),
         }
-        state.watched_from = Some(day);
         self.owe_close(person, now);
-        let today = Calendar::of(person).day_of(now.0);
-        self.owe(&person.id, now, Work::Evaluate(Group::Medication, today));
+        self.owe(&person.id, now, Work::Evaluate(Group::Medication, calendar.day_of(now.0)));
     }
 
     /// Marks what must be computed again because of a reading on `day`.
@@ -128,8 +131,7 @@ impl Clinic {
     /// A day that is closed is computed again; one that is not, now if its group is judged on arrival, else at its close.
     pub(super) fn mark(&mut self, person: &Patient, group: Group, day: i32, now: JournalTime) {
         let (start, end) = Calendar::of(person).bounds(day);
-        let watched =
-            self.patients.get(&person.id).and_then(|state| state.watched_from).is_some_and(|from| from <= day);
+        let watched = self.watched_from(person).is_some_and(|from| from <= day);
         let old = day < self.horizon(Calendar::of(person), now);
         if start > now.0 || !(watched || old) {
             return;

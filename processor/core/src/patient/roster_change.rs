@@ -8,11 +8,11 @@ use painwatch_domain::roster::{Pairing, Patient};
 use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{DeviceId, EventTime, JournalTime, Measure, PatientId, Roster};
 
-use super::Clinic;
 use super::calendar::Calendar;
 use super::day::Group;
 use super::signal::hour_of;
 use super::state::Work;
+use super::{CLOSES_AFTER_MS, Clinic};
 
 /// Which days of which measures of a device are stored, in UTC.
 pub type Stored<'a> = &'a dyn Fn(&DeviceId) -> BTreeSet<(Measure, i32)>;
@@ -26,7 +26,7 @@ impl Clinic {
             let calendar = Calendar::of(person);
             let horizon = self.horizon(calendar, now);
             self.patients.entry(person.id.clone()).or_default().today = None;
-            self.watch(person, calendar.day_of(now.0), horizon, now);
+            self.watch(person, (calendar.day_of(now.0), now.0), horizon, now);
             self.owe_close(person, now);
             if let Some(before) = old.patients.get(&person.id) {
                 self.changed_person(before, person, &old, stored, now);
@@ -42,6 +42,9 @@ impl Clinic {
         let prescribed = |roster: &Roster| -> Vec<_> {
             roster.prescriptions.iter().filter(|prescription| prescription.patient == person.id).cloned().collect()
         };
+        if before.zones != person.zones {
+            self.count_days_anew(person, now);
+        }
         if before.zones != person.zones || before.packs != person.packs {
             let own = roster.pairings.iter().filter(|pairing| pairing.patient == person.id);
             let devices: BTreeSet<&DeviceId> = own.map(|pairing| &pairing.device).collect();
@@ -59,6 +62,15 @@ impl Clinic {
         if before.conditions != person.conditions || before.packs != person.packs {
             self.owe(&person.id, now, Work::Republish);
         }
+    }
+
+    /// The zone changed: a day that was over may not be any more.
+    fn count_days_anew(&mut self, person: &Patient, now: JournalTime) {
+        let open = Calendar::of(person).day_of(now.0 - CLOSES_AFTER_MS);
+        if let Some(state) = self.patients.get_mut(&person.id) {
+            state.next_close = state.next_close.map(|next| next.min(open));
+        }
+        self.owe_close(person, now);
     }
 
     /// Everything of the patient within the horizon is computed again.
@@ -132,7 +144,7 @@ fn overlaps(utc_day: i32, (from, to): (i64, i64)) -> bool {
     start < to && from < start + DAY_MS
 }
 
-fn devices_of<'a>(rosters: [&'a Roster; 2]) -> BTreeSet<&'a DeviceId> {
+fn devices_of(rosters: [&Roster; 2]) -> BTreeSet<&DeviceId> {
     rosters.into_iter().flat_map(|roster| &roster.pairings).map(|pairing| &pairing.device).collect()
 }
 

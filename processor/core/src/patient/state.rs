@@ -6,6 +6,7 @@ use painwatch_domain::Hash128;
 use painwatch_domain::reading::DoseEvent;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use super::daily::{Days, Derived};
 use super::day::Group;
 use super::episodes::Reports;
@@ -57,8 +58,8 @@ pub struct PatientState {
     pub opioids: BTreeMap<i32, Vec<OpioidDose>>,
     /// Scheduled doses whose cell has closed, by local day and medication, in order of schedule.
     pub missed: Missed,
-    /// First local day that is closed and reported on.
-    pub watched_from: Option<i32>,
+    /// Event time whose local day is the first that is closed and reported on.
+    pub watched_since: Option<i64>,
     /// The newest day that is not closed yet, and earlier ones that late readings added.
     pub next_close: Option<i32>,
     pub to_close: BTreeSet<i32>,
@@ -129,15 +130,21 @@ impl PatientState {
         }
     }
 
+    /// First local day that is closed and reported on.
+    pub fn watched_from(&self, calendar: Calendar) -> Option<i32> {
+        self.watched_since.map(|since| calendar.day_of(since))
+    }
+
     /// When the patient was exposed to an opioid, as far as the kept days tell.
     pub fn exposure(&self) -> Vec<Span> {
-        let mut by_medication: BTreeMap<&str, (Release, Vec<(i64, DoseEvent)>)> = BTreeMap::new();
+        let mut by_medication: BTreeMap<&str, Vec<&OpioidDose>> = BTreeMap::new();
         for dose in self.opioids.values().flatten() {
-            let Some(event) = DoseEvent::parse(&dose.event) else { continue };
-            let entry = by_medication.entry(&dose.medication).or_insert((Release::of(&dose.release), Vec::new()));
-            entry.1.push((dose.time, event));
+            by_medication.entry(&dose.medication).or_default().push(dose);
         }
-        let windows = by_medication.values().flat_map(|(release, events)| opioid_exposure::windows(*release, events));
+        let windows = by_medication.into_values().flat_map(|doses| {
+            let events = doses.iter().filter_map(|dose| Some((dose.time, DoseEvent::parse(&dose.event)?)));
+            opioid_exposure::windows(Release::of(&doses[0].release), &events.collect::<Vec<_>>())
+        });
         union(windows.collect())
     }
 
@@ -175,4 +182,30 @@ fn fingerprint(told: &Derived, is_final: bool) -> u64 {
     let rest = [&value.n.to_le_bytes()[..], &[u8::from(is_final)]].concat();
     let hash = Hash128::of(&[&numbers, &rest, value.reason.as_bytes(), value.quality.as_bytes()]).0;
     u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written by an earlier program (see the processor's golden test).
+    const OLD: &[u8] = include_bytes!("../../tests/golden/patient-1.bin");
+
+    #[test]
+    fn a_snapshot_of_an_earlier_program_is_read_and_written_back_unchanged() {
+        let state = PatientState::decode(OLD).unwrap();
+        assert_eq!(state.encode(), OLD);
+        assert!(
+            !state.days.is_empty() && !state.owed.is_empty() && !state.holds.is_empty() && !state.opioids.is_empty()
+        );
+    }
+
+    #[test]
+    fn a_snapshot_of_a_later_format_or_cut_short_is_refused_by_name() {
+        let later = [&[FORMAT + 1], &OLD[1..]].concat();
+        assert!(matches!(PatientState::decode(&later), Err(SnapshotError::Format { .. })));
+        for length in 0..OLD.len() {
+            assert!(PatientState::decode(&OLD[..length]).is_err(), "{length} bytes");
+        }
+    }
 }

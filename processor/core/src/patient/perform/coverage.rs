@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use painwatch_domain::Measure;
 use painwatch_domain::roster::Patient;
+use painwatch_domain::time::DAY_MS;
 
 use super::super::Clinic;
 use super::super::calendar::Calendar;
@@ -35,8 +36,15 @@ impl Clinic {
             let mut intervals: Vec<_> = covered.into_iter().map(|(from, to)| (from, to, "")).collect();
             intervals.extend(blind.into_iter().flat_map(|gap| states.causes_in(gap)));
             intervals.sort_unstable();
-            out.coverage.push(told(person, version, window, intervals));
+            out.coverage.push(told(person, version, self.replaced(person, frame), intervals));
         }
+    }
+
+    /// What of the ledger the day takes the place of: before the first watched day there is nothing, but what an earlier
+    /// zone of the patient may have left.
+    fn replaced(&self, person: &Patient, frame: &Frame) -> (i64, i64) {
+        let first = self.watched_from(person) == Some(frame.day.0);
+        (if first { frame.start - 2 * DAY_MS } else { frame.start }, frame.end)
     }
 
     /// A daily rule saw the day iff its metric has a value.
@@ -56,8 +64,8 @@ impl Clinic {
                 Some(value) if value.reason == "not_worn" || value.reason == "zero_without_wear" => "not_worn",
                 _ => "unknown",
             };
-            let window = (frame.start, frame.end);
-            out.coverage.push(told(person, version, window, vec![(frame.start, frame.end, cause)]));
+            let intervals = vec![(frame.start, frame.end, cause)];
+            out.coverage.push(told(person, version, self.replaced(person, frame), intervals));
         }
     }
 }

@@ -68,6 +68,11 @@ impl Clinic {
 
     /// The day's values are final now.
     pub(in super::super) fn finish(&mut self, person: &Patient, day: i32, now: JournalTime, out: &mut Performed) {
+        let due = Calendar::of(person).start(day + 1) + FINAL_AFTER_MS;
+        if due > now.0 {
+            // The patient's zone changed since it was owed.
+            return self.owe(&person.id, JournalTime(due), Work::Finish(day));
+        }
         self.tell(person, None, day, now, out);
     }
 
