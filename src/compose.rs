@@ -203,11 +203,20 @@ fn webhook_secret(data: &Path) -> Result<WebhookSecret> {
     let path = data.join("webhook.secret");
     if !path.exists() {
         let fresh = WebhookSecret::format(&Secret::random(32).reveal().as_bytes()[..32]);
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.write_all(fresh.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        write_secret(data, &path, &fresh).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     WebhookSecret::parse(text.trim()).with_context(|| format!("{}", path.display()))
+}
+
+/// Under its name it is whole, even if the power goes now.
+fn write_secret(data: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    let draft = path.with_extension("draft");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    std::fs::File::open(data)?.sync_all()
 }
 
 async fn flush_regularly(store: Arc<dyn Store>, stop: CancellationToken) -> Result<()> {
