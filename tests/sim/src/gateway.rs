@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use painwatch_domain::{Clock, Offset};
+use painwatch_domain::Offset;
 use painwatch_gateway::outgoing::{Payload, Step};
 use painwatch_proto::ingest::v1::BatchVerdict;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -113,7 +113,7 @@ async fn cross(world: &World, number: usize) -> Option<()> {
 }
 
 fn offline_until(world: &World, number: usize) -> Option<i64> {
-    let now = world.clock.wall_ms();
+    let now = world.clock.true_ms();
     world.plan.offline[number].iter().find(|window| window.holds(now)).map(|window| window.until)
 }
 

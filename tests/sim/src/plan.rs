@@ -19,6 +19,9 @@ pub struct Plan {
     /// Probability that a page fails for no reason that lasts.
     pub flaky: f64,
     pub disk_full: Vec<Window>,
+    /// From when the program's wall clock is off by how many milliseconds, ascending. Never by as much as would make a
+    /// true reading look like one from the future.
+    pub clock_steps: Vec<(i64, i64)>,
     pub settings: Settings,
 }
 
@@ -128,6 +131,7 @@ impl Plan {
             receiver: Vec::new(),
             flaky: 0.0,
             disk_full: Vec::new(),
+            clock_steps: Vec::new(),
             settings,
         }
     }
@@ -152,6 +156,7 @@ impl Plan {
             receiver,
             flaky: if dice.chance(0.5) { dice.real(0.0, 0.5) } else { 0.0 },
             disk_full: windows(&dice, 2, HOUR_MS),
+            clock_steps: clock_steps(&dice),
             settings: Settings {
                 fsync: true,
                 segment_bytes: 16 << (10 + dice.below(5)),
@@ -186,6 +191,13 @@ fn end(dice: &Dice) -> End {
     // Soon after the start, where recovery is under way; or anywhere.
     let after_steps = if dice.chance(0.5) { dice.seldom(400) } else { dice.below(3_000) };
     End { after_steps, how, down_ms: SECOND_MS * dice.seldom(900).cast_signed() }
+}
+
+fn clock_steps(dice: &Dice) -> Vec<(i64, i64)> {
+    let step = |_| (START_MS + dice.between(0, i64::from(DAYS) * DAY_MS), dice.between(-4 * MINUTE_MS, 4 * MINUTE_MS));
+    let mut steps: Vec<_> = (0..dice.between(0, 5)).map(step).collect();
+    steps.sort_unstable();
+    steps
 }
 
 fn windows(dice: &Dice, most: i64, longest_ms: i64) -> Vec<Window> {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use painwatch_alerts::{Answer, Carrier, SignedPage, WebhookSecret};
-use painwatch_domain::Clock;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::sleep;
 
@@ -90,7 +89,7 @@ impl Receiver {
     }
 
     fn deafness(&self) -> Option<Deafness> {
-        let now = self.clock.wall_ms();
+        let now = self.clock.true_ms();
         let lasting = self.windows.iter().find(|(window, _)| window.holds(now)).map(|(_, how)| *how);
         lasting.or_else(|| self.dice.chance(self.flaky).then(|| Deafness::any(&self.dice)))
     }

@@ -45,29 +45,35 @@ pub fn secret() -> WebhookSecret {
     WebhookSecret::parse(&WebhookSecret::format(&[7; 32])).expect("32 bytes")
 }
 
-/// The runtime's paused clock: it stands still while anything can be done, then jumps to the next timer. Wall and
-/// monotonic time are one.
+/// The runtime's paused clock: it stands still while anything can be done, then jumps to the next timer. The world knows
+/// the true time; the program's wall clock is off by what the plan says.
 #[derive(Debug)]
-pub struct SimClock(Instant);
+pub struct SimClock {
+    begin: Instant,
+    /// From when the wall clock is off by how much, ascending.
+    steps: Vec<(i64, i64)>,
+}
 
 impl SimClock {
-    fn now_ms(&self) -> i64 {
-        START_MS - BEFORE_MS + i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX)
+    pub fn true_ms(&self) -> i64 {
+        START_MS - BEFORE_MS + i64::try_from(self.begin.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     pub async fn until(&self, at_ms: i64) {
-        let wait_ms = u64::try_from(at_ms - self.now_ms()).unwrap_or(0);
+        let wait_ms = u64::try_from(at_ms - self.true_ms()).unwrap_or(0);
         sleep(Duration::from_millis(wait_ms)).await;
     }
 }
 
 impl Clock for SimClock {
     fn wall_ms(&self) -> i64 {
-        self.now_ms()
+        let now = self.true_ms();
+        let off = self.steps.iter().take_while(|(from, _)| *from <= now).last().map_or(0, |(_, off)| *off);
+        now + off
     }
 
     fn monotonic_ms(&self) -> i64 {
-        self.now_ms()
+        self.true_ms()
     }
 }
 
@@ -80,7 +86,7 @@ pub struct Chronicle {
 
 impl Chronicle {
     pub fn tell(&self, what: &str) {
-        let line = format!("{} {what}", format_utc(self.clock.wall_ms()));
+        let line = format!("{} {what}", format_utc(self.clock.true_ms()));
         tracing::debug!(target: "world", "{line}");
         lock(&self.lines).push(line);
     }
@@ -134,7 +140,7 @@ pub fn run(plan: Plan) -> Result<Evidence, Violation> {
 
 impl World {
     fn new(plan: Plan) -> Arc<Self> {
-        let clock = Arc::new(SimClock(Instant::now()));
+        let clock = Arc::new(SimClock { begin: Instant::now(), steps: plan.clock_steps.clone() });
         let chronicle = Chronicle { clock: clock.clone(), lines: Arc::default() };
         let (readers, pages) = unbounded_channel();
         let receiver = Receiver::new(&plan, clock.clone(), chronicle.clone(), readers);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use painwatch_domain::Hash128;
+use painwatch_journal::Class;
 use painwatch_sim::clinic::PATIENTS;
 use painwatch_sim::evidence::Evidence;
 use painwatch_sim::invariants::{self, Violation};
@@ -52,6 +53,7 @@ impl Census {
             ("conflicts", world.books.conflict as usize),
             ("quarantined", world.books.quarantined as usize),
             ("clicks", world.clicks.len()),
+            ("clock steps", world.records.iter().filter(|record| record.class == Class::ClockStep).count()),
         ];
         counted.into_iter().for_each(|(what, times)| *self.0.entry(what).or_default() += times);
     }
