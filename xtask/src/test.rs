@@ -37,7 +37,7 @@ pub fn run(only: &[String]) -> Result<bool> {
 fn check_sources(root: &Path, report: &mut Report) -> Result<()> {
     report.step("format", || step(root, &["fmt", "--all", "--check"]).map(Some))?;
     report.step("lints", || {
-        let args = [&["clippy", "--all-targets"], SCOPE, &["--", "-D", "warnings"]].concat();
+        let args = [&["clippy", "--keep-going", "--all-targets"], SCOPE, &["--", "-D", "warnings"]].concat();
         step(root, &args).map(Some)
     })?;
     report.step("licences, bans, sources", || {
