@@ -65,7 +65,7 @@ fn record(offset: u64, at: i64, class: Class, payload: Vec<u8>) -> Record {
 
 /// A minute of one patient's watch. One patient in a hundred has low saturation for a quarter of every hour.
 fn minute(number: usize, from: i64) -> pb::DeviceSection {
-    let low = number % 100 == 0 && from % HOUR_MS < 15 * MINUTE_MS;
+    let low = number.is_multiple_of(100) && from % HOUR_MS < 15 * MINUTE_MS;
     let entries = MEASURES.iter().enumerate().map(|(index, &(measure, usual))| {
         let samples = (from..from + MINUTE_MS).step_by(PERIOD_MS as usize).map(|device_time| {
             let wobble = (device_time / PERIOD_MS + number as i64) % 5;

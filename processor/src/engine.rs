@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use painwatch_domain::{BatchVerdict, Finding, JournalTime, Offset, PatientId, Roster, TenantId};
 use painwatch_journal::{Class, Record};
-use painwatch_processor_core::patient::Clinic;
+use painwatch_processor_core::patient::{Clinic, Part, Snapshot};
 use painwatch_processor_core::rules::{self, Rule};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_store::{Blob, Rows, RuleRow, Store};
@@ -108,9 +108,8 @@ impl Engine {
             }
         }
         for (key, bytes) in store.blobs(PATIENT_KIND).await? {
-            let (tenant, patient) = key.split_once('/').context("patient snapshot key")?;
-            let (tenant, patient) = (TenantId::parse(tenant)?, PatientId::parse(patient)?);
-            engine.clinic(&tenant).restore(&patient, &bytes)?;
+            let (tenant, patient, part) = parse_key(&key).context("patient snapshot key")?;
+            engine.clinic(&tenant).restore(&patient, part, &bytes)?;
         }
         Ok(engine)
     }
@@ -235,10 +234,9 @@ impl Engine {
     pub fn checkpoint(&mut self) -> Vec<Blob> {
         let mut blobs = self.history.take_changed();
         for (tenant, clinic) in &mut self.clinics {
-            let snapshots = clinic.take_snapshots().into_iter();
-            blobs.extend(snapshots.map(|(patient, bytes)| Blob {
+            blobs.extend(clinic.take_snapshots().into_iter().map(|Snapshot { patient, part, bytes }| Blob {
                 kind: PATIENT_KIND,
-                key: format!("{tenant}/{patient}"),
+                key: format!("{tenant}/{patient}/{}", part.as_str()),
                 bytes: Some(bytes),
             }));
         }
@@ -260,6 +258,13 @@ impl Engine {
     pub fn settle(&mut self, block_cache_bytes: usize) {
         self.history.settle(block_cache_bytes);
     }
+}
+
+fn parse_key(key: &str) -> Option<(TenantId, PatientId, Part)> {
+    let mut parts = key.split('/');
+    let tenant = TenantId::parse(parts.next()?).ok()?;
+    let patient = PatientId::parse(parts.next()?).ok()?;
+    Some((tenant, patient, Part::parse(parts.next()?)?))
 }
 
 fn decode_state(bytes: &[u8]) -> Result<EngineState> {

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
-use painwatch_domain::reading::Mode;
 use painwatch_domain::roster::Pairing;
 use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{DeviceId, EventTime, Measure, PatientId, Roster, Series, TenantId};
-use painwatch_processor_core::intake::{self, BLOB_KIND, BlockCache, BlockKey, EffectiveReading, Place};
+use painwatch_processor_core::intake::{self, BLOB_KIND, BlockCache, BlockKey, Place};
 use painwatch_processor_core::patient::Task;
 use painwatch_processor_core::patient::day::Observation;
 use painwatch_store::{Blob, Store};
@@ -102,7 +101,9 @@ impl History {
                 self.add(roster, &task.patient, &device, measure, (from, to), &mut found).await?;
             }
         }
-        found.sort_by(|a, b| (a.time, a.measure, &a.device, a.id).cmp(&(b.time, b.measure, &b.device, b.id)));
+        // What was found of one device and measure is in order of identity already, and stays so.
+        let place = |seen: &Observation| (seen.time, seen.reading.measure);
+        found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.reading.device.cmp(&b.reading.device)));
         Ok(found)
     }
 
@@ -130,7 +131,7 @@ impl History {
         let pairings = Pairings::of(roster, device);
         let standing = self.cache.effective(tenant, device, measure, from, to);
         let worn = standing.into_iter().filter(|reading| pairings.wearer(reading.time) == Some(patient));
-        found.extend(worn.map(|reading| observation(tenant, &reading)));
+        found.extend(worn.map(|reading| Observation::new(tenant, reading)));
         Ok(())
     }
 
@@ -167,20 +168,4 @@ impl<'a> Pairings<'a> {
 fn worn_devices(roster: &Roster, patient: &PatientId) -> BTreeSet<DeviceId> {
     let own = roster.pairings.iter().filter(|pairing| &pairing.patient == patient);
     own.map(|pairing| pairing.device.clone()).collect()
-}
-
-fn observation(tenant: &TenantId, reading: &EffectiveReading) -> Observation {
-    Observation {
-        measure: reading.measure,
-        time: reading.time.0,
-        end: reading.end_time().map(EventTime::ms),
-        value: reading.value.clone(),
-        flags: reading.flags,
-        device: reading.device.clone(),
-        id: reading.reading_id(tenant),
-        historical: reading.mode == Mode::Historical,
-        prompted: reading.about.prompted,
-        dose: reading.about.dose.clone(),
-        undecided: !reading.counts_in_sums(),
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use painwatch_domain::{EventTime, Measure, PatientId, TenantId};
 use painwatch_processor_core::patient::compiled::Ruled;
-use painwatch_processor_core::patient::hold::{self, HoldSample};
+use painwatch_processor_core::patient::hold::{self, HoldSample, SampleId};
 use painwatch_processor_core::rules::default_packs;
 use painwatch_store::{MemoryStore, ReadingRow, Store};
 
@@ -47,7 +47,8 @@ pub async fn standing(store: &MemoryStore, patient: &PatientId, measure: Measure
     let rows =
         store.series(tenant, patient.clone(), measure.name().to_owned(), all.0, all.1, usize::MAX).await.unwrap();
     let mut rows: Vec<_> = rows.into_iter().filter(|row| row.status != "entered_in_error").collect();
-    rows.sort_by(|a, b| (a.time, &a.device, a.reading_id).cmp(&(b.time, &b.device, b.reading_id)));
+    let place = |row: &ReadingRow| (row.time, row.device.clone(), row.device_time, row.end_time, row.reading_id);
+    rows.sort_by_key(place);
     rows
 }
 
@@ -57,7 +58,12 @@ pub fn episodes(measure: Measure, readings: &[ReadingRow], now: i64) -> Vec<(Str
     for rule in default_packs().into_iter().map(|rule| Ruled::new(rule, i64::MIN)) {
         let Some(versions) = rule.over(measure) else { continue };
         let sample = |row: &ReadingRow| {
-            Some(HoldSample { time: row.time.0, value: row.value?, id: row.reading_id, historical: false })
+            Some(HoldSample {
+                time: row.time.0,
+                value: row.value?,
+                id: SampleId::Known(row.reading_id),
+                historical: false,
+            })
         };
         let samples: Vec<HoldSample> = readings.iter().filter_map(sample).collect();
         let (state, mut spans) = hold::fold(versions, measure, None, &samples);

@@ -6,6 +6,7 @@
 //! in exactly one of the two places: the second version moves it to the side for good.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use painwatch_domain::reading::{Identity, Mode};
@@ -295,16 +296,25 @@ impl Block {
         })
     }
 
-    /// Everything that stands here, in no particular order.
-    pub(super) fn each_effective(&self, device: &DeviceId, mut visit: impl FnMut(EffectiveReading)) {
+    /// Everything that stands here with an event time in `window`, in no particular order.
+    pub(super) fn each_effective(
+        &self,
+        device: &DeviceId,
+        window: &Range<i64>,
+        mut visit: impl FnMut(EffectiveReading),
+    ) {
         let mut rows = Vec::with_capacity(2 * CHUNK_ROWS);
+        // Most questions are about an hour of the three days that may hold it: look at the time before the rest.
+        let time = |row: &Row| self.day_start() + i64::from(row.at_ms) + i64::from(row.shift_ms);
         for chunk in 0..self.chunks.len() {
             rows.clear();
             self.unpack(chunk, &mut rows);
-            rows.iter().for_each(|row| visit(EffectiveReading::of(device, &self.version_of(row), false, None)));
+            for row in rows.iter().filter(|row| window.contains(&time(row))) {
+                visit(EffectiveReading::of(device, &self.version_of(row), false, None));
+            }
         }
-        let standing = |(identity, versions)| standing(device, identity, versions);
-        self.side.iter().filter_map(standing).for_each(visit);
+        let standing = self.side.iter().filter_map(|(identity, versions)| standing(device, identity, versions));
+        standing.filter(|reading| window.contains(&reading.time.0)).for_each(visit);
     }
 }
 

@@ -245,12 +245,7 @@ impl BlockCache {
         let mut found = Vec::new();
         for day in self.days(tenant, device, measure, from, to) {
             if let Some(block) = self.block(&BlockKey::day(tenant, device, measure, day)) {
-                let visit = |reading: EffectiveReading| {
-                    if (from..to).contains(&reading.time) {
-                        found.push(reading);
-                    }
-                };
-                block.each_effective(device, visit);
+                block.each_effective(device, &(from.0..to.0), |reading| found.push(reading));
             }
         }
         found.sort_by(|a, b| {

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use painwatch_domain::reading::Dose;
+use painwatch_domain::reading::Mode;
 use painwatch_domain::time::MINUTE_MS;
-use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, Measure, ReadingId, Roster, Value, Zone};
+use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, Measure, ReadingId, Roster, TenantId, Zone};
 use serde::{Deserialize, Serialize};
 
+use crate::intake::EffectiveReading;
 use crate::metrics::interval_merge::{self, Contribution, Interval};
 use crate::metrics::pain_summary::{self, Report};
 use crate::metrics::step_cadence::{StepCadence, step_cadence};
@@ -21,24 +22,35 @@ use crate::metrics::weight_gain::{self, Weighing};
 /// An effective reading as patients' days and rules see it. Times are corrected event times in milliseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
-    pub measure: Measure,
     pub time: i64,
     pub end: Option<i64>,
-    pub value: Value,
-    pub flags: Flags,
-    pub device: DeviceId,
-    pub id: ReadingId,
     pub historical: bool,
-    pub prompted: Option<bool>,
-    pub dose: Option<Dose>,
     /// Two values of one revision, and nobody has decided: counts in no sum (semantics 4).
     pub undecided: bool,
+    pub reading: EffectiveReading,
+    tenant: TenantId,
 }
 
 impl Observation {
+    pub fn new(tenant: &TenantId, reading: EffectiveReading) -> Self {
+        Self {
+            time: reading.time.0,
+            end: reading.end_time().map(EventTime::ms),
+            historical: reading.mode == Mode::Historical,
+            undecided: !reading.counts_in_sums(),
+            reading,
+            tenant: tenant.clone(),
+        }
+    }
+
+    /// Hashed when asked for: of a day's samples a handful become evidence.
+    pub fn id(&self) -> ReadingId {
+        self.reading.reading_id(&self.tenant)
+    }
+
     /// The value in the canonical unit, for numeric readings.
     pub fn number(&self) -> Option<f64> {
-        self.value.number().map(|scaled| self.measure.to_canonical(scaled))
+        self.reading.value.number().map(|scaled| self.reading.measure.to_canonical(scaled))
     }
 }
 
@@ -166,7 +178,8 @@ pub type Values = BTreeMap<String, DailyValue>;
 /// All values of `group` for the day. `observations` are in (time, identity) order and may reach beyond the day.
 pub fn evaluate(group: Group, frame: &Frame, observations: &[Observation]) -> Values {
     // A fast clock may trigger a threshold; no daily value and no baseline uses it (semantics 7).
-    let trusted: Vec<&Observation> = observations.iter().filter(|seen| !seen.flags.has(Flags::CLOCK_AHEAD)).collect();
+    let trusted: Vec<&Observation> =
+        observations.iter().filter(|seen| !seen.reading.flags.has(Flags::CLOCK_AHEAD)).collect();
     match group {
         Group::Weight => weight(frame, &trusted),
         Group::Pain => pain(frame, &trusted),
@@ -178,7 +191,7 @@ pub fn evaluate(group: Group, frame: &Frame, observations: &[Observation]) -> Va
 }
 
 fn of_day<'a>(frame: &Frame, seen: &[&'a Observation], measure: Measure) -> Vec<&'a Observation> {
-    seen.iter().filter(|seen| seen.measure == measure && frame.contains(seen.time)).copied().collect()
+    seen.iter().filter(|seen| seen.reading.measure == measure && frame.contains(seen.time)).copied().collect()
 }
 
 fn value_of(frame: &Frame, readings: &[&Observation], value: Option<f64>, reason: &str) -> DailyValue {
@@ -189,7 +202,7 @@ fn value_of(frame: &Frame, readings: &[&Observation], value: Option<f64>, reason
         coverage: None,
         quality: String::new(),
         held_at: frame.end,
-        evidence: readings.iter().take(DAY_EVIDENCE_MAX).map(|seen| seen.id.0).collect(),
+        evidence: readings.iter().take(DAY_EVIDENCE_MAX).map(|seen| seen.id().0).collect(),
         historical: !readings.is_empty() && readings.iter().all(|seen| seen.historical),
     }
 }
@@ -215,8 +228,8 @@ fn pain(frame: &Frame, seen: &[&Observation]) -> Values {
             continue;
         }
         let report = |seen: &&Observation| {
-            let date_only = seen.flags.has(Flags::DATE_ONLY);
-            Some(Report { time_ms: seen.time, score: seen.number()?, date_only, prompted: seen.prompted })
+            let date_only = seen.reading.flags.has(Flags::DATE_ONLY);
+            Some(Report { time_ms: seen.time, score: seen.number()?, date_only, prompted: seen.reading.about.prompted })
         };
         let reports: Vec<_> = readings.iter().filter_map(report).collect();
         let day = pain_summary::day(&reports, frame.end);
@@ -271,8 +284,9 @@ fn activity(frame: &Frame, seen: &[&Observation]) -> Values {
 
 /// Waking wear by heart-rate samples; `None` where no heart rate tells.
 fn worn_ms(frame: &Frame, seen: &[&Observation]) -> Option<i64> {
-    let times: Vec<i64> = seen.iter().filter(|seen| seen.measure == Measure::HeartRate).map(|seen| seen.time).collect();
-    let sleeps = seen.iter().filter(|seen| seen.measure == Measure::TotalSleepTime);
+    let times: Vec<i64> =
+        seen.iter().filter(|seen| seen.reading.measure == Measure::HeartRate).map(|seen| seen.time).collect();
+    let sleeps = seen.iter().filter(|seen| seen.reading.measure == Measure::TotalSleepTime);
     let asleep = sleeps.filter_map(|seen| Some(wear::Span { start: seen.time, end: seen.end? })).collect();
     let day = wear::Span { start: frame.start, end: frame.end };
     let in_day = times.iter().any(|time| frame.contains(*time));
@@ -283,8 +297,13 @@ fn steps<'a>(frame: &Frame, seen: &[&'a Observation], worn: Option<i64>) -> Opti
     let readings = of_day(frame, seen, Measure::StepCount);
     let interval = |seen: &&'a Observation| {
         let span = wear::Span { start: seen.time, end: seen.end.unwrap_or(seen.time) };
-        let source_priority = frame.source_priority(&seen.device);
-        Some(Interval { span, count: seen.value.number()?, source_priority, device: seen.device.as_str() })
+        let source_priority = frame.source_priority(&seen.reading.device);
+        Some(Interval {
+            span,
+            count: seen.reading.value.number()?,
+            source_priority,
+            device: seen.reading.device.as_str(),
+        })
     };
     let intervals: Vec<_> = readings.iter().filter_map(interval).collect();
     let contributions = interval_merge::merge(&intervals);
@@ -334,13 +353,13 @@ fn sleep(frame: &Frame, seen: &[&Observation]) -> Values {
     let noon = |day: LocalDay| frame.zone.at(day, 12 * 60).0;
     let night = noon(frame.day.plus(-1))..noon(frame.day);
     let ended = |seen: &&&Observation| {
-        seen.measure == Measure::TotalSleepTime && night.contains(&seen.end.unwrap_or(seen.time))
+        seen.reading.measure == Measure::TotalSleepTime && night.contains(&seen.end.unwrap_or(seen.time))
     };
     let readings: Vec<_> = seen.iter().filter(ended).copied().collect();
     if readings.is_empty() || !frame.closed {
         return Values::new();
     }
-    let minutes: i64 = readings.iter().filter_map(|seen| seen.value.number()).sum();
+    let minutes: i64 = readings.iter().filter_map(|seen| seen.reading.value.number()).sum();
     let value = value_of(frame, &readings, Some(Measure::TotalSleepTime.to_canonical(minutes)), "");
     Values::from([("total_sleep_time.daily_sum".to_owned(), value)])
 }

@@ -7,6 +7,7 @@ use painwatch_domain::finding::EVIDENCE_MAX;
 use painwatch_domain::{Hash128, Measure, ReadingId};
 use serde::{Deserialize, Serialize};
 
+use super::day::Observation;
 use super::episodes::Span;
 use crate::metrics::hysteresis::{EpisodeChange, HeldEpisode};
 use crate::metrics::sustained_threshold::{Comparison, SustainedThreshold};
@@ -71,11 +72,27 @@ impl HoldVersions {
 }
 
 /// One sample as the fold reads it.
-pub struct HoldSample {
+pub struct HoldSample<'a> {
     pub time: i64,
     pub value: f64,
-    pub id: ReadingId,
+    pub id: SampleId<'a>,
     pub historical: bool,
+}
+
+/// What a sample becomes evidence by.
+#[derive(Clone, Copy)]
+pub enum SampleId<'a> {
+    Known(ReadingId),
+    Of(&'a Observation),
+}
+
+impl SampleId<'_> {
+    fn get(self) -> [u8; 16] {
+        match self {
+            Self::Known(id) => id.0,
+            Self::Of(seen) => seen.id().0,
+        }
+    }
 }
 
 /// Evidence of a run of samples that hold, kept while the run lasts and for the episode it may become.
@@ -129,7 +146,7 @@ impl HoldState {
         &mut self,
         rule: &HoldRule,
         measure: Measure,
-        sample: &HoldSample,
+        sample: &HoldSample<'_>,
         changes: &mut Vec<EpisodeChange>,
     ) -> Vec<Span> {
         changes.clear();
@@ -156,7 +173,7 @@ impl HoldState {
     }
 
     /// Gathers evidence: a run begins anew after a contrary sample or a gap, unless an episode is active.
-    fn take(&mut self, rule: &HoldRule, sample: &HoldSample) {
+    fn take(&mut self, rule: &HoldRule, sample: &HoldSample<'_>) {
         if !rule.enter.holds(sample.value) {
             return;
         }
@@ -164,17 +181,17 @@ impl HoldState {
         if self.active.is_none() && self.run.as_ref().is_some_and(gap) {
             self.run = None;
         }
-        let (id, value) = (sample.id.0, sample.value);
-        let fresh = Run { newest: sample.time, worst: value, worst_id: id, evidence: vec![], historical: true };
-        let run = self.run.get_or_insert(fresh);
+        let (worst, worst_id, evidence) = (sample.value, [0; 16], Vec::new());
+        let run =
+            self.run.get_or_insert_with(|| Run { newest: sample.time, worst, worst_id, evidence, historical: true });
         run.newest = run.newest.max(sample.time);
-        let worst = rule.enter.worse(run.worst, value);
-        if worst.to_bits() != run.worst.to_bits() {
-            (run.worst, run.worst_id) = (worst, id);
+        let worst = rule.enter.worse(run.worst, sample.value);
+        if worst.to_bits() != run.worst.to_bits() || run.evidence.is_empty() {
+            (run.worst, run.worst_id) = (worst, sample.id.get());
         }
         run.historical &= sample.historical;
         if run.evidence.len() < EVIDENCE_MAX {
-            run.evidence.push(id);
+            run.evidence.push(sample.id.get());
         }
     }
 
@@ -257,7 +274,7 @@ pub fn fold(
     versions: &HoldVersions,
     measure: Measure,
     before: Option<HoldState>,
-    samples: &[HoldSample],
+    samples: &[HoldSample<'_>],
 ) -> (Option<HoldState>, Vec<Span>) {
     let (mut state, mut ended, mut changes) = (before, Vec::new(), Vec::new());
     for sample in samples {

@@ -33,7 +33,7 @@ pub use observe::Sight;
 pub use perform::{CoverageOut, MetricOut, Performed};
 pub use roster_change::Stored;
 use signal::hour_of;
-pub use state::SnapshotError;
+pub use state::{Part, SnapshotError};
 use state::{PatientState, Work};
 
 /// A day is provisional this long after its end, final later (clinical catalogue section 0).
@@ -58,6 +58,14 @@ pub struct Task {
     pub needs: Vec<(Measure, i64, i64)>,
 }
 
+/// One part of one patient's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub patient: PatientId,
+    pub part: Part,
+    pub bytes: Vec<u8>,
+}
+
 /// All patients of one tenant.
 #[derive(Debug)]
 pub struct Clinic {
@@ -69,7 +77,9 @@ pub struct Clinic {
     patients: BTreeMap<PatientId, PatientState>,
     /// Every owed piece of work, in (due, patient, work) order: the order in which deadlines fire (semantics 18).
     owed: BTreeSet<(JournalTime, PatientId, Work)>,
+    /// Whose snapshot differs from what was last taken, by part.
     changed: BTreeSet<PatientId>,
+    changed_past: BTreeSet<PatientId>,
 }
 
 impl Clinic {
@@ -84,6 +94,7 @@ impl Clinic {
             patients: BTreeMap::new(),
             owed: BTreeSet::new(),
             changed: BTreeSet::new(),
+            changed_past: BTreeSet::new(),
         };
         clinic.measure_lookback();
         clinic
@@ -129,14 +140,14 @@ impl Clinic {
     fn owe(&mut self, patient: &PatientId, due: JournalTime, work: Work) {
         self.note_changed(patient);
         let state = self.patients.entry(patient.clone()).or_default();
-        let known = state.owed.get(&work).copied();
+        let known = state.agenda.owed.get(&work).copied();
         if known.is_some_and(|known| known <= due.0) {
             return;
         }
         if let Some(known) = known {
             self.owed.remove(&(JournalTime(known), patient.clone(), work.clone()));
         }
-        state.owed.insert(work.clone(), due.0);
+        state.agenda.owed.insert(work.clone(), due.0);
         self.owed.insert((due, patient.clone(), work));
     }
 
@@ -157,7 +168,7 @@ impl Clinic {
             let (due, patient, work) = self.owed.pop_first()?;
             self.note_changed(&patient);
             if let Some(state) = self.patients.get_mut(&patient) {
-                state.owed.remove(&work);
+                state.agenda.owed.remove(&work);
             }
             if let Some(person) = self.roster.patients.get(&patient) {
                 let needs = self.needs(person, &work);
@@ -173,6 +184,9 @@ impl Clinic {
         let roster = Arc::clone(&self.roster);
         let Some(person) = roster.patients.get(&task.patient) else { return out };
         let now = task.due;
+        if !matches!(task.work, Work::Notice(..) | Work::Look(_)) {
+            self.changed_past.insert(task.patient.clone());
+        }
         match task.work {
             Work::Notice(..) => self.notice(person, history, now),
             Work::Look(measure) => self.look(person, &measure, now),
@@ -190,11 +204,11 @@ impl Clinic {
     fn close(&mut self, person: &Patient, now: JournalTime) {
         let calendar = Calendar::of(person);
         let Some(state) = self.patients.get_mut(&person.id) else { return };
-        let Some(newest) = state.next_close else { return };
-        let day = state.to_close.first().copied().unwrap_or(newest);
+        let Some(newest) = state.agenda.next_close else { return };
+        let day = state.agenda.to_close.first().copied().unwrap_or(newest);
         if calendar.start(day + 1) + CLOSES_AFTER_MS <= now.0 {
-            if !state.to_close.remove(&day) {
-                state.next_close = Some(newest + 1);
+            if !state.agenda.to_close.remove(&day) {
+                state.agenda.next_close = Some(newest + 1);
             }
             self.prune(person, now);
             self.fold_stale(person, now);
@@ -210,7 +224,7 @@ impl Clinic {
     /// Owes the close of the earliest day that is not closed.
     fn owe_close(&mut self, person: &Patient, now: JournalTime) {
         let Some(state) = self.patients.get(&person.id) else { return };
-        let Some(day) = state.to_close.first().copied().or(state.next_close) else { return };
+        let Some(day) = state.agenda.to_close.first().copied().or(state.agenda.next_close) else { return };
         let over = Calendar::of(person).start(day + 1) + CLOSES_AFTER_MS;
         self.owe(&person.id, JournalTime(over.max(now.0)), Work::Close);
     }
@@ -237,26 +251,28 @@ impl Clinic {
         state.holds.values_mut().for_each(|signal| signal.forget_before(hour));
     }
 
-    /// Snapshots of the patients that changed since the last call: (patient, bytes).
-    pub fn take_snapshots(&mut self) -> Vec<(PatientId, Vec<u8>)> {
-        let changed = std::mem::take(&mut self.changed);
-        let snapshot = |patient: PatientId| {
-            let bytes = self.patients.get(&patient)?.encode();
-            Some((patient, bytes))
+    /// Snapshots of what changed since the last call.
+    pub fn take_snapshots(&mut self) -> Vec<Snapshot> {
+        let now = std::mem::take(&mut self.changed).into_iter().map(|patient| (patient, Part::Now));
+        let past = std::mem::take(&mut self.changed_past).into_iter().map(|patient| (patient, Part::Past));
+        let snapshot = |(patient, part): (PatientId, Part)| {
+            let bytes = self.patients.get(&patient)?.encode(part);
+            Some(Snapshot { patient, part, bytes })
         };
-        changed.into_iter().filter_map(snapshot).collect()
+        now.chain(past).filter_map(snapshot).collect()
     }
 
-    /// Puts a patient back as `take_snapshots` gave it.
+    /// Puts one part of a patient back as `take_snapshots` gave it.
     ///
     /// # Errors
     /// [`SnapshotError`] when the bytes are of another version or damaged.
-    pub fn restore(&mut self, patient: &PatientId, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let state = PatientState::decode(bytes)?;
-        for (work, due) in &state.owed {
-            self.owed.insert((JournalTime(*due), patient.clone(), work.clone()));
+    pub fn restore(&mut self, patient: &PatientId, part: Part, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let state = self.patients.entry(patient.clone()).or_default();
+        state.restore(part, bytes)?;
+        if part == Part::Now {
+            let owed = state.agenda.owed.iter().map(|(work, due)| (JournalTime(*due), patient.clone(), work.clone()));
+            self.owed.extend(owed);
         }
-        self.patients.insert(patient.clone(), state);
         Ok(())
     }
 

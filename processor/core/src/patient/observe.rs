@@ -56,7 +56,6 @@ impl Clinic {
         let Some(person) = roster.patients.get(patient) else { return };
         let seen: Vec<(i64, Option<&Value>)> = seen.map(|(time, value)| (time.0, value)).collect();
         let days = self.days_of(person, seen.iter().map(|(time, _)| *time));
-        self.note_changed(patient);
         let horizon = self.horizon(Calendar::of(person), now);
         for day in days {
             self.watch(person, day, horizon, now);
@@ -70,8 +69,8 @@ impl Clinic {
     pub(super) fn notice(&mut self, person: &Patient, history: &[Observation], now: JournalTime) {
         let Some(first) = history.first() else { return };
         let historical = history.iter().all(|seen| seen.historical);
-        let sight = Sight { measure: first.measure, new: false, historical };
-        let seen = history.iter().map(|seen| (EventTime(seen.time), Some(&seen.value)));
+        let sight = Sight { measure: first.reading.measure, new: false, historical };
+        let seen = history.iter().map(|seen| (EventTime(seen.time), Some(&seen.reading.value)));
         self.observe(&person.id, sight, seen, now);
     }
 
@@ -99,17 +98,17 @@ impl Clinic {
     pub(super) fn watch(&mut self, person: &Patient, (day, since): (i32, i64), horizon: i32, now: JournalTime) {
         let calendar = Calendar::of(person);
         let state = self.patients.entry(person.id.clone()).or_default();
-        if state.watched_since.is_some_and(|from| from <= since) || day < horizon {
+        if state.agenda.watched_since.is_some_and(|from| from <= since) || day < horizon {
             return;
         }
         let watched_from = state.watched_from(calendar);
-        state.watched_since = Some(since);
-        match (watched_from, state.next_close) {
+        state.agenda.watched_since = Some(since);
+        match (watched_from, state.agenda.next_close) {
             (Some(from), Some(next)) => {
-                state.to_close.extend(day..from.min(next));
-                state.next_close = Some(next.max(day));
+                state.agenda.to_close.extend(day..from.min(next));
+                state.agenda.next_close = Some(next.max(day));
             }
-            _ => state.next_close = Some(day),
+            _ => state.agenda.next_close = Some(day),
         }
         self.owe_close(person, now);
         self.owe(&person.id, now, Work::Evaluate(Group::Medication, calendar.day_of(now.0)));
@@ -178,6 +177,7 @@ impl Clinic {
         if rules.is_empty() {
             return;
         }
+        self.note_changed(&person.id);
         let calendar = Calendar::of(person);
         let horizon = calendar.start(self.horizon(calendar, now));
         let Some(state) = self.patients.get_mut(&person.id) else { return };

@@ -68,7 +68,7 @@ impl Clinic {
     fn count_days_anew(&mut self, person: &Patient, now: JournalTime) {
         let open = Calendar::of(person).day_of(now.0 - CLOSES_AFTER_MS);
         if let Some(state) = self.patients.get_mut(&person.id) {
-            state.next_close = state.next_close.map(|next| next.min(open));
+            state.agenda.next_close = state.agenda.next_close.map(|next| next.min(open));
         }
         self.owe_close(person, now);
     }

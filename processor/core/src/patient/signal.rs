@@ -78,14 +78,18 @@ pub struct Folded {
     pub ended: Vec<Span>,
 }
 
+/// Every hour that was folded, and by rule what came of it.
+pub type FoldedHours = BTreeMap<i32, BTreeMap<String, Folded>>;
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct HoldSignal {
     /// By rule.
     pub live: BTreeMap<String, Live>,
     /// Newest event time the live automata saw.
     pub newest: Option<i64>,
-    /// Every hour that was folded, and by rule what came of it.
-    folded: BTreeMap<i32, BTreeMap<String, Folded>>,
+    /// In the other part of a snapshot.
+    #[serde(skip)]
+    pub folded: FoldedHours,
     /// Hours whose fold no longer matches the readings.
     pub stale: BTreeSet<i32>,
     /// When time alone may prove something, in journal time.

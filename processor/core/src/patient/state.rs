@@ -10,7 +10,7 @@ use super::calendar::Calendar;
 use super::daily::{Days, Derived};
 use super::day::Group;
 use super::episodes::Reports;
-use super::signal::HoldSignal;
+use super::signal::{FoldedHours, HoldSignal};
 use crate::metrics::opioid_exposure::{self, Release};
 use crate::metrics::wear::{Span, union};
 
@@ -45,7 +45,29 @@ pub enum Work {
     Republish,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A snapshot is in two parts: what every reading changes is small, what is large changes a few times a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Live automata and owed work.
+    Now,
+    /// What was folded, computed and told.
+    Past,
+}
+
+impl Part {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Past => "past",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Now, Self::Past].into_iter().find(|part| part.as_str() == text)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
 pub struct PatientState {
     /// Measures under hold rules, by name.
     pub holds: BTreeMap<String, HoldSignal>,
@@ -58,6 +80,14 @@ pub struct PatientState {
     pub opioids: BTreeMap<i32, Vec<OpioidDose>>,
     /// Scheduled doses whose cell has closed, by local day and medication, in order of schedule.
     pub missed: Missed,
+    pub agenda: Agenda,
+    /// The local day of the newest reading and its bounds: spares the hot path the calendar.
+    pub today: Option<(i32, i64, i64)>,
+}
+
+/// What is to be done about a patient, and when.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Agenda {
     /// Event time whose local day is the first that is closed and reported on.
     pub watched_since: Option<i64>,
     /// The newest day that is not closed yet, and earlier ones that late readings added.
@@ -66,10 +96,35 @@ pub struct PatientState {
     /// Owed work and when.
     #[serde(with = "owed")]
     pub owed: BTreeMap<Work, i64>,
-    /// The local day of the newest reading and its bounds: spares the hot path the calendar.
-    #[serde(skip)]
-    pub today: Option<(i32, i64, i64)>,
 }
+
+/// The form of [`Part::Now`].
+#[derive(Serialize, Deserialize)]
+struct Now<H, A> {
+    holds: H,
+    agenda: A,
+}
+
+/// The form of [`Part::Past`].
+#[derive(Serialize, Deserialize)]
+struct Past<F, D, T, R, O, M> {
+    folded: F,
+    days: D,
+    told: T,
+    reports: R,
+    opioids: O,
+    missed: M,
+}
+
+type OwnedNow = Now<BTreeMap<String, HoldSignal>, Agenda>;
+type OwnedPast = Past<
+    BTreeMap<String, FoldedHours>,
+    Days,
+    BTreeMap<i32, BTreeMap<String, Told>>,
+    Reports,
+    BTreeMap<i32, Vec<OpioidDose>>,
+    Missed,
+>;
 
 /// A metric value as it was last told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,26 +168,52 @@ mod owed {
 }
 
 impl PatientState {
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![FORMAT];
+    pub fn encode(&self, part: Part) -> Vec<u8> {
+        let bytes = match part {
+            Part::Now => postcard::to_stdvec(&Now { holds: &self.holds, agenda: &self.agenda }),
+            Part::Past => {
+                let folded: BTreeMap<&str, &FoldedHours> =
+                    self.holds.iter().map(|(measure, held)| (measure.as_str(), &held.folded)).collect();
+                let Self { days, told, reports, opioids, missed, .. } = self;
+                postcard::to_stdvec(&Past { folded, days, told, reports, opioids, missed })
+            }
+        };
         // Writing to memory cannot fail, and the state holds nothing the format cannot express.
-        bytes.extend(postcard::to_stdvec(self).unwrap_or_default());
-        bytes
+        [&[FORMAT][..], &bytes.unwrap_or_default()].concat()
     }
 
-    pub fn decode(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        match bytes.split_first() {
-            Some((&FORMAT, rest)) => {
-                postcard::from_bytes(rest).map_err(|error| SnapshotError::Damaged(error.to_string()))
+    /// Puts one part back; the other is left alone.
+    pub fn restore(&mut self, part: Part, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let rest = match bytes.split_first() {
+            Some((&FORMAT, rest)) => rest,
+            Some((&found, _)) => return Err(SnapshotError::Format { found }),
+            None => return Err(SnapshotError::Damaged("empty".to_owned())),
+        };
+        let damaged = |error: postcard::Error| SnapshotError::Damaged(error.to_string());
+        match part {
+            Part::Now => {
+                let Now { holds, agenda }: OwnedNow = postcard::from_bytes(rest).map_err(damaged)?;
+                self.agenda = agenda;
+                for (measure, signal) in holds {
+                    let folded = self.holds.remove(&measure).map(|known| known.folded).unwrap_or_default();
+                    self.holds.insert(measure, HoldSignal { folded, ..signal });
+                }
             }
-            Some((&found, _)) => Err(SnapshotError::Format { found }),
-            None => Err(SnapshotError::Damaged("empty".to_owned())),
+            Part::Past => {
+                let past: OwnedPast = postcard::from_bytes(rest).map_err(damaged)?;
+                (self.days, self.told, self.reports) = (past.days, past.told, past.reports);
+                (self.opioids, self.missed) = (past.opioids, past.missed);
+                for (measure, folded) in past.folded {
+                    self.holds.entry(measure).or_default().folded = folded;
+                }
+            }
         }
+        Ok(())
     }
 
     /// First local day that is closed and reported on.
     pub fn watched_from(&self, calendar: Calendar) -> Option<i32> {
-        self.watched_since.map(|since| calendar.day_of(since))
+        self.agenda.watched_since.map(|since| calendar.day_of(since))
     }
 
     /// When the patient was exposed to an opioid, as far as the kept days tell.
@@ -189,23 +270,34 @@ mod tests {
     use super::*;
 
     /// Written by an earlier program (see the processor's golden test).
-    const OLD: &[u8] = include_bytes!("../../tests/golden/patient-1.bin");
+    const OLD: [(Part, &[u8]); 2] = [
+        (Part::Now, include_bytes!("../../tests/golden/patient-now-1.bin")),
+        (Part::Past, include_bytes!("../../tests/golden/patient-past-1.bin")),
+    ];
 
     #[test]
     fn a_snapshot_of_an_earlier_program_is_read_and_written_back_unchanged() {
-        let state = PatientState::decode(OLD).unwrap();
-        assert_eq!(state.encode(), OLD);
-        assert!(
-            !state.days.is_empty() && !state.owed.is_empty() && !state.holds.is_empty() && !state.opioids.is_empty()
-        );
+        for mut order in [OLD.to_vec(), OLD.into_iter().rev().collect()] {
+            let mut state = PatientState::default();
+            order.drain(..).for_each(|(part, bytes)| state.restore(part, bytes).unwrap());
+            OLD.into_iter().for_each(|(part, bytes)| assert_eq!(state.encode(part), bytes));
+            assert!(
+                !state.days.is_empty()
+                    && !state.agenda.owed.is_empty()
+                    && !state.holds.is_empty()
+                    && !state.opioids.is_empty()
+            );
+        }
     }
 
     #[test]
     fn a_snapshot_of_a_later_format_or_cut_short_is_refused_by_name() {
-        let later = [&[FORMAT + 1], &OLD[1..]].concat();
-        assert!(matches!(PatientState::decode(&later), Err(SnapshotError::Format { .. })));
-        for length in 0..OLD.len() {
-            assert!(PatientState::decode(&OLD[..length]).is_err(), "{length} bytes");
+        for (part, old) in OLD {
+            let later = [&[FORMAT + 1], &old[1..]].concat();
+            assert!(matches!(PatientState::default().restore(part, &later), Err(SnapshotError::Format { .. })));
+            for length in 0..old.len() {
+                assert!(PatientState::default().restore(part, &old[..length]).is_err(), "{length} bytes");
+            }
         }
     }
 }

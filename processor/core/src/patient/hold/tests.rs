@@ -18,9 +18,12 @@ fn always(rule: HoldRule) -> HoldVersions {
     HoldVersions::new([(i64::MIN, rule)])
 }
 
-fn samples(values: &[(i64, f64)]) -> Vec<HoldSample> {
+fn samples(values: &[(i64, f64)]) -> Vec<HoldSample<'static>> {
     let id = |time: i64| Hash128::of(&[&time.to_le_bytes()]);
-    values.iter().map(|&(s, value)| HoldSample { time: s * 1000, value, id: id(s), historical: false }).collect()
+    values
+        .iter()
+        .map(|&(s, value)| HoldSample { time: s * 1000, value, id: SampleId::Known(id(s)), historical: false })
+        .collect()
 }
 
 fn every_30_s(from: i64, to: i64, value: f64) -> Vec<(i64, f64)> {

@@ -25,9 +25,9 @@ impl Clinic {
         for rule in self.rules.iter().filter(|rule| rule.applies_to(person)) {
             let Some(version) = rule.at(frame.end - 1) else { continue };
             let Kind::Hold(measure, hold) = &version.kind else { continue };
-            let seen = history
-                .iter()
-                .filter(|seen| seen.measure == *measure && version.number(*measure, &seen.value).is_some());
+            let seen = history.iter().filter(|seen| {
+                seen.reading.measure == *measure && version.number(*measure, &seen.reading.value).is_some()
+            });
             let times: Vec<i64> = seen.map(|seen| seen.time).collect();
             let window = (frame.start, frame.end);
             let covered = coverage::covered(&times, hold.max_gap_ms, window);
@@ -81,8 +81,8 @@ fn told(
 
 fn device_states(history: &[Observation]) -> DeviceStates {
     let changes = |measure: Measure| {
-        let of_measure = history.iter().filter(move |seen| seen.measure == measure);
-        of_measure.filter_map(|seen| match &seen.value {
+        let of_measure = history.iter().filter(move |seen| seen.reading.measure == measure);
+        of_measure.filter_map(|seen| match &seen.reading.value {
             painwatch_domain::Value::Code(code) => Some((seen.time, &**code == "true")),
             _ => None,
         })

@@ -10,7 +10,7 @@ use super::super::calendar::Calendar;
 use super::super::compiled::Ruled;
 use super::super::day::Observation;
 use super::super::episodes::{Judged, Subject};
-use super::super::hold::{self, HoldSample};
+use super::super::hold::{self, HoldSample, SampleId};
 use super::super::signal::{Folded, HoldSignal, Look};
 use super::super::state::Work;
 use super::{Performed, exposed};
@@ -122,11 +122,11 @@ fn fold_hour(
     history: &[Observation],
 ) -> Option<Folded> {
     let versions = rule.over(measure)?;
-    let sample = |seen: &Observation| {
-        let value = rule.newest().number(measure, &seen.value)?;
-        Some(HoldSample { time: seen.time, value, id: seen.id, historical: seen.historical })
-    };
-    let samples: Vec<HoldSample> = history.iter().filter_map(sample).collect();
+    let samples = history.iter().filter_map(|seen| {
+        let value = rule.newest().number(measure, &seen.reading.value)?;
+        Some(HoldSample { time: seen.time, value, id: SampleId::Of(seen), historical: seen.historical })
+    });
+    let samples: Vec<HoldSample> = samples.collect();
     let (after, ended) = hold::fold(versions, measure, signal.before(hour, rule.id()), &samples);
     Some(Folded { after, ended })
 }

@@ -137,19 +137,19 @@ fn scheduled(person: &Patient, frame: &Frame, prescription: &Prescription) -> Ve
 
 fn is_taken(seen: &Observation, medication: &Medication) -> bool {
     let taken = |event| matches!(event, DoseEvent::Taken | DoseEvent::Applied);
-    seen.dose.as_ref().is_some_and(|dose| dose.medication == medication.id && taken(dose.event))
+    seen.reading.about.dose.as_ref().is_some_and(|dose| dose.medication == medication.id && taken(dose.event))
 }
 
 /// Neither undecided (semantics 4) nor by a fast clock (semantics 7).
 fn counts_in_sums(seen: &Observation) -> bool {
-    !seen.undecided && !seen.flags.has(Flags::CLOCK_AHEAD)
+    !seen.undecided && !seen.reading.flags.has(Flags::CLOCK_AHEAD)
 }
 
 /// What the day recorded of opioids, in time order. A doubtful amount is an exposure all the same.
 fn opioid_doses(roster: &Roster, frame: &Frame, history: &[Observation]) -> Vec<OpioidDose> {
     let in_day = history.iter().filter(|seen| frame.contains(seen.time));
     let dose = |seen: &Observation| {
-        let dose = seen.dose.as_ref()?;
+        let dose = seen.reading.about.dose.as_ref()?;
         let medication =
             roster.medications.get(&dose.medication).filter(|known| is_of_class(&known.ingredient, "opioid"))?;
         let (medication, release) = (medication.id.to_string(), medication.release.clone());
@@ -163,14 +163,14 @@ fn values(frame: &Frame, history: &[Observation], tally: &Tally) -> Values {
         return Values::new();
     }
     let doses: Vec<&Observation> =
-        history.iter().filter(|seen| seen.dose.is_some() && frame.contains(seen.time)).collect();
+        history.iter().filter(|seen| seen.reading.about.dose.is_some() && frame.contains(seen.time)).collect();
     let incomplete = doses.iter().any(|seen| seen.undecided);
     let value = |part: u32| DailyValue {
         value: Some(100.0 * f64::from(part) / f64::from(tally.scheduled)),
         n: tally.scheduled,
         held_at: frame.end,
         quality: if incomplete { "incomplete" } else { "" }.to_owned(),
-        evidence: doses.iter().take(4).map(|seen| seen.id.0).collect(),
+        evidence: doses.iter().take(4).map(|seen| seen.id().0).collect(),
         historical: !doses.is_empty() && doses.iter().all(|seen| seen.historical),
         ..DailyValue::default()
     };
