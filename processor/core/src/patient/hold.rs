@@ -182,8 +182,7 @@ impl HoldState {
             self.run = None;
         }
         let (worst, worst_id, evidence) = (sample.value, [0; 16], Vec::new());
-        let run =
-            self.run.get_or_insert(Run { newest: sample.time, worst, worst_id, evidence, historical: true });
+        let run = self.run.get_or_insert(Run { newest: sample.time, worst, worst_id, evidence, historical: true });
         run.newest = run.newest.max(sample.time);
         let worst = rule.enter.worse(run.worst, sample.value);
         if worst.to_bits() != run.worst.to_bits() || run.evidence.is_empty() {
