@@ -150,10 +150,15 @@ pub fn loinc_check_digit_is_valid(code: &str) -> bool {
     if !all_digits(digits) || !all_digits(check) || check.len() != 1 {
         return false;
     }
-    let sum: u32 = digits.bytes().rev().enumerate().map(|(place, byte)| {
-        let digit = u32::from(byte - b'0');
-        if place % 2 == 0 { digit * 2 / 10 + digit * 2 % 10 } else { digit }
-    }).sum();
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(place, byte)| {
+            let digit = u32::from(byte - b'0');
+            if place % 2 == 0 { digit * 2 / 10 + digit * 2 % 10 } else { digit }
+        })
+        .sum();
     u32::from(check.as_bytes()[0] - b'0') == (10 - sum % 10) % 10
 }
 

@@ -73,10 +73,16 @@ impl DoseEvent {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     Number(i64),
-    Pressure { systolic: i64, diastolic: i64 },
+    Pressure {
+        systolic: i64,
+        diastolic: i64,
+    },
     Code(Box<str>),
     /// Amount in thousandths of `unit` (UCUM, as sent after aliasing, e.g. `{tablet}` or `mg`).
-    Dose { amount: Option<i64>, unit: Box<str> },
+    Dose {
+        amount: Option<i64>,
+        unit: Box<str>,
+    },
 }
 
 impl Value {
@@ -195,10 +201,13 @@ impl Meta {
                 let parts = [text(&self.body_site), text(&self.laterality), text(&self.recall)];
                 if parts.iter().all(String::is_empty) { String::new() } else { parts.join("|") }
             }
-            Discriminator::Instrument => self.instrument.as_deref().or(self.algorithm.as_deref()).unwrap_or("").to_owned(),
-            Discriminator::Dose => {
-                self.dose.as_ref().map_or_else(String::new, |dose| format!("{}|{}", dose.medication, dose.event.as_str()))
+            Discriminator::Instrument => {
+                self.instrument.as_deref().or(self.algorithm.as_deref()).unwrap_or("").to_owned()
             }
+            Discriminator::Dose => self
+                .dose
+                .as_ref()
+                .map_or_else(String::new, |dose| format!("{}|{}", dose.medication, dose.event.as_str())),
         }
     }
 }

@@ -87,7 +87,8 @@ pub fn parse_stamp(text: &str, zone: &Zone) -> Result<Stamp, StampError> {
     if let Ok(stamp) = text.parse::<Timestamp>() {
         return Ok(Stamp { utc_ms: stamp.as_millisecond(), zone_assumed: false });
     }
-    let civil: jiff::civil::DateTime = text.parse().map_err(|_| StampError { text: text.chars().take(40).collect() })?;
+    let civil: jiff::civil::DateTime =
+        text.parse().map_err(|_| StampError { text: text.chars().take(40).collect() })?;
     let zoned = zone.tz.to_ambiguous_timestamp(civil).compatible();
     let stamp = zoned.map_err(|_| StampError { text: text.chars().take(40).collect() })?;
     Ok(Stamp { utc_ms: stamp.as_millisecond(), zone_assumed: true })
@@ -195,7 +196,10 @@ mod tests {
     fn a_stamp_without_an_offset_is_read_in_the_given_zone_and_says_so() {
         let paris = Zone::parse("Europe/Paris").unwrap();
         let stamp = parse_stamp("2026-03-01T12:00:00", &paris).unwrap();
-        assert_eq!(stamp, Stamp { utc_ms: parse_stamp("2026-03-01T11:00:00Z", &paris).unwrap().utc_ms, zone_assumed: true });
+        assert_eq!(
+            stamp,
+            Stamp { utc_ms: parse_stamp("2026-03-01T11:00:00Z", &paris).unwrap().utc_ms, zone_assumed: true }
+        );
         assert!(parse_stamp("yesterday", &paris).is_err());
     }
 
@@ -206,7 +210,10 @@ mod tests {
             let day = paris.local_day(EventTime(parse_stamp(text, &paris).unwrap().utc_ms));
             (paris.day_start(day.plus(1)).0 - paris.day_start(day).0) / HOUR_MS
         };
-        assert_eq!((hours("2026-03-29T12:00:00"), hours("2026-03-30T12:00:00"), hours("2026-10-25T12:00:00")), (23, 24, 25));
+        assert_eq!(
+            (hours("2026-03-29T12:00:00"), hours("2026-03-30T12:00:00"), hours("2026-10-25T12:00:00")),
+            (23, 24, 25)
+        );
     }
 
     #[test]
