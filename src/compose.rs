@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +76,7 @@ pub struct System {
 /// # Errors
 /// What cannot be opened, read or bound, and where.
 pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
-    std::fs::create_dir_all(&config.data).with_context(|| format!("cannot create {}", config.data.display()))?;
+    create_private(&config.data).with_context(|| format!("cannot create {}", config.data.display()))?;
     let journal = open_journal(config, &wiring)?;
     let store = painwatch_store::open(&config.store_url(), &config.lake_dir()).await?;
     let epoch = store.take_ownership().await?;
@@ -143,6 +143,11 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         system.listen(config, &wiring.clock, http).await?;
     }
     Ok(system)
+}
+
+/// The directory holds health data: nobody but its owner looks in.
+fn create_private(data: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
 fn open_journal(config: &Config, wiring: &Wiring) -> Result<Arc<dyn Journal>> {
