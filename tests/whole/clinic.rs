@@ -21,6 +21,7 @@ pub struct Clinic {
     patients: usize,
     start_ms: i64,
     zone: String,
+    others: String,
 }
 
 impl Clinic {
@@ -28,7 +29,12 @@ impl Clinic {
     pub fn of(patients: usize) -> Self {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
         let start_ms = (now_ms - 53 * 60_000) / STEP_MS * STEP_MS;
-        Self { patients, start_ms, zone: zone_at_noon(now_ms) }
+        Self { patients, start_ms, zone: zone_at_noon(now_ms), others: String::new() }
+    }
+
+    /// Other people in the same roster.
+    pub fn with(self, others: String) -> Self {
+        Self { others, ..self }
     }
 
     /// Puts patients, devices and rules in force on a running server.
@@ -40,7 +46,7 @@ impl Clinic {
     }
 
     fn roster(&self, webhook: Option<&str>) -> String {
-        let mut toml = String::new();
+        let mut toml = self.others.clone();
         for patient in 0..self.patients {
             let zone = &self.zone;
             write!(

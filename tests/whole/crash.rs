@@ -69,7 +69,7 @@ fn killed_at_random_moments_under_load_it_loses_and_repeats_no_reading_no_alert_
     server.stop();
 
     let outcome = outcome::of(&installation, &clinic);
-    assert_eq!(outcome, expected);
+    outcome.must_be(&expected);
     outcome::one_page_an_alert(&receiver, &outcome);
     let duplicates = outcome::duplicates(&installation);
     println!(

@@ -91,7 +91,7 @@ impl Drop for Postgres {
 fn duckdb_counts_the_same(installation: &Installation, catalog: &str) {
     let counted = python::run(&python::with_duckdb(), "whole/lake_counts.py", &[catalog]);
     let ours = installation.sql(
-        "SELECT device_id, measure, count(*) AS n, sum(value) AS total FROM readings
+        "SELECT device_id, measure, count(*) AS n, round(sum(value), 3) AS total FROM readings
          GROUP BY device_id, measure ORDER BY device_id, measure",
     );
     assert!(!ours.is_empty());

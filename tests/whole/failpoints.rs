@@ -11,7 +11,7 @@ use crate::outcome;
 use crate::program::Installation;
 use crate::receiver::Receiver;
 
-/// Each point that a server passes, and how often it passes before it dies there.
+/// Each point that a server passes, and at which time it dies there, once it has died at the first.
 const SERVING: [(&str, u32); 14] = [
     ("ingest::before_append", 150),
     ("ingest::after_durable", 150),
@@ -37,7 +37,7 @@ const UNREACHABLE: [&str; 1] = ["journal::trim"];
 const SEGMENT_BYTES: &str = "262144";
 
 #[test]
-fn killed_once_at_every_failpoint_it_loses_and_repeats_no_reading_no_alert_and_no_page() {
+fn killed_at_every_failpoint_it_loses_and_repeats_no_reading_no_alert_and_no_page() {
     let clinic = Clinic::of(5 * SERVING.len());
     let directory = tempfile::tempdir().expect("a directory");
     let expected = undisturbed(&Installation::below(directory.path(), "undisturbed"), &clinic);
@@ -49,7 +49,8 @@ fn killed_once_at_every_failpoint_it_loses_and_repeats_no_reading_no_alert_and_n
     let (address, token) = (server.mqtt.clone(), installation.token("gateway"));
     server.stop();
     let gateways = Gateways::start(&address, &token, queues(&clinic));
-    for (point, passes) in SERVING {
+    // The first time is often while it still recovers from the death before.
+    for (point, passes) in SERVING.into_iter().flat_map(|(point, passes)| [(point, 1), (point, passes)]) {
         let before = gateways.acknowledged();
         let mut server = installation.begin_to_serve(&[("PAINWATCH_DIE_AT", &format!("{point}:{passes}"))]);
         let died = server.dies_within(Duration::from_secs(60));
@@ -65,7 +66,7 @@ fn killed_once_at_every_failpoint_it_loses_and_repeats_no_reading_no_alert_and_n
     server.stop();
 
     let outcome = outcome::of(&installation, &clinic);
-    assert_eq!(outcome, expected);
+    outcome.must_be(&expected);
     outcome::one_page_an_alert(&receiver, &outcome);
 }
 

@@ -19,7 +19,7 @@ def main(catalog):
     db.execute("LOAD sqlite_scanner" if catalog.startswith("sqlite:") else "LOAD postgres_scanner")
     db.execute(f"ATTACH 'ducklake:{catalog}' AS lake (READ_ONLY)")
     rows = db.execute(
-        "SELECT device_id, measure, count(*), sum(value) FROM lake.readings GROUP BY ALL ORDER BY device_id, measure"
+        "SELECT device_id, measure, count(*), round(sum(value), 3) FROM lake.readings GROUP BY ALL ORDER BY device_id, measure"
     ).fetchall()
     print(json.dumps([dict(zip(["device_id", "measure", "n", "total"], row)) for row in rows]))
 

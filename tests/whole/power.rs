@@ -118,7 +118,7 @@ fn through_power_cuts_no_acknowledged_reading_is_lost_and_nothing_is_there_twice
     }
     let resent = gateways.finish().resent();
     server.stop();
-    assert_eq!(outcome::of(&installation, &clinic), expected);
+    outcome::of(&installation, &clinic).must_be(&expected);
     println!("measured: {rounds} power cuts, {resent} publishes sent again, nothing lost");
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -45,8 +46,11 @@ impl Installation {
     /// MQTT on one port for the life of the installation, so that gateways find a server that was started again. Below
     /// the range from which the system hands out ports.
     pub fn on_a_fixed_port(self) -> Self {
-        let first = 10_000 + (std::process::id() % 9_000) as u16;
-        let free = (first..first + 1_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+        static TAKEN: AtomicU16 = AtomicU16::new(0);
+        // Ten for each process of tests, so that those that run beside each other do not choose the same.
+        let first = 10_000 + (std::process::id() % 2_000) as u16 * 10;
+        let mut ports = (0..10).map(|_| first + TAKEN.fetch_add(1, Ordering::Relaxed) % 10);
+        let free = ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
         let address = format!("127.0.0.1:{}", free.expect("a free port"));
         self.with("PAINWATCH__INGEST__MQTT__LISTEN", &address)
     }
