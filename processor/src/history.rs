@@ -130,8 +130,9 @@ impl History {
         }
         let pairings = Pairings::of(roster, device);
         let standing = self.cache.effective(tenant, device, measure, from, to);
+        found.reserve(standing.len());
         let worn = standing.into_iter().filter(|reading| pairings.wearer(reading.time) == Some(patient));
-        found.extend(worn.map(|reading| Observation::new(tenant, reading)));
+        found.extend(worn.map(Observation::new));
         Ok(())
     }
 

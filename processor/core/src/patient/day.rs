@@ -23,29 +23,25 @@ use crate::metrics::weight_gain::{self, Weighing};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     pub time: i64,
-    pub end: Option<i64>,
     pub historical: bool,
     /// Two values of one revision, and nobody has decided: counts in no sum (semantics 4).
     pub undecided: bool,
     pub reading: EffectiveReading,
-    tenant: TenantId,
 }
 
 impl Observation {
-    pub fn new(tenant: &TenantId, reading: EffectiveReading) -> Self {
-        Self {
-            time: reading.time.0,
-            end: reading.end_time().map(EventTime::ms),
-            historical: reading.mode == Mode::Historical,
-            undecided: !reading.counts_in_sums(),
-            reading,
-            tenant: tenant.clone(),
-        }
+    pub fn new(reading: EffectiveReading) -> Self {
+        let (time, historical) = (reading.time.0, reading.mode == Mode::Historical);
+        Self { time, historical, undecided: !reading.counts_in_sums(), reading }
+    }
+
+    pub fn end(&self) -> Option<i64> {
+        self.reading.end_time().map(EventTime::ms)
     }
 
     /// Hashed when asked for: of a day's samples a handful become evidence.
-    pub fn id(&self) -> ReadingId {
-        self.reading.reading_id(&self.tenant)
+    pub fn id(&self, tenant: &TenantId) -> ReadingId {
+        self.reading.reading_id(tenant)
     }
 
     /// The value in the canonical unit, for numeric readings.
@@ -202,7 +198,7 @@ fn value_of(frame: &Frame, readings: &[&Observation], value: Option<f64>, reason
         coverage: None,
         quality: String::new(),
         held_at: frame.end,
-        evidence: readings.iter().take(DAY_EVIDENCE_MAX).map(|seen| seen.id().0).collect(),
+        evidence: readings.iter().take(DAY_EVIDENCE_MAX).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
         historical: !readings.is_empty() && readings.iter().all(|seen| seen.historical),
     }
 }
@@ -240,7 +236,8 @@ fn pain(frame: &Frame, seen: &[&Observation]) -> Values {
             values.insert(format!("{name}.{method}"), value);
         };
         let worst: Vec<_> = readings.iter().filter(|seen| seen.number() == day.summary.worst).copied().collect();
-        let worst_at = worst.iter().map(|seen| seen.end.map_or(seen.time, |end| end - 1)).max().unwrap_or(frame.start);
+        let worst_at =
+            worst.iter().map(|seen| seen.end().map_or(seen.time, |end| end - 1)).max().unwrap_or(frame.start);
         put("daily_worst", day.summary.worst, worst_at, &worst);
         if frame.closed {
             let valid = |value: Option<f64>| value.filter(|_| day.valid);
@@ -287,7 +284,7 @@ fn worn_ms(frame: &Frame, seen: &[&Observation]) -> Option<i64> {
     let times: Vec<i64> =
         seen.iter().filter(|seen| seen.reading.measure == Measure::HeartRate).map(|seen| seen.time).collect();
     let sleeps = seen.iter().filter(|seen| seen.reading.measure == Measure::TotalSleepTime);
-    let asleep = sleeps.filter_map(|seen| Some(wear::Span { start: seen.time, end: seen.end? })).collect();
+    let asleep = sleeps.filter_map(|seen| Some(wear::Span { start: seen.time, end: seen.end()? })).collect();
     let day = wear::Span { start: frame.start, end: frame.end };
     let in_day = times.iter().any(|time| frame.contains(*time));
     in_day.then(|| wear::waking_ms(&wear::worn(&times, day), &wear::union(asleep)))
@@ -296,7 +293,7 @@ fn worn_ms(frame: &Frame, seen: &[&Observation]) -> Option<i64> {
 fn steps<'a>(frame: &Frame, seen: &[&'a Observation], worn: Option<i64>) -> Option<(DailyValue, Option<StepCadence>)> {
     let readings = of_day(frame, seen, Measure::StepCount);
     let interval = |seen: &&'a Observation| {
-        let span = wear::Span { start: seen.time, end: seen.end.unwrap_or(seen.time) };
+        let span = wear::Span { start: seen.time, end: seen.end().unwrap_or(seen.time) };
         let source_priority = frame.source_priority(&seen.reading.device);
         Some(Interval {
             span,
@@ -353,7 +350,7 @@ fn sleep(frame: &Frame, seen: &[&Observation]) -> Values {
     let noon = |day: LocalDay| frame.zone.at(day, 12 * 60).0;
     let night = noon(frame.day.plus(-1))..noon(frame.day);
     let ended = |seen: &&&Observation| {
-        seen.reading.measure == Measure::TotalSleepTime && night.contains(&seen.end.unwrap_or(seen.time))
+        seen.reading.measure == Measure::TotalSleepTime && night.contains(&seen.end().unwrap_or(seen.time))
     };
     let readings: Vec<_> = seen.iter().filter(ended).copied().collect();
     if readings.is_empty() || !frame.closed {

@@ -4,7 +4,7 @@
 //! Because truth always comes from the fold, live, late, doubled and shuffled data end in the same history.
 
 use painwatch_domain::finding::EVIDENCE_MAX;
-use painwatch_domain::{Hash128, Measure, ReadingId};
+use painwatch_domain::{Hash128, Measure, ReadingId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::day::Observation;
@@ -83,14 +83,14 @@ pub struct HoldSample<'a> {
 #[derive(Clone, Copy)]
 pub enum SampleId<'a> {
     Known(ReadingId),
-    Of(&'a Observation),
+    Of(&'a TenantId, &'a Observation),
 }
 
 impl SampleId<'_> {
     fn get(self) -> [u8; 16] {
         match self {
             Self::Known(id) => id.0,
-            Self::Of(seen) => seen.id().0,
+            Self::Of(tenant, seen) => seen.id(tenant).0,
         }
     }
 }

@@ -36,8 +36,11 @@ use signal::hour_of;
 pub use state::{Part, SnapshotError};
 use state::{PatientState, Work};
 
-/// A day is provisional this long after its end, final later (clinical catalogue section 0).
+/// A day is provisional this long after its end, final later (clinical catalogue section 0). Each patient adds a moment
+/// of their own, below [`CLOSES_WITHIN_MS`]: a clinic in one zone would close all its days in one instant, and every
+/// alert of that instant would wait for them.
 pub const CLOSES_AFTER_MS: i64 = 6 * HOUR_MS;
+pub const CLOSES_WITHIN_MS: i64 = 30 * MINUTE_MS;
 pub const FINAL_AFTER_MS: i64 = 48 * HOUR_MS;
 /// Late readings of one day are folded together after this long (semantics 13).
 const GATHER_MS: i64 = MINUTE_MS;
@@ -47,6 +50,13 @@ pub const HORIZON_DAYS: i32 = 35;
 const BASELINE_DAYS: i32 = 28;
 /// Opioid doses are kept this long beyond the horizon: the longest wear of a patch and its exposure after removal.
 const OPIOID_DAYS: i32 = 8;
+
+/// How long after its end a day of this patient is closed.
+fn closes_after_ms(patient: &PatientId) -> i64 {
+    let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    let hash = patient.as_str().bytes().fold(0x811c_9dc5, mix);
+    CLOSES_AFTER_MS + i64::from(hash) % CLOSES_WITHIN_MS
+}
 
 /// Work that is due, and the history it needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +216,7 @@ impl Clinic {
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let Some(newest) = state.agenda.next_close else { return };
         let day = state.agenda.to_close.first().copied().unwrap_or(newest);
-        if calendar.start(day + 1) + CLOSES_AFTER_MS <= now.0 {
+        if calendar.start(day + 1) + closes_after_ms(&person.id) <= now.0 {
             if !state.agenda.to_close.remove(&day) {
                 state.agenda.next_close = Some(newest + 1);
             }
@@ -225,7 +235,7 @@ impl Clinic {
     fn owe_close(&mut self, person: &Patient, now: JournalTime) {
         let Some(state) = self.patients.get(&person.id) else { return };
         let Some(day) = state.agenda.to_close.first().copied().or(state.agenda.next_close) else { return };
-        let over = Calendar::of(person).start(day + 1) + CLOSES_AFTER_MS;
+        let over = Calendar::of(person).start(day + 1) + closes_after_ms(&person.id);
         self.owe(&person.id, JournalTime(over.max(now.0)), Work::Close);
     }
 

@@ -10,7 +10,7 @@ use super::Clinic;
 use super::calendar::Calendar;
 use super::compiled::Ruled;
 use super::day::Group;
-use super::signal::HOUR;
+use super::signal::{HOUR, HoldSignal};
 use super::state::Work;
 
 type Windows = Vec<(Measure, i64, i64)>;
@@ -23,16 +23,18 @@ impl Clinic {
                 let from = i64::from(*utc_day) * DAY_MS;
                 Measure::parse(measure).map(|measure| (measure, from, from + DAY_MS)).into_iter().collect()
             }
-            Work::Fold(measure) => self.stale_hour(person, measure),
+            Work::Fold(measure) => self.stale_hours(person, measure),
             Work::Evaluate(Group::Coverage, day) => self.coverage_windows(person, *day),
             Work::Evaluate(group, day) => group_windows(Calendar::of(person), *group, *day),
         }
     }
 
-    fn stale_hour(&self, person: &Patient, measure: &str) -> Windows {
+    fn stale_hours(&self, person: &Patient, measure: &str) -> Windows {
         let signal = self.patients.get(&person.id).and_then(|state| state.holds.get(measure));
-        let hour = signal.and_then(|signal| signal.stale.first()).map(|hour| i64::from(*hour) * HOUR);
-        Measure::parse(measure).zip(hour).map(|(measure, from)| (measure, from, from + HOUR)).into_iter().collect()
+        let window =
+            |(first, last): (i32, i32), measure| (measure, i64::from(first) * HOUR, (i64::from(last) + 1) * HOUR);
+        let hours = signal.and_then(HoldSignal::next_stale);
+        hours.zip(Measure::parse(measure)).map(|(hours, measure)| window(hours, measure)).into_iter().collect()
     }
 
     /// The day and, before it, the samples that are still held when it begins.

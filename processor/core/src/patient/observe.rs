@@ -13,7 +13,7 @@ use super::compiled::Ruled;
 use super::day::{Group, Observation, Reach};
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{PatientState, Work};
-use super::{CLOSES_AFTER_MS, Clinic, GATHER_MS};
+use super::{Clinic, GATHER_MS, closes_after_ms};
 use crate::metrics::hysteresis::EpisodeChange;
 
 /// What a run of readings has in common.
@@ -135,7 +135,7 @@ impl Clinic {
         if start > now.0 || !(watched || old) {
             return;
         }
-        let closed = end + CLOSES_AFTER_MS <= now.0;
+        let closed = end + closes_after_ms(&person.id) <= now.0;
         let due = match (group.is_judged_on_arrival(), closed) {
             (true, _) => now.0,
             (false, true) => now.0 + GATHER_MS,
@@ -163,7 +163,10 @@ impl Clinic {
         else {
             return;
         };
-        let Some((first, last)) = bounds(times).filter(|(first, _)| first + CLOSES_AFTER_MS <= now.0) else { return };
+        let Some((first, last)) = bounds(times).filter(|(first, _)| first + closes_after_ms(&person.id) <= now.0)
+        else {
+            return;
+        };
         let calendar = Calendar::of(person);
         for day in calendar.day_of(first)..=calendar.day_of(last + gap) {
             self.mark(person, Group::Coverage, day, now);

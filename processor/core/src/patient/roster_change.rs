@@ -12,7 +12,7 @@ use super::calendar::Calendar;
 use super::day::Group;
 use super::signal::hour_of;
 use super::state::Work;
-use super::{CLOSES_AFTER_MS, Clinic};
+use super::{Clinic, closes_after_ms};
 
 /// Which days of which measures of a device are stored, in UTC.
 pub type Stored<'a> = &'a dyn Fn(&DeviceId) -> BTreeSet<(Measure, i32)>;
@@ -66,7 +66,7 @@ impl Clinic {
 
     /// The zone changed: a day that was over may not be any more.
     fn count_days_anew(&mut self, person: &Patient, now: JournalTime) {
-        let open = Calendar::of(person).day_of(now.0 - CLOSES_AFTER_MS);
+        let open = Calendar::of(person).day_of(now.0 - closes_after_ms(&person.id));
         if let Some(state) = self.patients.get_mut(&person.id) {
             state.agenda.next_close = state.agenda.next_close.map(|next| next.min(open));
         }

@@ -1,7 +1,7 @@
 //! One measure of one patient under hold rules: what was folded, what must be folded again, and a live look ahead.
 //!
-//! Readings are folded by the hour of event time: a late reading costs an hour's fold, not a day's, and hours do not move
-//! when a patient's zone does. The *live* automata see each in-order sample once and only say "fold now".
+//! Readings are folded by the hour of event time, as many hours as are stale at a time: a late reading costs an hour's
+//! fold, not a day's, and hours do not move when a patient's zone does. The *live* automata see each in-order sample once and only say "fold now".
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +15,9 @@ use crate::metrics::hysteresis::{EpisodeChange, HeldEpisode};
 
 /// Length of what is folded at once.
 pub const HOUR: i64 = HOUR_MS;
+
+/// Most hours whose readings are fetched together.
+const HOURS_AT_ONCE: i32 = 24;
 
 /// The hour of event time, counted from 1970.
 pub const fn hour_of(time: i64) -> i32 {
@@ -137,6 +140,13 @@ impl HoldSignal {
             Some(known) => *known = live,
             None => drop(self.live.insert(rule.to_owned(), live)),
         }
+    }
+
+    /// The stale hours to fold next, from the first to the last: a day's worth, because what holds them is a day's block.
+    pub fn next_stale(&self) -> Option<(i32, i32)> {
+        let first = *self.stale.first()?;
+        let last = self.stale.range(..first.saturating_add(HOURS_AT_ONCE)).next_back()?;
+        Some((first, *last))
     }
 
     /// Every hour that is known must be folded again.

@@ -33,7 +33,7 @@ pub enum Work {
     Notice(String, i32),
     /// Time alone may have proved a hold rule over the measure.
     Look(String),
-    /// Fold the oldest stale hour of the measure under hold rules; after the last one, publish.
+    /// Fold the oldest stale hours of the measure under hold rules; after the last one, publish.
     Fold(String),
     /// Compute a group's values of a local day.
     Evaluate(Group, i32),

@@ -11,7 +11,7 @@ use super::super::daily::{self, Book, Derived};
 use super::super::day::{self, DailyValue, Frame, Group, Observation, Values};
 use super::super::episodes::{Judged, Subject};
 use super::super::state::Work;
-use super::super::{CLOSES_AFTER_MS, Clinic, FINAL_AFTER_MS};
+use super::super::{Clinic, FINAL_AFTER_MS, closes_after_ms};
 use super::{MetricOut, Performed, exposed};
 use crate::metrics::catalogue;
 
@@ -31,7 +31,7 @@ impl Clinic {
     ) {
         let calendar = Calendar::of(person);
         let (start, end) = calendar.bounds(day);
-        let (closed, roster) = (end + CLOSES_AFTER_MS <= now.0, Arc::clone(&self.roster));
+        let (closed, roster) = (end + closes_after_ms(&person.id) <= now.0, Arc::clone(&self.roster));
         let (day_of, zone) = (LocalDay(day), calendar.zone_of(day));
         let frame = Frame { day: day_of, start, end, zone, now: now.0, closed, roster: &roster };
         if group == Group::Coverage {
@@ -169,7 +169,7 @@ impl Clinic {
         let Some(state) = self.patients.get_mut(&person.id).filter(|_| !rules.is_empty()) else { return };
         let of_rules = |name: &str| rules.iter().any(|rule| rule.metric() == Some(name));
         let derived = daily::derive(&state.days, &state.missed, i32::MIN, of_rules);
-        let open_from = calendar.day_of(now.0 - CLOSES_AFTER_MS);
+        let open_from = calendar.day_of(now.0 - closes_after_ms(&person.id));
         let book = Book { calendar, days: &state.days, derived: &derived, open_from };
         let exposure = state.exposure();
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use painwatch_domain::roster::Patient;
-use painwatch_domain::{JournalTime, Measure};
+use painwatch_domain::{JournalTime, Measure, TenantId};
 
 use super::super::Clinic;
 use super::super::calendar::Calendar;
@@ -11,12 +11,12 @@ use super::super::compiled::Ruled;
 use super::super::day::Observation;
 use super::super::episodes::{Judged, Subject};
 use super::super::hold::{self, HoldSample, SampleId};
-use super::super::signal::{Folded, HoldSignal, Look};
+use super::super::signal::{Folded, HOUR, HoldSignal, Look};
 use super::super::state::Work;
 use super::{Performed, exposed};
 
 impl Clinic {
-    /// Folds the oldest stale hour of a measure under every hold rule on it; when none is stale, publishes.
+    /// Folds the oldest stale hours of a measure under every hold rule on it; when none is stale, publishes.
     pub(in super::super) fn fold(
         &mut self,
         person: &Patient,
@@ -32,9 +32,13 @@ impl Clinic {
         let Some(signal) = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure_name)) else {
             return;
         };
-        if let Some(hour) = signal.stale.pop_first() {
-            let folded =
-                rules.iter().filter_map(|rule| Some((rule.id(), fold_hour(signal, rule, measure, hour, history)?)));
+        let last = signal.next_stale().map(|(_, last)| last);
+        while let Some(hour) = signal.stale.first().copied().filter(|hour| Some(*hour) <= last) {
+            signal.stale.remove(&hour);
+            let samples = of_hour(history, hour);
+            let folded = rules
+                .iter()
+                .filter_map(|rule| Some((rule.id(), fold_hour(signal, rule, (measure, hour), samples, &self.tenant)?)));
             let folded = folded.collect();
             signal.set(hour, folded);
         }
@@ -114,17 +118,24 @@ impl Clinic {
     }
 }
 
+/// The part of a history, ascending by time, that lies in one hour.
+fn of_hour(history: &[Observation], hour: i32) -> &[Observation] {
+    let (from, until) = (i64::from(hour) * HOUR, (i64::from(hour) + 1) * HOUR);
+    let first = |time: i64| history.partition_point(|seen| seen.time < time);
+    &history[first(from)..first(until)]
+}
+
 fn fold_hour(
     signal: &HoldSignal,
     rule: &Ruled,
-    measure: Measure,
-    hour: i32,
+    (measure, hour): (Measure, i32),
     history: &[Observation],
+    tenant: &TenantId,
 ) -> Option<Folded> {
     let versions = rule.over(measure)?;
     let samples = history.iter().filter_map(|seen| {
         let value = rule.newest().number(measure, &seen.reading.value)?;
-        Some(HoldSample { time: seen.time, value, id: SampleId::Of(seen), historical: seen.historical })
+        Some(HoldSample { time: seen.time, value, id: SampleId::Of(tenant, seen), historical: seen.historical })
     });
     let samples: Vec<HoldSample> = samples.collect();
     let (after, ended) = hold::fold(versions, measure, signal.before(hour, rule.id()), &samples);

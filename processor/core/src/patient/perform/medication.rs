@@ -170,7 +170,7 @@ fn values(frame: &Frame, history: &[Observation], tally: &Tally) -> Values {
         n: tally.scheduled,
         held_at: frame.end,
         quality: if incomplete { "incomplete" } else { "" }.to_owned(),
-        evidence: doses.iter().take(4).map(|seen| seen.id().0).collect(),
+        evidence: doses.iter().take(4).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
         historical: !doses.is_empty() && doses.iter().all(|seen| seen.historical),
         ..DailyValue::default()
     };
