@@ -41,10 +41,10 @@ pub struct Evidence {
     pub coverage: Vec<CoverageRow>,
     pub replayed: Replayed,
     pub arrived: Vec<Arrived>,
-    pub unanswered: usize,
     pub most_pages_under_way: usize,
     pub journal_bytes: u64,
-    pub crashes: usize,
+    /// When each life of the process ended.
+    pub deaths: Vec<i64>,
     pub chronicle: Vec<String>,
     /// Every line logged at the most talkative level.
     pub log: String,
@@ -85,10 +85,9 @@ impl Evidence {
             records,
             alerts,
             arrived: world.receiver.arrived(),
-            unanswered: world.receiver.unanswered(),
             most_pages_under_way: world.receiver.most_under_way(),
             journal_bytes: sizes.sum(),
-            crashes: world.crashes(),
+            deaths: world.deaths(),
             chronicle: world.chronicled(),
             log,
         })

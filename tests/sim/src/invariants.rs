@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
+use painwatch_domain::time::format_utc;
 use painwatch_domain::{AlertId, AlertKind, AlertState};
 use painwatch_journal::{Class, Record};
 use painwatch_processor_core::rules::default_packs;
@@ -16,6 +17,7 @@ use crate::evidence::Evidence;
 use crate::gateway::{Acked, Reply};
 use crate::people;
 use crate::process::BYTE_LIMIT;
+use crate::receiver::Arrived;
 
 /// A promise that was not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,13 +125,21 @@ pub fn every_reading_is_accounted_for_once(evidence: &Evidence) -> Kept {
         ("in conflict and expected", books.conflict, expected.conflict),
         ("versions in rows and in the books", counts.versions, books.stored),
         ("conflicts in rows and in the books", counts.conflicts, books.conflict),
-        ("quarantined in rows and in the books", counts.quarantined, books.quarantined),
+        ("quarantined in rows and in the journal", counts.quarantined, quarantined_items(evidence)),
         ("identities in rows and expected", counts.identities, expected.identities),
     ];
     for (what, one, other) in once {
         keep("every_reading_is_accounted_for_once", one == other, || format!("{what}: {one}, {other}"))?;
     }
     Ok(())
+}
+
+/// Copies of one payload that arrive within one millisecond are one item under one id, and two in the books.
+fn quarantined_items(evidence: &Evidence) -> u64 {
+    let batches = evidence.records.iter().filter_map(batch_of);
+    let items: BTreeMap<String, u64> =
+        batches.flat_map(|(batch, _)| batch.quarantined).map(|refused| (refused.id, refused.count)).collect();
+    items.values().sum()
 }
 
 /// Promise 2, as a gateway sees it: a final verdict classes each reading of its batch, once.
@@ -184,14 +194,14 @@ fn first_difference(evidence: &Evidence, calm: &Evidence) -> String {
     .join("; ")
 }
 
-/// Promise 4: each notification is delivered or rightly given up, repeats are explained by crashes and lost answers, and
-/// no alert pages the same address twice but for a greater priority.
+/// Promise 4: each notification is delivered or rightly given up, a repeat has a lost answer or the end of a life right
+/// before it, and no alert pages the same address twice but for a greater priority.
 pub fn one_page_per_episode(evidence: &Evidence) -> Kept {
     const NAME: &str = "one_page_per_episode";
-    let mut arrivals: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut arrivals: BTreeMap<&str, Vec<&Arrived>> = BTreeMap::new();
     for page in &evidence.arrived {
         keep(NAME, page.genuine, || format!("{} is not signed as agreed", page.notification_id))?;
-        *arrivals.entry(&page.notification_id).or_default() += 1;
+        arrivals.entry(&page.notification_id).or_default().push(page);
     }
     let mut known = BTreeMap::new();
     for row in &evidence.notifications {
@@ -200,19 +210,23 @@ pub fn one_page_per_episode(evidence: &Evidence) -> Kept {
     for id in arrivals.keys() {
         keep(NAME, known.contains_key(*id), || format!("{id} arrived and is in no row"))?;
     }
-    let excuses = evidence.crashes + evidence.unanswered;
     for (id, last) in &known {
-        let arrived = arrivals.get(id.as_str()).copied().unwrap_or(0);
+        let arrived = arrivals.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
         let final_state = match last.outcome.as_str() {
-            "delivered" => arrived >= 1,
+            "delivered" => !arrived.is_empty(),
             // Somebody has seen it meanwhile, or there were enough attempts.
             "abandoned" => last.detail.starts_with("alert is ") || last.attempt == ATTEMPTS,
             _ => false,
         };
-        keep(NAME, final_state, || {
-            format!("{id} arrived {arrived} times and ended {} ({})", last.outcome, last.detail)
-        })?;
-        keep(NAME, arrived <= 1 + excuses, || format!("{id} arrived {arrived} times, with {excuses} excuses"))?;
+        let times = arrived.len();
+        keep(NAME, final_state, || format!("{id} arrived {times} times and ended {} ({})", last.outcome, last.detail))?;
+        for pair in arrived.windows(2) {
+            let (before, again) = (pair[0], pair[1]);
+            let died = evidence.deaths.iter().any(|death| (before.at_ms..=again.at_ms).contains(death));
+            keep(NAME, died || !before.answered, || {
+                format!("{id} came again at {} for no reason", format_utc(again.at_ms))
+            })?;
+        }
     }
     ids_rise_in_priority(evidence)
 }

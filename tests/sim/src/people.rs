@@ -82,7 +82,7 @@ impl Writer {
             readings.extend(
                 spots.iter().filter(|spot| spot.time_ms.is_some_and(|time| (at..until).contains(&time))).cloned(),
             );
-            self.trouble(&mut readings);
+            self.trouble(at, &mut readings);
             self.send(until + self.dice.between(1, 20) * SECOND_MS, Mode::Live, readings);
             at = until;
         }
@@ -192,7 +192,7 @@ impl Writer {
     }
 
     /// What a batch holds beside the plain truth.
-    fn trouble(&mut self, readings: &mut Vec<Reading>) {
+    fn trouble(&mut self, at: i64, readings: &mut Vec<Reading>) {
         let singles: Vec<Reading> = readings.iter().filter(|reading| reading.values.is_empty()).cloned().collect();
         let earlier = self.dice.pick(&self.told).cloned();
         if let Some(reading) = earlier {
@@ -210,7 +210,6 @@ impl Writer {
                 readings.push(Reading { revision: self.revisions, value, status, ..reading });
             }
         }
-        let at = readings.first().and_then(|reading| reading.time_ms).unwrap_or(0);
         if self.dice.chance(0.02) {
             readings.push(Reading { unit: "furlong".to_owned(), ..self.reading("watch", "heart_rate", at, 70.0) });
         }

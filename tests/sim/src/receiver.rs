@@ -21,6 +21,9 @@ pub struct Arrived {
     pub body: String,
     /// The signature is that of the body under the secret we share.
     pub genuine: bool,
+    pub at_ms: i64,
+    /// False where the answer got lost: then it has to come again.
+    pub answered: bool,
 }
 
 #[derive(Debug)]
@@ -35,8 +38,6 @@ pub struct Receiver {
     /// People who look at what arrives.
     readers: UnboundedSender<String>,
     arrived: Mutex<Vec<Arrived>>,
-    /// Attempts that reached us and were not answered, or with an error: each allows one repetition.
-    unanswered: AtomicUsize,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
 }
@@ -53,7 +54,6 @@ impl Receiver {
             timeout: PAGE_TIMEOUT,
             readers,
             arrived: Mutex::default(),
-            unanswered: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
         })
@@ -61,10 +61,6 @@ impl Receiver {
 
     pub fn arrived(&self) -> Vec<Arrived> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub fn unanswered(&self) -> usize {
-        self.unanswered.load(Ordering::Relaxed)
     }
 
     pub fn most_under_way(&self) -> usize {
@@ -77,12 +73,11 @@ impl Receiver {
             Some(Deafness::Refuses) => return Err("cannot connect"),
             Some(Deafness::Hangs) => return self.give_up().await,
             Some(Deafness::AnswerLost) => {
-                self.remember(&page);
-                self.unanswered.fetch_add(1, Ordering::Relaxed);
+                self.remember(&page, false);
                 return self.give_up().await;
             }
             Some(Deafness::Errors) => return Ok(503),
-            None => self.remember(&page),
+            None => self.remember(&page, true),
         }
         self.wander().await;
         Ok(204)
@@ -103,7 +98,7 @@ impl Receiver {
         sleep(Duration::from_millis(self.dice.below(400))).await;
     }
 
-    fn remember(&self, page: &SignedPage) {
+    fn remember(&self, page: &SignedPage, answered: bool) {
         let header =
             |name| page.headers.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value.as_str());
         let id = header("webhook-id").to_owned();
@@ -111,6 +106,8 @@ impl Receiver {
         let arrived = Arrived {
             genuine: self.secret.sign(&id, stamp, &page.body) == header("webhook-signature"),
             notification_id: id,
+            at_ms: self.clock.true_ms(),
+            answered,
             address: page.url.to_string(),
             body: String::from_utf8_lossy(&page.body).into_owned(),
         };

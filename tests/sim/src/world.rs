@@ -109,7 +109,8 @@ pub struct World {
     power_cut: Mutex<bool>,
     /// The disk was told to fail, or is full: the process may end by itself.
     troubled: Mutex<bool>,
-    crashes: Mutex<usize>,
+    /// When each life of the process ended.
+    deaths: Mutex<Vec<i64>>,
     violation: Mutex<Option<Violation>>,
     over: watch::Sender<bool>,
 }
@@ -154,7 +155,7 @@ impl World {
             clicks: Mutex::default(),
             power_cut: Mutex::default(),
             troubled: Mutex::default(),
-            crashes: Mutex::default(),
+            deaths: Mutex::default(),
             violation: Mutex::default(),
             over: watch::Sender::new(false),
             plan,
@@ -222,8 +223,8 @@ impl World {
         lock(&self.clicks).clone()
     }
 
-    pub fn crashes(&self) -> usize {
-        *lock(&self.crashes)
+    pub fn deaths(&self) -> Vec<i64> {
+        lock(&self.deaths).clone()
     }
 
     pub fn chronicled(&self) -> Vec<String> {
@@ -277,7 +278,6 @@ impl World {
 
     /// Whatever the process held is gone at this instant, and it can write nothing more.
     fn crash(&self, power_cut: bool) {
-        *lock(&self.crashes) += 1;
         self.close_the_door();
         if power_cut {
             self.disk.power_cut()
@@ -325,6 +325,7 @@ async fn supervise(world: &Arc<World>) -> Result<(), Violation> {
             Some(Err(error)) => failed(world, &life, &format!("{error:#}"))?,
         }
         world.chronicle.tell("dead");
+        lock(&world.deaths).push(world.clock.true_ms());
         let down_ms = SECOND_MS * dice.seldom(900).cast_signed();
         sleep(Duration::from_millis(down_ms.unsigned_abs())).await;
     }

@@ -48,7 +48,7 @@ impl Census {
         let counted = [
             ("pages", arrived.len()),
             ("pages repeated", pages - arrived.len()),
-            ("pages unanswered", world.unanswered),
+            ("pages unanswered", world.arrived.iter().filter(|page| !page.answered).count()),
             ("duplicates", world.books.duplicate as usize),
             ("conflicts", world.books.conflict as usize),
             ("quarantined", world.books.quarantined as usize),
@@ -138,8 +138,8 @@ const LIES: &[Lie] = &[
     ("one_page_per_episode", |it| it.arrived.clear()),
     ("one_page_per_episode", |it| it.arrived[0].genuine = false),
     ("one_page_per_episode", |it| {
-        let page = it.arrived[0].clone();
-        it.arrived.extend(std::iter::repeat_n(page, 1 + it.crashes + it.unanswered));
+        let page = it.arrived.iter().rfind(|page| page.answered).cloned();
+        it.arrived.extend(page);
     }),
     ("one_page_per_episode", |it| {
         let row = it.notifications[0].clone();
