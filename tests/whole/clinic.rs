@@ -104,10 +104,6 @@ impl Clinic {
         readings
     }
 
-    pub fn message_count(&self) -> usize {
-        self.patients * MESSAGES
-    }
-
     pub fn reading_count(&self) -> u64 {
         let of_one: u64 = (0..MESSAGES).flat_map(|step| self.readings(0, step)).map(|one| sample_count(&one)).sum();
         of_one * self.patients as u64

@@ -12,8 +12,8 @@ use painwatch_journal::{Class, Journal as _};
 use painwatch_proto::journal::v1 as pb;
 use prost::Message as _;
 
-use crate::clinic::{Clinic, opened};
-use crate::crash::{moment, queues, rounds, undisturbed};
+use crate::clinic::{Clinic, MESSAGES, opened};
+use crate::crash::{PATIENTS_IN_RESERVE, moment, queues, rounds, undisturbed};
 use crate::gateways::Gateways;
 use crate::outcome;
 use crate::program::Installation;
@@ -94,14 +94,14 @@ fn through_power_cuts_no_acknowledged_reading_is_lost_and_nothing_is_there_twice
     let rounds = rounds("PAINWATCH_POWER_CUTS", 5);
     let directory = tempfile::tempdir().expect("a directory");
     let Some(disk) = Disk::new(directory.path().join("disk")) else { return };
-    let clinic = Clinic::of(rounds * PATIENTS_A_ROUND);
+    let clinic = Clinic::of(rounds * PATIENTS_A_ROUND + PATIENTS_IN_RESERVE);
     let expected = undisturbed(&Installation::below(directory.path(), "undisturbed"), &clinic);
 
     disk.mount();
     let installation = installation(&disk);
     let mut server = opened(&installation, &clinic, None);
     let gateways = Gateways::start(&server.mqtt, &installation.token("gateway"), queues(&clinic));
-    let share = clinic.message_count() / (rounds + 1);
+    let share = PATIENTS_A_ROUND * MESSAGES;
     for round in 0..rounds {
         let more = gateways.acknowledged() + 50;
         gateways.wait_for_acknowledged(more.max(round * share + moment(round, share as u64 / 2) as usize));

@@ -179,6 +179,16 @@ impl Server {
         false
     }
 
+    /// Stops it where it is, in the middle of whatever it does.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill");
+        assert!(sent.success(), "kill {name}: {sent}");
+    }
+
     /// As the name says: no signal handler, no destructor, nothing flushed.
     pub fn kill_9(mut self) {
         self.child.kill().expect("it runs");
@@ -197,8 +207,7 @@ impl Server {
 
     /// Asks it to stop, and it stops well.
     pub fn stop(mut self) {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
-        assert!(asked.success());
+        self.signal("-TERM");
         let status = self.dies_within(Duration::from_secs(30)).expect("it stops within 30 s");
         assert!(status.success(), "the server stopped with {status}");
     }
