@@ -264,7 +264,12 @@ impl System {
             ..IngestLimits::default()
         };
         let (mqtt, grpc) = (config.ingest.mqtt.listen, config.ingest.grpc.listen);
-        let doors = IngestConfig { mqtt_listen: Some(mqtt), grpc_listen: Some(grpc), limits };
+        let doors = IngestConfig {
+            mqtt_listen: Some(mqtt),
+            grpc_listen: Some(grpc),
+            broker: config.ingest.mqtt.existing_broker()?,
+            limits,
+        };
         let ingest = painwatch_ingest::serve(doors, deps, self.stop.clone()).await?;
         let address = http.local_addr()?;
         let console = Console::new(painwatch_console::Deps {

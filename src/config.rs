@@ -27,8 +27,17 @@ pub struct Config {
 pub struct Ingest {
     pub verdict_timeout_ms: u64,
     pub max_payload_bytes: usize,
-    pub mqtt: Listener,
+    pub mqtt: Mqtt,
     pub grpc: Listener,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Mqtt {
+    pub listen: SocketAddr,
+    pub broker: String,
+    pub broker_client_id: String,
+    pub broker_password_file: PathBuf,
+    pub broker_ca_file: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -109,15 +118,15 @@ impl Config {
     /// The listener that is not on loopback.
     pub fn refuse_open_listeners(&self) -> Result<()> {
         let listeners = [
-            ("ingest.mqtt.listen", &self.ingest.mqtt),
-            ("ingest.grpc.listen", &self.ingest.grpc),
-            ("http.listen", &self.http),
+            ("ingest.mqtt.listen", self.ingest.mqtt.listen),
+            ("ingest.grpc.listen", self.ingest.grpc.listen),
+            ("http.listen", self.http.listen),
         ];
-        for (key, listener) in listeners {
-            if !listener.listen.ip().is_loopback() {
+        for (key, listen) in listeners {
+            if !listen.ip().is_loopback() {
                 bail!(
                     "{key} = {}: without TLS painwatch listens on loopback only; use 127.0.0.1 and put a TLS proxy on the same host in front",
-                    listener.listen
+                    listen
                 );
             }
         }

@@ -4,6 +4,7 @@ mod clock;
 mod commands;
 mod compose;
 mod config;
+mod existing_broker;
 mod operator;
 mod roster;
 mod telemetry;

@@ -96,7 +96,7 @@ pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) ->
         clock: Arc::clone(&clock),
         roster: processor.roster.clone(),
     };
-    let doors = IngestConfig { mqtt_listen: any, grpc_listen: any, limits: IngestLimits::default() };
+    let doors = IngestConfig { mqtt_listen: any, grpc_listen: any, ..IngestConfig::default() };
     let ingest = painwatch_ingest::serve(doors, deps, stop.clone()).await?;
     let access = Access::open(dir.path())?;
     let alerts_applied = handle.applied;

@@ -39,6 +39,8 @@ counters! {
     Tally {
         Connections = "connections",
         ConnectionFaults = "connection_faults",
+        /// Times that an existing broker let us subscribe.
+        BrokerConnections = "broker_connections",
         Submissions = "submissions",
         ReadingsAdmitted = "readings_admitted",
         ReadingsQuarantined = "readings_quarantined",

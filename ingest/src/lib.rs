@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod answer;
+pub mod broker;
 pub mod grpc;
 pub mod http;
 pub mod ledger;
@@ -13,6 +14,7 @@ pub mod run;
 pub mod verdicts;
 
 pub use admission::{Accepted, Admission, Outcome};
+pub use broker::BrokerConfig;
 pub use ledger::{Ledger, Refusal, Tally};
 pub use run::{Deps, IngestConfig, IngestHandle, IngestLimits, ServeError, serve};
 pub use verdicts::VerdictBoard;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::answer::Answers;
+use crate::broker::{self, BrokerConfig};
 use crate::ledger::Ledger;
 use crate::verdicts::{self, VerdictBoard};
 use crate::{grpc, http, mqtt};
@@ -24,6 +25,8 @@ use crate::{grpc, http, mqtt};
 pub struct IngestConfig {
     pub mqtt_listen: Option<SocketAddr>,
     pub grpc_listen: Option<SocketAddr>,
+    /// An existing broker to take readings from as well.
+    pub broker: Option<BrokerConfig>,
     pub limits: IngestLimits,
 }
 
@@ -134,6 +137,9 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     if let Some(listener) = mqtt_listener {
         let endpoint = mqtt::Endpoint::new(answers.clone(), Arc::clone(&access), limits.clone(), stop.clone());
         doors.spawn(Arc::new(endpoint).listen(listener));
+    }
+    if let Some(existing) = config.broker {
+        doors.spawn(broker::run(existing, answers.clone(), limits.clone(), stop.clone()));
     }
     let grpc_addr = local_addr(grpc_listener.as_ref());
     if let Some(listener) = grpc_listener {

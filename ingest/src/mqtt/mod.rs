@@ -7,9 +7,9 @@ mod greet;
 mod link;
 mod publishes;
 mod sessions;
-mod status;
+pub(crate) mod status;
 mod subscriptions;
-mod topic;
+pub(crate) mod topic;
 mod wire;
 mod words;
 

@@ -20,6 +20,12 @@ pub fn parse(text: &str, gateway: &GatewayId) -> Option<Topic> {
     }
 }
 
+/// Whose topic it is, as far as the text says.
+pub fn gateway_of(text: &str) -> Option<GatewayId> {
+    let (gateway, _) = text.strip_prefix("painwatch/v1/")?.split_once('/')?;
+    GatewayId::parse(gateway).ok()
+}
+
 /// The one filter a gateway may subscribe to.
 pub fn is_own_verdicts(filter: &str, gateway: &GatewayId) -> bool {
     own(filter, gateway) == Some("verdicts")
@@ -60,6 +66,14 @@ mod tests {
             "",
         ] {
             assert!(parse(foreign, &gateway).is_none(), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_topic_says_whose_it_is() {
+        assert_eq!(gateway_of("painwatch/v1/gw-1/readings/json"), GatewayId::parse("gw-1").ok());
+        for nobody in ["painwatch/v1/gw-1", "painwatch/v1//status", "painwatch/v2/gw-1/status", "$SYS/a/b/c"] {
+            assert_eq!(gateway_of(nobody), None, "{nobody}");
         }
     }
 
