@@ -7,6 +7,7 @@ mod config;
 mod existing_broker;
 mod operator;
 mod roster;
+mod tail;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use painwatch_access::{Access, Role};
 use painwatch_domain::Offset;
 use painwatch_journal::{Class, Journal};
@@ -19,9 +19,11 @@ use tokio::sync::watch;
 
 use crate::compose::{self, Addresses, System, Wiring};
 use crate::config::Config;
+use crate::tail::{self, Wanted};
 
 const CONTROL: &str = "/api/v1/operator/control";
 const BOOKS: &str = "/api/v1/operator/refused";
+pub const TAIL: &str = "/api/v1/operator/tail";
 
 #[derive(Clone)]
 struct Operator {
@@ -35,7 +37,11 @@ struct Operator {
 pub fn router(system: &System, refused: Arc<painwatch_ingest::Ledger>) -> Router {
     let (journal, access) = (Arc::clone(&system.journal), Arc::clone(&system.access));
     let state = Operator { journal, access, applied: system.processor.applied.clone(), refused };
-    Router::new().route(CONTROL, post(control)).route(BOOKS, get(refused_counts)).with_state(state)
+    Router::new()
+        .route(CONTROL, post(control))
+        .route(BOOKS, get(refused_counts))
+        .route(TAIL, post(follow))
+        .with_state(state)
 }
 
 fn may(operator: &Operator, peer: SocketAddr, headers: &HeaderMap) -> bool {
@@ -72,6 +78,19 @@ async fn refused_counts(
     } else {
         Err(StatusCode::FORBIDDEN)
     }
+}
+
+/// What comes in from now on, until the reader hangs up.
+async fn follow(
+    State(operator): State<Operator>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Json(wanted): Json<Wanted>,
+) -> Result<Body, (StatusCode, &'static str)> {
+    if !may(&operator, peer, &headers) {
+        return Err((StatusCode::FORBIDDEN, "the operator's token is needed"));
+    }
+    Ok(tail::body(operator.journal, wanted))
 }
 
 /// The server that holds this data directory, if one answers.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use painwatch_access::Access;
 use painwatch_alerts::{Alerts, LinkBase, WebhookConfig, WebhookSecret};
 use painwatch_domain::{Clock, Offset, Roster, TenantId};
-use painwatch_ingest::{IngestConfig, IngestHandle, IngestLimits};
+use painwatch_ingest::{IngestConfig, IngestHandle};
 use painwatch_journal::file::{FileJournal, Options};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_processor::ProcessorHandle;

@@ -13,6 +13,7 @@ mod rules;
 mod serve;
 mod sql;
 mod status;
+mod tail;
 mod verify;
 
 use std::path::PathBuf;
@@ -48,6 +49,7 @@ enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
     Status(status::Args),
+    Tail(tail::Args),
     #[command(subcommand)]
     Roster(roster::Roster),
     Import(import::Args),
@@ -99,6 +101,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(args, context, cli.data).await,
         Command::Serve(args) => serve::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Tail(args) => tail::run(args, context).await,
         Command::Roster(command) => roster::run(command, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Check(args) => check::run(&args, &context),

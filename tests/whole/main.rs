@@ -15,4 +15,5 @@ mod program;
 mod proxy;
 mod python;
 mod receiver;
+mod tail;
 mod waiting;

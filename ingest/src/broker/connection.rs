@@ -219,7 +219,9 @@ impl Connection {
 
     /// QoS 0: a verdict that waits for its acknowledgement would hold up ours.
     fn tell(&self, (topic, verdict): (String, String)) -> Result<(), End> {
-        self.client.try_publish(topic, QoS::AtMostOnce, false, verdict).map_err(|error| End::Lost(error.to_string()))?;
+        self.client
+            .try_publish(topic, QoS::AtMostOnce, false, verdict)
+            .map_err(|error| End::Lost(error.to_string()))?;
         self.answers.admission.ledger().count(Tally::VerdictsPublished, 1);
         Ok(())
     }
