@@ -16,7 +16,7 @@ answers that were not given, a week without an injury.
 
 A stream's name begins with its measure; for each set the rows are also counted by measure.
 
-Usage: count_recordings.py DATA_DIR   (the folder that holds the sets)
+Usage: count_recordings.py DATA_DIR [SET]…   (the folder that holds the sets; all that are there, unless some are named)
 """
 
 import ast
@@ -434,7 +434,8 @@ def count(parts):
 
 def main():
     sets = {"fitbit_furberg2016": fitbit, "myaiguide": myaiguide, "welltory_covid_hrv": welltory, "pmdata": pmdata}
-    present = {name: read for name, read in sets.items() if os.path.isdir(os.path.join(sys.argv[1], name))}
+    wanted = sys.argv[2:] or sets
+    present = {name: sets[name] for name in wanted if os.path.isdir(os.path.join(sys.argv[1], name))}
     print(json.dumps({name: count(read(os.path.join(sys.argv[1], name))) for name, read in present.items()}, indent=1))
 
 

@@ -4,6 +4,7 @@ mod bad_input;
 mod clinic;
 mod crash;
 mod demo;
+mod exports;
 mod failpoints;
 mod gateways;
 mod order;

@@ -37,7 +37,10 @@ pub fn mark_shifted_copies(rows: &mut [Row], stamped: &[Stamped], report: &mut F
             let shifts = group.iter().map(|other| (other.ms - stamp.ms).abs() / HOUR_MS);
             if let Some(hours) = shifts.filter(|hours| (1..=HOURS_MAX).contains(hours)).min() {
                 rows[stamp.row].reading.quality = format!("possible_copy_{hours}h");
-                report.remark(stamp.line, &format!("the same pressure stands {hours} h apart as well: both sent, marked"));
+                report.remark(
+                    stamp.line,
+                    &format!("the same pressure stands {hours} h apart as well: both sent, marked"),
+                );
                 marked += 1;
             }
         }

@@ -74,7 +74,15 @@ fn parser(name: &str) -> Option<Parser> {
 
 fn row(subject: &str, measure: Measure, start: DateTime, newest: DateTime, reading: Reading) -> Row {
     let kind = if matches!(measure, Measure::BodyWeight | Measure::BodyFatPercentage) { SCALE } else { TRACKER };
-    Row { subject: subject.to_owned(), kind, name: None, measure, day: start.date(), newest: Moment::Local(newest), reading }
+    Row {
+        subject: subject.to_owned(),
+        kind,
+        name: None,
+        measure,
+        day: start.date(),
+        newest: Moment::Local(newest),
+        reading,
+    }
 }
 
 fn daily_activity(bytes: &[u8], _: &Rules, report: &mut FileReport) -> Result<Vec<Row>, ImportError> {

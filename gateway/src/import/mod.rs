@@ -16,6 +16,7 @@ mod source;
 mod table;
 mod welltory;
 mod withings;
+mod zip;
 
 use std::path::{Path, PathBuf};
 
@@ -131,6 +132,16 @@ fn format(name: &str) -> Result<&'static Format, ImportError> {
     FORMATS.iter().find(|format| format.name == name).ok_or_else(unknown)
 }
 
+/// Whether the words of a command line make sense, before anything is read.
+///
+/// # Errors
+/// [`ImportError::UnknownFormat`], [`ImportError::Zone`].
+pub fn check(name: &str, options: &ImportOptions) -> Result<(), ImportError> {
+    format(name)?;
+    Zone::parse(&options.zone)?;
+    Ok(())
+}
+
 /// Reads the export at `path` (a file, a folder or a zip archive) into memory.
 ///
 /// # Errors
@@ -175,7 +186,10 @@ mod tests {
     fn an_unknown_format_is_answered_with_the_nearest_known_one() {
         let options = ImportOptions { device_prefix: "d".into(), zone: "UTC".into(), patient: None };
         let error = import("apple_heath", Path::new("."), &options).unwrap_err().to_string();
-        assert!(error.starts_with("unknown format \"apple_heath\", the nearest known one is \"apple-health\""), "{error}");
+        assert!(
+            error.starts_with("unknown format \"apple_heath\", the nearest known one is \"apple-health\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -7,11 +7,12 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::ImportError;
+use super::zip::{self, Entry};
 
 /// Folders below the one that was named: no export nests deeper, and a link that leads back must not be followed for ever.
 const DEPTH_MAX: usize = 32;
 /// Files of one export: the largest account exports hold some ten thousand activity files.
-const FILES_MAX: usize = 200_000;
+pub const FILES_MAX: usize = 200_000;
 /// Largest file in bytes that is read as a whole: a year of heart rates as JSON is some 150 MB.
 pub const WHOLE_BYTES_MAX: u64 = 512 << 20;
 /// Largest file in bytes that is read in passing: ten years of a Health export stay below 10 GB.
@@ -32,7 +33,7 @@ pub struct Found {
 #[derive(Clone, Debug)]
 enum Place {
     File,
-    Entry { archive: PathBuf, index: usize },
+    Entry { archive: PathBuf, entry: Entry },
 }
 
 /// Every file under `path` (or `path` itself, or the entries of the archive that it is), in path order: the same order on
@@ -77,28 +78,14 @@ fn collect_archive(path: &Path, depth: usize, found: &mut Vec<Found>) -> Result<
         found.push(Found { path: path.to_owned(), place: Place::File });
         return Ok(());
     }
-    let archive = open_archive(path)?;
-    if archive.len() > FILES_MAX {
-        return Err(unreadable(path, io::Error::other(format!("more than {FILES_MAX} entries"))));
-    }
-    let mut entries: Vec<(String, usize)> = Vec::with_capacity(archive.len());
-    for name in archive.file_names() {
-        let name = name.map_err(|error| unreadable(path, error))?;
-        let index = archive.index_for_name(&name);
-        entries.extend(index.map(|index| (name.into_owned(), index)));
-    }
-    entries.sort_unstable();
-    let files = entries.iter().filter(|(name, _)| !name.ends_with('/'));
-    found.extend(files.map(|(name, index)| Found {
-        path: path.join(name.trim_start_matches('/')),
-        place: Place::Entry { archive: path.to_owned(), index: *index },
+    let mut entries = zip::entries(path).map_err(|error| unreadable(path, error))?;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let files = entries.into_iter().filter(|entry| !entry.name.ends_with('/'));
+    found.extend(files.map(|entry| Found {
+        path: path.join(entry.name.trim_start_matches('/')),
+        place: Place::Entry { archive: path.to_owned(), entry },
     }));
     Ok(())
-}
-
-fn open_archive(path: &Path) -> Result<zip::ZipArchive<BufReader<File>>, ImportError> {
-    let file = File::open(path).map_err(|error| unreadable(path, error))?;
-    zip::ZipArchive::new(BufReader::new(file)).map_err(|error| unreadable(path, error))
 }
 
 impl Found {
@@ -142,11 +129,9 @@ impl Found {
         take: impl FnOnce(&mut dyn BufRead) -> Result<T, ImportError>,
     ) -> Result<T, ImportError> {
         match &self.place {
-            Place::Entry { archive, index } => {
-                let mut archive = open_archive(archive)?;
-                let entry = archive.by_index(*index).map_err(|error| unreadable(&self.path, error))?;
-                let packed = entry.compressed_size();
-                self.unpack(Capped::new(entry, Some(packed), bytes_max), bytes_max, take)
+            Place::Entry { archive, entry } => {
+                let plain = zip::open(archive, entry).map_err(|error| unreadable(&self.path, error))?;
+                self.unpack(Capped::new(plain, Some(entry.packed_bytes), bytes_max), bytes_max, take)
             }
             Place::File => {
                 let file = File::open(&self.path).map_err(|error| unreadable(&self.path, error))?;
@@ -209,22 +194,11 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn zipped(directory: &Path, entries: &[(&str, &[u8])]) -> PathBuf {
-        let path = directory.join("export.zip");
-        let mut writer = zip::ZipWriter::new(File::create(&path).unwrap());
-        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
-        for (name, bytes) in entries {
-            writer.start_file(*name, options).unwrap();
-            writer.write_all(bytes).unwrap();
-        }
-        writer.finish().unwrap();
-        path
-    }
-
     #[test]
     fn the_entries_of_an_archive_are_found_in_order_and_read_in_place() {
         let directory = tempfile::tempdir().unwrap();
-        let path = zipped(directory.path(), &[("b/two.csv", b"2"), ("../../a.csv", b"1")]);
+        let path = directory.path().join("export.zip");
+        std::fs::write(&path, zip::tests::archive(&[("b/two.csv", b"2"), ("../../a.csv", b"1")])).unwrap();
         let found = find(&path).unwrap();
         let read: Vec<(String, Vec<u8>)> = found.iter().map(|file| (file.name(), file.bytes().unwrap())).collect();
         assert_eq!(read, [("a.csv".to_owned(), b"1".to_vec()), ("two.csv".to_owned(), b"2".to_vec())]);
@@ -234,7 +208,8 @@ mod tests {
     #[test]
     fn a_bomb_is_refused_before_it_has_been_unpacked() {
         let directory = tempfile::tempdir().unwrap();
-        let path = zipped(directory.path(), &[("bomb.xml", &vec![b' '; 16 << 20])]);
+        let path = directory.path().join("export.zip");
+        std::fs::write(&path, zip::tests::archive(&[("bomb.xml", &vec![b' '; 16 << 20])])).unwrap();
         let error = find(&path).unwrap()[0].bytes().unwrap_err().to_string();
         assert!(error.contains("more than 250 times its size"), "{error}");
     }

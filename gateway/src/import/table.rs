@@ -17,12 +17,7 @@ impl<'a> Table<'a> {
         Self::delimited(bytes, b',', titles, report)
     }
 
-    pub fn delimited(
-        bytes: &'a [u8],
-        delimiter: u8,
-        titles: usize,
-        report: &FileReport,
-    ) -> Result<Self, ImportError> {
+    pub fn delimited(bytes: &'a [u8], delimiter: u8, titles: usize, report: &FileReport) -> Result<Self, ImportError> {
         let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         for _ in 0..titles {
             let end = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |at| at + 1);

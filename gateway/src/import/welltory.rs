@@ -313,7 +313,10 @@ mod tests {
 
     #[test]
     fn pain_in_the_chest_has_a_site_and_is_no_nrs() {
-        let (rows, _) = run(surveys, "user_code,scale,created_at,value,text\nu,S_COVID_PAIN,2020-04-23,2,Very mild\nu,S_CORONA,2020-04-23,2,x\n");
+        let (rows, _) = run(
+            surveys,
+            "user_code,scale,created_at,value,text\nu,S_COVID_PAIN,2020-04-23,2,Very mild\nu,S_CORONA,2020-04-23,2,x\n",
+        );
         assert_eq!((rows[0].measure, rows[0].reading.body_site.as_str()), (Measure::PainScaleOther, "chest"));
         assert_eq!((rows[1].measure, rows[1].reading.instrument.as_str()), (Measure::SurveyScore, "welltory_s_corona"));
     }

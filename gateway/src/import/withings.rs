@@ -24,13 +24,13 @@ use jiff::civil::DateTime;
 use painwatch_domain::{Measure, Shape};
 use painwatch_proto::ingest::v1::{Components, Reading};
 
+use super::ImportError;
 use super::blood_pressure::{Stamped, mark_shifted_copies};
 use super::collect::{Collector, Moment, Row, Rows, over_day};
 use super::local::{self, Rules};
 use super::report::FileReport;
 use super::source::{self, Found};
 use super::table::{Table, number};
-use super::ImportError;
 
 /// Parts of one raw row: an hour of seconds.
 const PARTS_MAX: usize = 3_600;
@@ -116,7 +116,14 @@ fn value(value: f64, unit: &str) -> Reading {
 fn with_unit(table: &Table<'_>, name: &str) -> Option<(usize, String)> {
     table.header().enumerate().find_map(|(place, column)| {
         let unit = column.strip_prefix(name)?.trim().strip_prefix('(')?.strip_suffix(')')?;
-        Some((place, match unit { "in" => "[in_i]".to_owned(), "st" => "[stone_av]".to_owned(), unit => unit.to_owned() }))
+        Some((
+            place,
+            match unit {
+                "in" => "[in_i]".to_owned(),
+                "st" => "[stone_av]".to_owned(),
+                unit => unit.to_owned(),
+            },
+        ))
     })
 }
 
@@ -212,9 +219,12 @@ fn instant(text: &str, rules: &Rules) -> Option<i64> {
     exact.or_else(|| local::stamp(text).map(|stamp| rules.utc_ms(stamp)))
 }
 
-/// `[60,60]`, or one number.
+/// `[60,60]`, or one number. A bracket that does not close is a list that was cut at a comma.
 fn list(cell: &str) -> Option<Vec<f64>> {
-    let inside = cell.trim().trim_start_matches('[').trim_end_matches(']');
+    let inside = match cell.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?,
+        None => cell,
+    };
     inside.split(',').take(PARTS_MAX + 1).map(|part| number(part.trim())).collect()
 }
 
@@ -285,8 +295,7 @@ fn nights(bytes: &[u8], rules: &Rules, report: &mut FileReport) -> Result<Vec<Ro
     while let Some(line) = table.advance(0, report)? {
         report.rows += 1;
         let span = instant(table.cell(from), rules).zip(instant(table.cell(to), rules));
-        let seconds: Vec<f64> =
-            stages.iter().flatten().filter_map(|column| number(table.cell(*column))).collect();
+        let seconds: Vec<f64> = stages.iter().flatten().filter_map(|column| number(table.cell(*column))).collect();
         let Some((start, end)) = span.filter(|(start, end)| start < end && !seconds.is_empty()) else {
             report.skip(line, "no start and end, or no seconds of sleep");
             continue;
@@ -297,7 +306,11 @@ fn nights(bytes: &[u8], rules: &Rules, report: &mut FileReport) -> Result<Vec<Ro
             ..value(seconds.iter().sum(), "s")
         };
         let day = rules.local(end);
-        rows.push(Row { newest: Moment::Utc(end), reading, ..at("watch", Measure::TotalSleepTime, day, Reading::default()) });
+        rows.push(Row {
+            newest: Moment::Utc(end),
+            reading,
+            ..at("watch", Measure::TotalSleepTime, day, Reading::default())
+        });
     }
     Ok(rows)
 }
@@ -313,7 +326,8 @@ mod tests {
     #[test]
     fn the_unit_of_a_weight_stands_in_the_columns_name() {
         for (unit, sent) in [("kg", "kg"), ("lb", "lb"), ("st", "[stone_av]")] {
-            let text = format!("Date,\"Weight ({unit})\",\"Fat mass ({unit})\",Comments\n\"2026-06-10 08:15:00\",80,20,\n");
+            let text =
+                format!("Date,\"Weight ({unit})\",\"Fat mass ({unit})\",Comments\n\"2026-06-10 08:15:00\",80,20,\n");
             let rows = weights(text.as_bytes(), &mut FileReport::new("weight.csv")).unwrap();
             let seen: Vec<_> = rows.iter().map(|row| (row.reading.value, row.reading.unit.as_str())).collect();
             assert_eq!(seen, [(Some(80.0), sent), (Some(25.0), "%")]);

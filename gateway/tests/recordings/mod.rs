@@ -31,7 +31,7 @@ fn books(import: &Import) -> Books {
 }
 
 /// Runs the pandas count in an environment of its own.
-fn counted_by_pandas(root: &Path) -> serde_json::Value {
+fn counted_by_pandas(root: &Path, set: &str) -> serde_json::Value {
     let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pandas");
     let python = venv.join("bin/python");
     // Tests run in parallel processes: one of them builds the environment.
@@ -50,7 +50,7 @@ fn counted_by_pandas(root: &Path) -> serde_json::Value {
     }
     drop(lock);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/books/count_recordings.py");
-    serde_json::from_slice(&run(Command::new(&python).arg(script).arg(root))).expect("the script prints JSON")
+    serde_json::from_slice(&run(Command::new(&python).arg(script).arg(root).arg(set))).expect("the script prints JSON")
 }
 
 fn compare(set: &str, format: &str, zone: &str) {
@@ -58,7 +58,7 @@ fn compare(set: &str, format: &str, zone: &str) {
     let imported = import(format, &folder, &options(zone)).expect("the export is read");
     let ours = books(&imported);
     let root = folder.parent().and_then(Path::parent).expect("a set lies in a folder");
-    let theirs = &counted_by_pandas(root)[set];
+    let theirs = &counted_by_pandas(root, set)[set];
     assert_eq!(ours.submitted, imported.report.readings());
     let ours = [
         ("submitted", ours.submitted),

@@ -59,7 +59,8 @@ fn identify(source: &str, device: &str) -> Device {
     let known = if hardware.is_empty() { model } else { hardware };
     let kind = kind_of(&[model, hardware, &source]);
     let shown = slug(known).replace('_', "-");
-    let shown: String = shown.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(MODEL_BYTES_MAX).collect();
+    let shown: String =
+        shown.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(MODEL_BYTES_MAX).collect();
     let shown = if shown.is_empty() { kind.to_owned() } else { shown };
     Device { kind, name: format!("{shown}-{:08x}", hash(&identity)) }
 }
@@ -106,7 +107,9 @@ mod tests {
     use super::*;
 
     fn device(address: u64, software: &str) -> String {
-        format!("<<HKDevice: {address:#x}>, name:iPhone, manufacturer:Apple Inc., model:iPhone, hardware:iPhone16,1, software:{software}>")
+        format!(
+            "<<HKDevice: {address:#x}>, name:iPhone, manufacturer:Apple Inc., model:iPhone, hardware:iPhone16,1, software:{software}>"
+        )
     }
 
     #[test]
@@ -126,7 +129,12 @@ mod tests {
 
     #[test]
     fn two_watches_of_one_model_differ_by_their_own_identifier() {
-        let watch = |own: &str| identify("Ring", &format!("<<HKDevice: 0x1>, name:Oura, manufacturer:Oura, model:Ring, localIdentifier:{own}>"));
+        let watch = |own: &str| {
+            identify(
+                "Ring",
+                &format!("<<HKDevice: 0x1>, name:Oura, manufacturer:Oura, model:Ring, localIdentifier:{own}>"),
+            )
+        };
         assert_ne!(watch("A1"), watch("B2"));
         assert_eq!(watch("A1").kind, "watch");
     }

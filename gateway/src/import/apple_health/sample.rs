@@ -109,8 +109,7 @@ impl Samples {
         };
         let is_systolic = element.attribute("type") == SYSTOLIC;
         let key = (device.name.clone(), span.start.clone(), span.end.clone());
-        let half =
-            Half { is_systolic, pressure, unit: element.attribute("unit").to_owned(), line: element.line };
+        let half = Half { is_systolic, pressure, unit: element.attribute("unit").to_owned(), line: element.line };
         match self.halves.remove(&key) {
             Some(other) if other.is_systolic != is_systolic && other.unit == half.unit => {
                 let (systolic, diastolic) =
@@ -218,7 +217,8 @@ fn category(element: &Element, span: &Span, device: &Device, report: &mut FileRe
         return Some(row(Measure::SleepStage, span, device, element, reading));
     }
     let Some(severity) = severity(value) else {
-        let reason = if value.contains("Severity") { "a symptom of no stated severity".to_owned() } else { unmeasured(kind) };
+        let reason =
+            if value.contains("Severity") { "a symptom of no stated severity".to_owned() } else { unmeasured(kind) };
         report.skip(element.line, &reason);
         return None;
     };
@@ -278,7 +278,8 @@ fn correlation(element: &Element, span: &Span, device: &Device, report: &mut Fil
         report.skip(element.line, "a value that is no number");
         return None;
     };
-    report.remark(element.line, "blood pressures as a pair: where they stand singly too, the second one is a duplicate");
+    report
+        .remark(element.line, "blood pressures as a pair: where they stand singly too, the second one is a duplicate");
     Some(panel(element, span, device, Components { systolic, diastolic }, upper.attribute("unit").to_owned()))
 }
 

@@ -82,7 +82,6 @@ fn of(measure: Measure, end: i64, rules: &Rules, reading: Reading) -> Row {
 fn stage(level: &Level, rules: &Rules) -> Option<(i64, Reading)> {
     let (start, end) = (gmt_ms(&level.start)?, gmt_ms(&level.end)?);
     let code = STAGES.iter().zip(0u8..).find(|(_, number)| f64::from(*number) == level.activity_level)?.0;
-    let reading =
-        Reading { code: (*code).to_owned(), algorithm: "vendor".to_owned(), ..over(start, end, rules) };
+    let reading = Reading { code: (*code).to_owned(), algorithm: "vendor".to_owned(), ..over(start, end, rules) };
     (start < end).then_some((end, reading))
 }

@@ -138,10 +138,7 @@ mod tests {
         let mut report = FileReport::new("Weight.csv");
         let rows = table(text.as_bytes(), &mut report).unwrap();
         let seen: Vec<_> = rows.iter().map(|row| (row.reading.time.as_str(), row.reading.unit.as_str())).collect();
-        assert_eq!(
-            seen,
-            [("2026-07-18T08:28:00", "kg"), ("2026-07-18T08:28:00", "%"), ("2026-07-15T17:08:00", "lbs")]
-        );
+        assert_eq!(seen, [("2026-07-18T08:28:00", "kg"), ("2026-07-18T08:28:00", "%"), ("2026-07-15T17:08:00", "lbs")]);
         assert_eq!((report.rows, report.skipped[0].first_line), (3, 6));
     }
 }

@@ -35,8 +35,12 @@ impl Bad {
 
 pub fn decimal(column: &str, cell: &str, mark: Decimal) -> Result<f64, Bad> {
     let fix = match mark {
-        Decimal::Dot if cell.contains(',') => "write it with a decimal dot and without separators, or set decimal = \",\"",
-        Decimal::Comma if cell.contains('.') => "write it with a decimal comma and without separators, or set decimal = \".\"",
+        Decimal::Dot if cell.contains(',') => {
+            "write it with a decimal dot and without separators, or set decimal = \",\""
+        }
+        Decimal::Comma if cell.contains('.') => {
+            "write it with a decimal comma and without separators, or set decimal = \".\""
+        }
         _ => "write a number such as 81.4",
     };
     let bad = || Bad::new(column, cell, "is no number", fix);
@@ -73,7 +77,10 @@ pub fn when(column: &str, cell: &str, dates: Option<DateOrder>, rules: &Rules) -
         return Ok(When { text: cell.replace(' ', "T"), day, moment, is_date: false });
     }
     let (day, clock) = cell.split_once([' ', 'T']).unwrap_or((cell, ""));
-    let (bad, iso) = (|fix: &str| Bad::new(column, cell, "is no time", fix), "write 2026-03-01T12:00:05+01:00, 2026-03-01 12:00:05 or 2026-03-01");
+    let (bad, iso) = (
+        |fix: &str| Bad::new(column, cell, "is no time", fix),
+        "write 2026-03-01T12:00:05+01:00, 2026-03-01 12:00:05 or 2026-03-01",
+    );
     let date = match (local::date(day).filter(|_| !day.contains('/')), dates) {
         (Some(date), _) => date,
         (None, Some(DateOrder::DayFirst)) => local::date_day_first(day).ok_or_else(|| bad(iso))?,

@@ -52,9 +52,32 @@ pub struct ColumnSpec {
 
 /// The fields of a reading that a column may hold.
 pub const FIELDS: [&str; 26] = [
-    "time", "end_time", "measure", "value", "unit", "device", "subject", "code", "body_site", "laterality", "modality",
-    "recall", "instrument", "algorithm", "posture", "quality", "status", "revision", "id", "event", "medication",
-    "scheduled_for", "systolic", "diastolic", "zone", "prompted",
+    "time",
+    "end_time",
+    "measure",
+    "value",
+    "unit",
+    "device",
+    "subject",
+    "code",
+    "body_site",
+    "laterality",
+    "modality",
+    "recall",
+    "instrument",
+    "algorithm",
+    "posture",
+    "quality",
+    "status",
+    "revision",
+    "id",
+    "event",
+    "medication",
+    "scheduled_for",
+    "systolic",
+    "diastolic",
+    "zone",
+    "prompted",
 ];
 
 /// A column of a wide table.
@@ -118,7 +141,9 @@ impl Layout {
                 let measure = measure(told, report)?;
                 self.add(column, name, measure, unit.clone().unwrap_or_default(), report)
             }
-            Some(_) => Err(report.wrong(1, format!("[columns] {name:?}: give it a field, a measure, or ignore = true"))),
+            Some(_) => {
+                Err(report.wrong(1, format!("[columns] {name:?}: give it a field, a measure, or ignore = true")))
+            }
             None => match (FIELDS.iter().find(|field| **field == bare), Measure::parse(bare)) {
                 (Some(field), _) => self.take(field, column, unit, report),
                 (None, Some(measure)) => self.add(column, name, measure, unit.to_owned(), report),
@@ -131,13 +156,7 @@ impl Layout {
         }
     }
 
-    fn take(
-        &mut self,
-        field: &'static str,
-        column: usize,
-        unit: &str,
-        report: &FileReport,
-    ) -> Result<(), ImportError> {
+    fn take(&mut self, field: &'static str, column: usize, unit: &str, report: &FileReport) -> Result<(), ImportError> {
         if self.fields.insert(field, column).is_some() {
             return Err(report.wrong(1, format!("two columns are {field}: ignore one in [columns]")));
         }
@@ -157,9 +176,16 @@ impl Layout {
     ) -> Result<(), ImportError> {
         let expected = measure.spec().unit;
         // A count and a score have but one unit, a code has none: everything else must say its own.
-        let unit = if unit.is_empty() && (expected.is_empty() || expected.starts_with('{')) { expected.to_owned() } else { unit };
+        let unit = if unit.is_empty() && (expected.is_empty() || expected.starts_with('{')) {
+            expected.to_owned()
+        } else {
+            unit
+        };
         if unit.is_empty() && !expected.is_empty() {
-            let fix = format!("column {name:?} has no unit: call it \"{} ({expected})\", or give it a unit in [columns]", measure.name());
+            let fix = format!(
+                "column {name:?} has no unit: call it \"{} ({expected})\", or give it a unit in [columns]",
+                measure.name()
+            );
             return Err(report.wrong(1, fix));
         }
         self.wide.push(Wide { column, name: name.to_owned(), measure, unit });
@@ -211,6 +237,7 @@ fn measure(name: &str, report: &FileReport) -> Result<Measure, ImportError> {
 }
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, report: &FileReport) -> ImportError {
-    let hint = nearest(name, known).map_or_else(String::new, |near| format!(", the nearest known one is {near:?}"));
+    let hint = nearest(split_unit(name).0, known)
+        .map_or_else(String::new, |near| format!(", the nearest known one is {near:?}"));
     report.wrong(1, format!("{name:?} is not known{hint}; a file NAME.csv.toml beside the table may say what it is"))
 }

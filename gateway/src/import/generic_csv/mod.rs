@@ -16,12 +16,12 @@ mod rows;
 
 use std::path::Path;
 
+use super::ImportError;
 use super::collect::{Collector, Rows};
 use super::local::Rules;
 use super::report::FileReport;
 use super::source::{self, Found};
 use super::table::Table;
-use super::ImportError;
 
 use cells::Decimal;
 use layout::{Layout, Sidecar};
@@ -111,7 +111,8 @@ fn delimiter(bytes: &[u8], sidecar: &Sidecar, report: &FileReport) -> Result<u8,
         }
     }
     let most = (0..DELIMITERS.len()).rev().max_by_key(|at| counts[*at]).filter(|at| counts[*at] > 0);
-    let one_column = "the header has one column: a table needs a time and a measure, separated by comma, semicolon or tab";
+    let one_column =
+        "the header has one column: a table needs a time and a measure, separated by comma, semicolon or tab";
     most.map(|at| DELIMITERS[at]).ok_or_else(|| report.wrong(1, one_column))
 }
 

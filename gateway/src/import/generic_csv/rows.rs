@@ -86,7 +86,8 @@ impl Reader<'_> {
     fn row(&self, table: &Table<'_>, measure: Measure, reading: Reading) -> Result<Row, Bad> {
         let (start, end) = self.span(table, measure)?;
         let text = |field: &str| self.cell(table, field).to_owned();
-        let code = if reading.code.is_empty() && measure.spec().shape == Shape::Code { text("code") } else { reading.code };
+        let code =
+            if reading.code.is_empty() && measure.spec().shape == Shape::Code { text("code") } else { reading.code };
         let known = end.as_ref().unwrap_or(&start);
         let (day, newest) = (known.day, known.moment);
         let reading = Reading {
@@ -153,7 +154,9 @@ impl Reader<'_> {
     fn prompted(&self, table: &Table<'_>) -> Result<Option<bool>, Bad> {
         match self.cell(table, "prompted") {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| Bad::new("prompted", text, "is no answer", "write true or false")),
+            text => {
+                text.parse().map(Some).map_err(|_| Bad::new("prompted", text, "is no answer", "write true or false"))
+            }
         }
     }
 

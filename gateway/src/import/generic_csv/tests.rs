@@ -48,7 +48,8 @@ fn a_wide_table_is_a_reading_a_cell_and_a_decimal_comma_is_read_where_it_cannot_
         "time;body_weight (kg);step_count;heart_rate (bpm)\n2026-03-01 08:00;81,4;;61\n2026-03-02 08:00;1.081,4;12;\n2026-03-03 08:00;;;\n",
         "",
     );
-    let expected = [("body_weight", Some(81.4), "kg"), ("heart_rate", Some(61.0), "bpm"), ("step_count", Some(12.0), "{steps}")];
+    let expected =
+        [("body_weight", Some(81.4), "kg"), ("heart_rate", Some(61.0), "bpm"), ("step_count", Some(12.0), "{steps}")];
     assert_eq!(seen(&rows), expected);
     let bad = &report.problems[0];
     assert_eq!((bad.line, bad.column.as_str()), (3, "body_weight (kg)"));
@@ -64,7 +65,10 @@ fn a_bad_row_is_told_with_its_line_its_column_and_what_would_mend_it_and_the_oth
     );
     assert_eq!(rows.len(), 1);
     let told: Vec<_> = report.problems.iter().map(|bad| (bad.line, bad.column.as_str(), bad.fix.as_str())).collect();
-    assert_eq!(told[0], (2, "time", "say whether the day or the month comes first: dates = \"day_first\" or \"month_first\""));
+    assert_eq!(
+        told[0],
+        (2, "time", "say whether the day or the month comes first: dates = \"day_first\" or \"month_first\"")
+    );
     assert_eq!(told[1], (3, "measure", "did you mean heart_rate?"));
     assert_eq!(told[2], (4, "value", "write it with a decimal dot and without separators, or set decimal = \",\""));
 }
@@ -80,7 +84,8 @@ fn a_file_beside_the_table_names_its_columns() {
 #[test]
 fn a_counter_counts_from_local_midnight() {
     let sidecar = "counters = [\"step_count\"]";
-    let (rows, report) = run("time,step_count\n2026-07-01 08:00,120\n2026-07-01T07:00:00Z,340\n2026-07-02 00:00,9000\n", sidecar);
+    let (rows, report) =
+        run("time,step_count\n2026-07-01 08:00,120\n2026-07-01T07:00:00Z,340\n2026-07-02 00:00,9000\n", sidecar);
     let spans: Vec<_> = rows.iter().map(|row| (row.reading.time.as_str(), row.reading.end_time.as_str())).collect();
     let midnight = "2026-07-01T00:00:00+02:00";
     assert_eq!(spans, [(midnight, "2026-07-01T08:00:00"), (midnight, "2026-07-01T07:00:00Z")]);

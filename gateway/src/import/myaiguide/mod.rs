@@ -20,12 +20,12 @@ use std::path::Path;
 
 use painwatch_domain::Zone;
 
+use super::ImportError;
 use super::collect::{Collector, Row};
 use super::garmin::daily_summaries;
 use super::local::Rules;
 use super::report::FileReport;
 use super::source::{self, Found};
-use super::ImportError;
 
 pub fn read(path: &Path, collector: &mut Collector<'_>) -> Result<(), ImportError> {
     let files = source::find(path)?;

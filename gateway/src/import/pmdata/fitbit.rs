@@ -79,12 +79,7 @@ fn each<T: serde::de::DeserializeOwned>(
     })
 }
 
-pub fn sleep(
-    file: &Found,
-    subject: &str,
-    rules: &Rules,
-    report: &mut FileReport,
-) -> Result<Vec<Row>, ImportError> {
+pub fn sleep(file: &Found, subject: &str, rules: &Rules, report: &mut FileReport) -> Result<Vec<Row>, ImportError> {
     let mut rows = Vec::new();
     each(file, report, &mut |number, sleep: Sleep, report| {
         match (stamp(&sleep.start_time).zip(stamp(&sleep.end_time)), sleep.minutes_asleep) {
@@ -136,12 +131,7 @@ fn stage(
 }
 
 /// One reading an hour, its minutes in their places; a minute in an hour that no clock showed travels alone.
-pub fn steps(
-    file: &Found,
-    subject: &str,
-    rules: &Rules,
-    report: &mut FileReport,
-) -> Result<Vec<Row>, ImportError> {
+pub fn steps(file: &Found, subject: &str, rules: &Rules, report: &mut FileReport) -> Result<Vec<Row>, ImportError> {
     let mut hours: BTreeMap<DateTime, Vec<f64>> = BTreeMap::new();
     let mut rows = Vec::new();
     each(file, report, &mut |entry, minute: Stamped<String>, report| {
@@ -227,11 +217,9 @@ pub fn resting(file: &Found, subject: &str, report: &mut FileReport) -> Result<V
 
 pub fn minutes_by_day(file: &Found, report: &mut FileReport) -> Result<Days, ImportError> {
     let mut days = Days::new();
-    each(file, report, &mut |entry, day: Stamped<String>, report| {
-        match (stamp(&day.date_time), number(&day.value)) {
-            (Some(at), Some(minutes)) if days.insert(at.date(), (entry, minutes)).is_none() => {}
-            _ => report.skip(entry, "no date, no number, or a day that was there before (counted in days)"),
-        }
+    each(file, report, &mut |entry, day: Stamped<String>, report| match (stamp(&day.date_time), number(&day.value)) {
+        (Some(at), Some(minutes)) if days.insert(at.date(), (entry, minutes)).is_none() => {}
+        _ => report.skip(entry, "no date, no number, or a day that was there before (counted in days)"),
     })?;
     Ok(days)
 }
@@ -260,12 +248,7 @@ struct Exercise {
     activity_name: String,
 }
 
-pub fn exercise(
-    file: &Found,
-    subject: &str,
-    rules: &Rules,
-    report: &mut FileReport,
-) -> Result<Vec<Row>, ImportError> {
+pub fn exercise(file: &Found, subject: &str, rules: &Rules, report: &mut FileReport) -> Result<Vec<Row>, ImportError> {
     let mut rows = Vec::new();
     each(file, report, &mut |entry, session: Exercise, report| {
         let start = stamp(&session.start_time).filter(|_| (1..=86_400_000).contains(&session.duration));

@@ -80,9 +80,18 @@ fn read_file(
         "time_in_heart_rate_zones.json" => Some("minutes by the vendor's own zones are no measure here"),
         "sleep_score.csv" => Some("a vendor's score of a night is no measure here"),
         "calories.json" | "distance.json" => Some("energy and distance are no measures here"),
-        "sleep.json" | "steps.json" | "heart_rate.json" | "resting_heart_rate.json" | "sedentary_minutes.json"
-        | "moderately_active_minutes.json" | "very_active_minutes.json" | "exercise.json" | "wellness.csv"
-        | "injury.csv" | "srpe.csv" | "reporting.csv" => None,
+        "sleep.json"
+        | "steps.json"
+        | "heart_rate.json"
+        | "resting_heart_rate.json"
+        | "sedentary_minutes.json"
+        | "moderately_active_minutes.json"
+        | "very_active_minutes.json"
+        | "exercise.json"
+        | "wellness.csv"
+        | "injury.csv"
+        | "srpe.csv"
+        | "reporting.csv" => None,
         _ => Some("not a file of this format"),
     };
     if let Some(reason) = left_out {

@@ -40,12 +40,7 @@ fn score(value: f64, instrument: &str) -> Reading {
     Reading { value: Some(value), instrument: format!("pmsys_{instrument}"), ..Reading::default() }
 }
 
-pub fn wellness(
-    bytes: &[u8],
-    subject: &str,
-    rules: &Rules,
-    report: &mut FileReport,
-) -> Result<Vec<Row>, ImportError> {
+pub fn wellness(bytes: &[u8], subject: &str, rules: &Rules, report: &mut FileReport) -> Result<Vec<Row>, ImportError> {
     let mut table = Table::open(bytes, 0, report)?;
     let time = table.column(&["effective_time_frame"], report)?;
     let readiness = table.column(&["readiness"], report)?;
@@ -96,12 +91,7 @@ fn snomed_codes(list: &str) -> impl Iterator<Item = &str> {
     inside.split(',').map(str::trim).filter(digits)
 }
 
-pub fn injuries(
-    bytes: &[u8],
-    subject: &str,
-    rules: &Rules,
-    report: &mut FileReport,
-) -> Result<Vec<Row>, ImportError> {
+pub fn injuries(bytes: &[u8], subject: &str, rules: &Rules, report: &mut FileReport) -> Result<Vec<Row>, ImportError> {
     let mut table = Table::open(bytes, 0, report)?;
     let time = table.column(&["effective_time_frame"], report)?;
     let places = table.column(&["injuries"], report)?;
@@ -140,15 +130,11 @@ fn places_of(text: &str) -> Vec<(String, String)> {
     pairs.map(|(place, grade)| (slug(place), slug(grade))).filter(|(place, _)| !place.is_empty()).collect()
 }
 
-pub fn sessions(
-    bytes: &[u8],
-    subject: &str,
-    rules: &Rules,
-    report: &mut FileReport,
-) -> Result<Vec<Row>, ImportError> {
+pub fn sessions(bytes: &[u8], subject: &str, rules: &Rules, report: &mut FileReport) -> Result<Vec<Row>, ImportError> {
     let mut table = Table::open(bytes, 0, report)?;
     let end = table.column(&["end_date_time"], report)?;
-    let (names, exertion) = (table.column(&["activity_names"], report)?, table.column(&["perceived_exertion"], report)?);
+    let (names, exertion) =
+        (table.column(&["activity_names"], report)?, table.column(&["perceived_exertion"], report)?);
     let lasted = table.column(&["duration_min"], report)?;
     let mut rows = Vec::new();
     while let Some(line) = table.advance(0, report)? {

@@ -58,8 +58,7 @@ fn time_in_bed_lies_beside_the_stages_in_it() {
         )
     };
     let (rows, report) = run(&["InBed", "AsleepUnspecified", "AsleepCore", "Future"].map(segment).concat());
-    let seen: Vec<_> =
-        rows.iter().map(|row| (row.reading.code.as_str(), row.reading.instrument.as_str())).collect();
+    let seen: Vec<_> = rows.iter().map(|row| (row.reading.code.as_str(), row.reading.instrument.as_str())).collect();
     assert_eq!(seen, [("in_bed", "in_bed"), ("asleep", ""), ("light", "")]);
     assert!(report.skipped[0].reason.starts_with("no stage for"));
 }
@@ -89,9 +88,7 @@ fn a_symptom_has_a_severity_and_a_workout_an_activity() {
 
 #[test]
 fn what_a_person_typed_is_not_sensed() {
-    let (rows, _) = run(&quantity("BodyMass", "kg", "81.4").replace(
-        "/>",
-        "><MetadataEntry key=\"HKWasUserEntered\" value=\"1\"/></Record>",
-    ));
+    let (rows, _) = run(&quantity("BodyMass", "kg", "81.4")
+        .replace("/>", "><MetadataEntry key=\"HKWasUserEntered\" value=\"1\"/></Record>"));
     assert_eq!(rows[0].reading.modality, "self_reported");
 }
