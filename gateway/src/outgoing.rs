@@ -63,48 +63,53 @@ pub fn batches(
     readings: impl IntoIterator<Item = Reading>,
     first: u64,
 ) -> Vec<ReadingBatch> {
-    let mut cut = Cutter { gateway, mode, next: first, done: Vec::new(), open: Vec::new(), bytes: 0, count: 0 };
-    for reading in readings {
-        cut.push(reading);
-    }
-    cut.close();
-    cut.done
+    let mut cut = Batches::new(gateway, mode, first);
+    let mut done: Vec<ReadingBatch> = readings.into_iter().filter_map(|reading| cut.push(reading)).collect();
+    done.extend(cut.close());
+    done
 }
 
-struct Cutter<'a> {
-    gateway: &'a str,
+/// The same, for readings that come one by one: holds the batch that is being filled.
+pub struct Batches {
+    gateway: String,
     mode: Mode,
     next: u64,
-    done: Vec<ReadingBatch>,
     open: Vec<Reading>,
     bytes: usize,
     count: u64,
 }
 
-impl Cutter<'_> {
-    fn push(&mut self, reading: Reading) {
+impl Batches {
+    pub fn new(gateway: &str, mode: Mode, first: u64) -> Self {
+        Self { gateway: gateway.to_owned(), mode, next: first, open: Vec::new(), bytes: 0, count: 0 }
+    }
+
+    /// Takes one reading; the batch before it, if that has no room for it.
+    pub fn push(&mut self, reading: Reading) -> Option<ReadingBatch> {
         let (bytes, count) = (reading.encoded_len() + 4, sample_count(&reading));
-        if !self.open.is_empty() && (self.bytes + bytes > BATCH_BYTES_MAX || self.count + count > BATCH_READINGS_MAX) {
-            self.close();
-        }
+        let is_full = self.bytes + bytes > BATCH_BYTES_MAX || self.count + count > BATCH_READINGS_MAX;
+        let done = if is_full { self.close() } else { None };
         self.bytes += bytes;
         self.count += count;
         self.open.push(reading);
+        done
     }
 
-    fn close(&mut self) {
+    /// The last batch, unless it is empty.
+    pub fn close(&mut self) -> Option<ReadingBatch> {
         if self.open.is_empty() {
-            return;
+            return None;
         }
-        self.done.push(ReadingBatch {
-            gateway: self.gateway.to_owned(),
+        let batch = ReadingBatch {
+            gateway: self.gateway.clone(),
             batch_id: format!("{}/{}", self.gateway, self.next),
             sent_at: String::new(),
             mode: self.mode.into(),
             readings: std::mem::take(&mut self.open),
-        });
+        };
         self.next += 1;
         (self.bytes, self.count) = (0, 0);
+        Some(batch)
     }
 }
 

@@ -1,4 +1,5 @@
 //! The importers over the recordings, as far as they are here; the clients against servers that misbehave.
 
 mod clients;
+mod exports;
 mod recordings;

@@ -130,7 +130,8 @@ fn after_a_demo_on_the_recordings_the_books_say_what_an_independent_count_of_the
     let directory = tempfile::tempdir().expect("a directory");
     let installation = Installation::below(directory.path(), "demo");
     demo(&installation, &["demo", "--once", "--json", "--patients", "1", "--weeks", "1", "--recordings", folder]);
-    let counted = python::run(&python::with_pandas(), "books/count_recordings.py", &[folder]);
+    let arguments = [folder, "fitbit_furberg2016", "myaiguide"];
+    let counted = python::run(&python::with_pandas(), "books/count_recordings.py", &arguments);
     for (set, prefix) in [("fitbit_furberg2016", "fitbit"), ("myaiguide", "myaiguide")] {
         let of_set = |table: &str, what: &str, only: &str| {
             installation.figure(&format!("SELECT {what} FROM {table} WHERE device_id LIKE '{prefix}%' {only}"))

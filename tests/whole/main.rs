@@ -5,6 +5,7 @@ mod broker;
 mod clinic;
 mod crash;
 mod demo;
+mod exports;
 mod failpoints;
 mod gateways;
 mod mosquitto;

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::ToSpan;
 use jiff::civil::{Date, DateTime};
 use painwatch_domain::ids::{DeviceId, PatientId};
+use painwatch_domain::time::MINUTE_MS;
 use painwatch_domain::{Measure, Zone};
 use painwatch_proto::ingest::v1::{Mode, Reading, ReadingBatch};
 
@@ -62,9 +64,12 @@ pub enum Moment {
 /// One reading out of a file, before its device, zone and revision are filled in.
 #[derive(Clone, Debug)]
 pub struct Row {
+    /// Empty where an export is of one person.
     pub subject: String,
     /// What measured: `tracker`, `scale`, `phone`, …
     pub kind: &'static str,
+    /// What the device is called where a person may have several of a kind; else it is called after its kind.
+    pub name: Option<String>,
     pub measure: Measure,
     /// The local day it speaks of: the greatest of a file is the file's end date.
     pub day: Date,
@@ -72,9 +77,16 @@ pub struct Row {
     pub reading: Reading,
 }
 
+/// Who takes readings as soon as they are known.
+type Take<'a> = &'a mut dyn FnMut(Timed) -> Result<(), ImportError>;
+
+/// Where a parser puts its rows.
+pub type Rows<'a> = &'a mut dyn FnMut(Row) -> Result<(), ImportError>;
+
 pub struct Collector<'a> {
     options: &'a ImportOptions,
     zone: Zone,
+    take: Option<Take<'a>>,
     /// Subjects whose own data prove another zone than the one given.
     zones: BTreeMap<String, Zone>,
     subjects: BTreeMap<String, Gathered>,
@@ -89,7 +101,16 @@ struct Gathered {
 
 impl<'a> Collector<'a> {
     pub fn new(options: &'a ImportOptions, zone: Zone) -> Self {
-        Self { options, zone, zones: BTreeMap::new(), subjects: BTreeMap::new(), report: Report::default() }
+        Self { options, zone, take: None, zones: BTreeMap::new(), subjects: BTreeMap::new(), report: Report::default() }
+    }
+
+    /// Keeps no reading: each goes to `take`.
+    pub fn handing_over(options: &'a ImportOptions, zone: Zone, take: Take<'a>) -> Self {
+        Self { take: Some(take), ..Self::new(options, zone) }
+    }
+
+    pub fn zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// Must come before the subject's rows.
@@ -106,16 +127,40 @@ impl<'a> Collector<'a> {
     pub fn add(&mut self, rows: Vec<Row>, mut report: FileReport) -> Result<(), ImportError> {
         let revision = rows.iter().map(|row| row.day).max().map_or(0, local::revision);
         for row in rows {
-            report.readings += outgoing::sample_count(&row.reading);
-            self.add_row(row, revision)?;
+            self.push(row, revision, &mut report)?;
         }
         self.report.files.push(report);
         Ok(())
     }
 
-    fn add_row(&mut self, row: Row, revision: i64) -> Result<(), ImportError> {
+    /// As [`Self::add`] for a file that is too large to hold its rows: it is read twice, the first time for its last day.
+    pub fn add_in_passing(
+        &mut self,
+        file: String,
+        read: &dyn Fn(&mut FileReport, Rows<'_>) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        let mut last: Option<Date> = None;
+        read(&mut FileReport::new(file.clone()), &mut |row| {
+            last = last.max(Some(row.day));
+            Ok(())
+        })?;
+        let revision = last.map_or(0, local::revision);
+        let mut report = FileReport::new(file);
+        let mut counted = FileReport::default();
+        read(&mut report, &mut |row| self.push(row, revision, &mut counted))?;
+        report.readings = counted.readings;
+        report.measures = counted.measures;
+        self.report.files.push(report);
+        Ok(())
+    }
+
+    /// Takes one row, and counts it.
+    pub fn push(&mut self, row: Row, revision: i64, report: &mut FileReport) -> Result<(), ImportError> {
+        report.count(row.measure, outgoing::sample_count(&row.reading));
         let zone = self.zones.get(&row.subject).unwrap_or(&self.zone).clone();
-        let id = format!("{}-{}-{}", self.options.device_prefix, row.subject, row.kind);
+        let name = row.name.as_deref().unwrap_or(row.kind);
+        let parts = [self.options.device_prefix.as_str(), &row.subject, name];
+        let id = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
         let gathered = self.subjects.entry(row.subject).or_default();
         if !gathered.devices.contains_key(&id) {
             DeviceId::parse(&id).map_err(|source| ImportError::Id { id: id.clone(), source })?;
@@ -130,14 +175,20 @@ impl<'a> Collector<'a> {
             Moment::Local(local) => Rules::of(&zone).utc_ms(local),
             Moment::Utc(ms) => ms,
         };
+        // A row that brings its own zone or revision keeps it.
+        let own_zone = !row.reading.zone.is_empty();
         let reading = Reading {
             device: id,
             measure: row.measure.name().to_owned(),
-            zone: zone.name().to_owned(),
-            revision,
+            zone: if own_zone { row.reading.zone } else { zone.name().to_owned() },
+            revision: if row.reading.revision == 0 { revision } else { row.reading.revision },
             ..row.reading
         };
-        gathered.readings.push(Timed { newest_ms, reading });
+        let timed = Timed { newest_ms, reading };
+        match &mut self.take {
+            Some(take) => take(timed)?,
+            None => gathered.readings.push(timed),
+        }
         Ok(())
     }
 
@@ -148,6 +199,7 @@ impl<'a> Collector<'a> {
             gathered.readings.sort_by_key(|timed| timed.newest_ms);
             let patient = match &self.options.patient {
                 Some(patient) if !several => patient.clone(),
+                None if subject.is_empty() => self.options.device_prefix.clone(),
                 Some(prefix) => format!("{prefix}-{subject}"),
                 None => format!("{}-{subject}", self.options.device_prefix),
             };
@@ -158,6 +210,36 @@ impl<'a> Collector<'a> {
         }
         Ok(Import { format, subjects, report: self.report })
     }
+}
+
+/// Around a spring change, wall time does not tell when an interval was: it is sent in UTC. Where even its start was never
+/// shown by a clock, another hour already has that instant: an id of its own keeps the two apart. `lasted_ms` is 0 for an
+/// instant.
+pub fn keep_apart(
+    mut row: Row,
+    start: DateTime,
+    lasted_ms: i64,
+    rules: &Rules,
+    line: u64,
+    report: &mut FileReport,
+) -> Row {
+    let end = start.saturating_add(lasted_ms.milliseconds());
+    if rules.is_skipped(start) {
+        report.remark(line, "the zone's clocks skipped this hour: sent with an id of its own");
+        let (minutes, rest_ms) = (lasted_ms / MINUTE_MS, lasted_ms % MINUTE_MS);
+        let length = if rest_ms == 0 { format!("{minutes}min") } else { format!("{lasted_ms}ms") };
+        let told_apart = [row.measure.name(), &row.reading.instrument].join(" ");
+        row.reading.id = format!("{}@{start}_{length}", told_apart.trim_end().replace(' ', "_"));
+        row.reading.quality = "stamp_skipped_by_zone".to_owned();
+    }
+    if rules.is_skipped(start) || (lasted_ms > 0 && rules.is_skipped(end)) {
+        let start_ms = rules.utc_ms(start);
+        row.reading.time = rules.with_offset(start_ms);
+        if lasted_ms > 0 {
+            row.reading.end_time = rules.with_offset(start_ms + lasted_ms);
+        }
+    }
+    row
 }
 
 /// An interval from local `start` to local `end`.

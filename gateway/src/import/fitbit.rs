@@ -19,15 +19,15 @@ use std::path::Path;
 
 use jiff::ToSpan;
 use jiff::civil::DateTime;
-use painwatch_domain::time::MINUTE_MS;
+use painwatch_domain::time::{HOUR_MS, MINUTE_MS};
 use painwatch_domain::{Measure, Zone};
 use painwatch_proto::ingest::v1::Reading;
 
-use super::collect::{Collector, Import, Moment, Row, interval, over_day};
+use super::collect::{Collector, Moment, Row, interval, keep_apart, over_day};
 use super::local::{self, Rules};
 use super::report::FileReport;
 use super::table::{Table, number};
-use super::{ImportError, ImportOptions};
+use super::{ImportError, source};
 
 const TRACKER: &str = "tracker";
 const SCALE: &str = "scale";
@@ -41,25 +41,21 @@ const NO_MEASURE: [(&str, &str); 5] = [
 
 type Parser = fn(&[u8], &Rules, &mut FileReport) -> Result<Vec<Row>, ImportError>;
 
-pub fn import(path: &Path, options: &ImportOptions, zone: Zone) -> Result<Import, ImportError> {
-    let rules = Rules::of(&zone);
-    let mut collector = Collector::new(options, zone);
-    for file in super::files(path)? {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+pub fn read(path: &Path, collector: &mut Collector<'_>) -> Result<(), ImportError> {
+    let rules = Rules::of(collector.zone());
+    for file in source::find(path)? {
+        let name = file.name();
         if let Some(parse) = parser(&name) {
-            let mut report = FileReport::new(file.display().to_string());
-            let rows = parse(&super::read(&file)?, &rules, &mut report)?;
+            let mut report = FileReport::new(file.shown());
+            let rows = parse(&file.bytes()?, &rules, &mut report)?;
             collector.add(rows, report)?;
         } else {
             let known = NO_MEASURE.iter().find(|(stem, _)| name.starts_with(stem));
             let reason = known.map_or("not a file of this format", |(_, reason)| reason);
-            collector.report.left_out.push((file.display().to_string(), reason.to_owned()));
+            collector.report.left_out.push((file.shown(), reason.to_owned()));
         }
     }
-    if collector.report.files.is_empty() {
-        return Err(ImportError::NothingFound { path: path.to_owned(), format: "fitbit" });
-    }
-    collector.finish("fitbit")
+    Ok(())
 }
 
 fn parser(name: &str) -> Option<Parser> {
@@ -71,33 +67,22 @@ fn parser(name: &str) -> Option<Parser> {
         ("sleepDay", sleep_day),
         ("weightLogInfo", weight_log),
     ];
-    let plain = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".csv")?;
+    let plain = name.strip_suffix(".csv")?;
     let stem = plain.strip_suffix("_merged").unwrap_or(plain);
     parsers.into_iter().find(|(known, _)| *known == stem).map(|(_, parser)| parser)
 }
 
 fn row(subject: &str, measure: Measure, start: DateTime, newest: DateTime, reading: Reading) -> Row {
     let kind = if matches!(measure, Measure::BodyWeight | Measure::BodyFatPercentage) { SCALE } else { TRACKER };
-    Row { subject: subject.to_owned(), kind, measure, day: start.date(), newest: Moment::Local(newest), reading }
-}
-
-/// Around a spring change, wall time does not tell when an interval was: it is sent in UTC. Where even its start was never
-/// shown by a clock, another hour already has that instant: an id of its own keeps the two apart.
-fn keep_apart(mut row: Row, start: DateTime, minutes: i64, rules: &Rules, line: u64, report: &mut FileReport) -> Row {
-    let end = start.saturating_add(minutes.minutes());
-    if rules.is_skipped(start) {
-        report.remark(line, "the zone's clocks skipped this hour: sent with an id of its own");
-        row.reading.id = format!("{}@{start}_{minutes}min", row.measure.name());
-        row.reading.quality = "stamp_skipped_by_zone".to_owned();
+    Row {
+        subject: subject.to_owned(),
+        kind,
+        name: None,
+        measure,
+        day: start.date(),
+        newest: Moment::Local(newest),
+        reading,
     }
-    if rules.is_skipped(start) || (minutes > 0 && rules.is_skipped(end)) {
-        let start_ms = rules.utc_ms(start);
-        row.reading.time = rules.with_offset(start_ms);
-        if minutes > 0 {
-            row.reading.end_time = rules.with_offset(start_ms + minutes * MINUTE_MS);
-        }
-    }
-    row
 }
 
 fn daily_activity(bytes: &[u8], _: &Rules, report: &mut FileReport) -> Result<Vec<Row>, ImportError> {
@@ -145,7 +130,7 @@ fn hourly_steps(bytes: &[u8], rules: &Rules, report: &mut FileReport) -> Result<
         };
         let end = start.saturating_add(1.hour());
         let reading = row(table.cell(id), Measure::StepCount, start, end, interval(start, end, steps, "{steps}"));
-        rows.push(keep_apart(reading, start, 60, rules, line, report));
+        rows.push(keep_apart(reading, start, HOUR_MS, rules, line, report));
     }
     Ok(rows)
 }
@@ -194,7 +179,7 @@ fn minutes_one_by_one(
     for (minute, &value) in (0i64..).zip(values).filter(|(_, value)| !value.is_nan()) {
         let (start, end) = (hour.saturating_add(minute.minutes()), hour.saturating_add((minute + 1).minutes()));
         let reading = row(id, Measure::StepCount, start, end, interval(start, end, value, "{steps}"));
-        rows.push(keep_apart(reading, start, 1, rules, line, report));
+        rows.push(keep_apart(reading, start, MINUTE_MS, rules, line, report));
     }
     rows
 }

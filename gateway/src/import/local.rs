@@ -24,10 +24,16 @@ pub fn date(text: &str) -> Option<Date> {
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
-/// `01-09-2016`: day, month, year.
+/// Wall time counted as if it were UTC: good for differences, no instant.
+pub fn as_if_utc_ms(stamp: DateTime) -> i64 {
+    stamp.to_zoned(TimeZone::UTC).map_or(0, |zoned| zoned.timestamp().as_millisecond())
+}
+
+/// `01-09-2016` or `01/09/2016`: day, month, year.
 pub fn date_day_first(text: &str) -> Option<Date> {
-    let (day, rest) = text.split_once('-')?;
-    let (month, year) = rest.split_once('-')?;
+    let separators = ['-', '/', '.'];
+    let (day, rest) = text.split_once(separators)?;
+    let (month, year) = rest.split_once(separators)?;
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 

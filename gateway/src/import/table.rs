@@ -14,12 +14,16 @@ pub struct Table<'a> {
 impl<'a> Table<'a> {
     /// `titles` lines come before the header.
     pub fn open(bytes: &'a [u8], titles: usize, report: &FileReport) -> Result<Self, ImportError> {
+        Self::delimited(bytes, b',', titles, report)
+    }
+
+    pub fn delimited(bytes: &'a [u8], delimiter: u8, titles: usize, report: &FileReport) -> Result<Self, ImportError> {
         let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         for _ in 0..titles {
             let end = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |at| at + 1);
             rest = &rest[end..];
         }
-        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(rest);
+        let mut reader = ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(rest);
         let mut header = StringRecord::new();
         let found =
             reader.read_record(&mut header).map_err(|error| report.wrong(titles as u64 + 1, error.to_string()))?;
@@ -33,6 +37,10 @@ impl<'a> Table<'a> {
     pub fn column(&self, names: &[&str], report: &FileReport) -> Result<usize, ImportError> {
         let found = self.header.iter().position(|column| names.contains(&column.trim()));
         found.ok_or_else(|| report.wrong(1, format!("no column named {}", names.join(" or "))))
+    }
+
+    pub fn header(&self) -> impl Iterator<Item = &str> {
+        self.header.iter().map(str::trim)
     }
 
     pub fn optional_column(&self, name: &str) -> Option<usize> {
@@ -76,6 +84,12 @@ pub fn grouped_integer(text: &str) -> Option<f64> {
     format!("{first}{}", rest.concat()).parse().ok()
 }
 
+/// `Hands And Fingers` as a code: `hands_and_fingers`.
+pub fn slug(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +101,10 @@ mod tests {
         for (text, value) in cases {
             assert_eq!(grouped_integer(text), value, "{text}");
         }
+    }
+
+    #[test]
+    fn a_site_becomes_a_code() {
+        assert_eq!(slug("Eyes (or around them)"), "eyes_or_around_them");
     }
 }

@@ -4,12 +4,11 @@ use jiff::civil::Date;
 use painwatch_domain::Measure;
 use painwatch_proto::ingest::v1::Reading;
 
-use super::slug;
 use crate::import::ImportError;
 use crate::import::collect::{Moment, Row};
 use crate::import::local;
 use crate::import::report::FileReport;
-use crate::import::table::{Table, number};
+use crate::import::table::{Table, number, slug};
 
 const PHONE: &str = "phone";
 
@@ -108,6 +107,7 @@ fn row(subject: &str, entry: &Entry<'_>) -> Row {
     Row {
         subject: subject.to_owned(),
         kind: PHONE,
+        name: None,
         measure: if is_mood { Measure::Mood } else { Measure::PainScaleOther },
         day: entry.about,
         newest: Moment::Local(entry.clock.unwrap_or(end_of_day)),

@@ -14,45 +14,43 @@
 //! export lying beside a newer one is sent as well: its rows come out as duplicates.
 
 mod diary;
-mod garmin;
 mod steps;
 
 use std::path::Path;
 
 use painwatch_domain::Zone;
 
-use super::collect::{Collector, Import, Row};
+use super::ImportError;
+use super::collect::{Collector, Row};
+use super::garmin::daily_summaries;
 use super::local::Rules;
 use super::report::FileReport;
-use super::{ImportError, ImportOptions};
+use super::source::{self, Found};
 
-pub fn import(path: &Path, options: &ImportOptions, zone: Zone) -> Result<Import, ImportError> {
-    let mut collector = Collector::new(options, zone);
-    let files = super::files(path)?;
-    for file in files.iter().filter(|file| kind(file) == Some(Kind::GoogleFit)) {
-        take_zone_from_buckets(file, &mut collector)?;
+pub fn read(path: &Path, collector: &mut Collector<'_>) -> Result<(), ImportError> {
+    let files = source::find(path)?;
+    for file in files.iter().filter(|file| kind(&file.name()) == Some(Kind::GoogleFit)) {
+        take_zone_from_buckets(file, collector)?;
     }
     for file in &files {
-        match (participant(file), kind(file)) {
+        let name = file.name();
+        match (participant(file.path()), kind(&name)) {
             (Some(subject), Some(kind)) => {
-                let mut report = FileReport::new(file.display().to_string());
-                let rows = parse(kind, &super::read(file)?, &subject, collector.zone_of(&subject), &mut report)?;
+                let mut report = FileReport::new(file.shown());
+                let rows = parse(kind, &file.bytes()?, &subject, collector.zone_of(&subject), &mut report)?;
                 collector.add(rows, report)?;
             }
             (subject, _) => {
-                let reason = match (subject, name(file).starts_with("TapLog")) {
+                let reason = match (subject, name.starts_with("TapLog")) {
                     (None, _) => "not in a participant's folder",
                     (_, true) => "button presses without a measure here",
                     (_, false) => "not a file of this format",
                 };
-                collector.report.left_out.push((file.display().to_string(), reason.to_owned()));
+                collector.report.left_out.push((file.shown(), reason.to_owned()));
             }
         }
     }
-    if collector.report.files.is_empty() {
-        return Err(ImportError::NothingFound { path: path.to_owned(), format: "myaiguide" });
-    }
-    collector.finish("myaiguide")
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,12 +63,7 @@ enum Kind {
     Garmin,
 }
 
-fn name(file: &Path) -> String {
-    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn kind(file: &Path) -> Option<Kind> {
-    let name = name(file);
+fn kind(name: &str) -> Option<Kind> {
     let is = |part: &str, extension: &str| name.contains(part) && name.ends_with(extension);
     Some(match () {
         () if name == "pain.csv" => Kind::RegionDiary,
@@ -104,16 +97,16 @@ fn parse(
         Kind::FitbitMonthly => steps::fitbit_monthly(bytes, subject, report),
         Kind::FitbitJson => steps::fitbit_json(bytes, subject, report),
         Kind::GoogleFit => steps::google_fit(bytes, subject, &Rules::of(zone), report),
-        Kind::Garmin => garmin::daily_summaries(bytes, subject, report),
+        Kind::Garmin => daily_summaries(bytes, subject, report),
     }
 }
 
 /// Google Fit cuts its buckets at the wearer's midnight. Where that is not midnight in the given zone, the buckets are
 /// right: the subject's stamps are read in the fixed offset they prove.
-fn take_zone_from_buckets(file: &Path, collector: &mut Collector<'_>) -> Result<(), ImportError> {
-    let Some(subject) = participant(file) else { return Ok(()) };
-    let report = FileReport::new(file.display().to_string());
-    let starts = steps::bucket_starts(&super::read(file)?, &report)?;
+fn take_zone_from_buckets(file: &Found, collector: &mut Collector<'_>) -> Result<(), ImportError> {
+    let Some(subject) = participant(file.path()) else { return Ok(()) };
+    let report = FileReport::new(file.shown());
+    let starts = steps::bucket_starts(&file.bytes()?, &report)?;
     let rules = Rules::of(collector.zone_of(&subject));
     if starts.iter().all(|&start| rules.local(start).time() == jiff::civil::Time::midnight()) {
         return Ok(());
@@ -121,18 +114,12 @@ fn take_zone_from_buckets(file: &Path, collector: &mut Collector<'_>) -> Result<
     let Some(zone) = steps::zone_of_midnight(&starts) else { return Ok(()) };
     collector.report.notes.push(format!(
         "{subject}: the day boundaries in {} prove {}, which is used instead of {}",
-        name(file),
+        file.name(),
         zone.name(),
         collector.zone_of(&subject).name()
     ));
     collector.set_zone(&subject, zone);
     Ok(())
-}
-
-/// `Hands And Fingers` as a code: `hands_and_fingers`.
-fn slug(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
 }
 
 #[cfg(test)]
@@ -143,10 +130,5 @@ mod tests {
     fn a_file_belongs_to_the_participant_whose_folder_holds_it() {
         assert_eq!(participant(Path::new("x/participant1/fitbit_monthly/a.csv")).as_deref(), Some("participant1"));
         assert_eq!(participant(Path::new("x/participants/a.csv")), None);
-    }
-
-    #[test]
-    fn a_site_becomes_a_code() {
-        assert_eq!(slug("Eyes (or around them)"), "eyes_or_around_them");
     }
 }

@@ -20,6 +20,7 @@ fn day_row(subject: &str, measure: Measure, day: jiff::civil::Date, value: f64) 
     Row {
         subject: subject.to_owned(),
         kind: FITBIT,
+        name: None,
         measure,
         day,
         newest: Moment::Local(local::days_after(day, 1).at(0, 0, 0, 0)),
@@ -172,6 +173,7 @@ pub fn google_fit(
         rows.push(Row {
             subject: subject.to_owned(),
             kind: GOOGLE_FIT,
+            name: None,
             measure: Measure::StepCount,
             day: rules.local(start).date(),
             newest: Moment::Utc(end),

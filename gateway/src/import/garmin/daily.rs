@@ -18,10 +18,10 @@ const GARMIN: &str = "garmin";
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Day {
-    calendar_date: String,
-    wellness_start_time_gmt: String,
-    wellness_end_time_gmt: String,
-    wellness_start_time_local: String,
+    calendar_date: Option<String>,
+    wellness_start_time_gmt: Option<String>,
+    wellness_end_time_gmt: Option<String>,
+    wellness_start_time_local: Option<String>,
     total_steps: Option<f64>,
     moderate_intensity_minutes: Option<f64>,
     vigorous_intensity_minutes: Option<f64>,
@@ -34,6 +34,7 @@ struct Day {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stress {
+    #[serde(default)]
     aggregator_list: Vec<StressOf>,
 }
 
@@ -78,17 +79,18 @@ pub fn daily_summaries(bytes: &[u8], subject: &str, report: &mut FileReport) -> 
     Ok(rows)
 }
 
-fn gmt_ms(text: &str) -> Option<i64> {
+/// `2023-04-11T22:00:00.0`, in GMT.
+pub(super) fn gmt_ms(text: &str) -> Option<i64> {
     let civil: DateTime = text.parse().ok()?;
     Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
 fn frame(day: &Day) -> Option<Frame> {
-    let start_ms = gmt_ms(&day.wellness_start_time_gmt)?;
-    let end_ms = gmt_ms(&day.wellness_end_time_gmt)?;
-    let ahead_s = (gmt_ms(&day.wellness_start_time_local)? - start_ms) / 1_000;
+    let start_ms = gmt_ms(day.wellness_start_time_gmt.as_deref()?)?;
+    let end_ms = gmt_ms(day.wellness_end_time_gmt.as_deref()?)?;
+    let ahead_s = (gmt_ms(day.wellness_start_time_local.as_deref()?)? - start_ms) / 1_000;
     let offset = Offset::from_seconds(i32::try_from(ahead_s).ok()?).ok()?;
-    Some(Frame { date: local::date(&day.calendar_date)?, start_ms, end_ms, offset })
+    Some(Frame { date: local::date(day.calendar_date.as_deref()?)?, start_ms, end_ms, offset })
         .filter(|frame| frame.start_ms < frame.end_ms)
 }
 
@@ -102,6 +104,7 @@ impl Frame {
         Row {
             subject: subject.to_owned(),
             kind: GARMIN,
+            name: None,
             measure,
             day: self.date,
             newest: Moment::Utc(newest_ms),
@@ -123,7 +126,9 @@ fn totals(day: &Day, frame: &Frame, subject: &str) -> Vec<Row> {
 }
 
 fn spots(day: &Day, frame: &Frame, subject: &str) -> Vec<Row> {
-    let resting = day.resting_heart_rate.zip(day.resting_heart_rate_timestamp);
+    // A 0 is Garmin's "not measured".
+    let resting = day.resting_heart_rate.filter(|rate| *rate > 0.0);
+    let resting = resting.map(|rate| (rate, day.resting_heart_rate_timestamp.unwrap_or(frame.end_ms)));
     let breathing = day.respiration.as_ref().and_then(|respiration| {
         let at = gmt_ms(respiration.latest_respiration_time_gmt.as_deref()?)?;
         Some((respiration.latest_respiration_value.filter(|rate| *rate > 0.0)?, at))
