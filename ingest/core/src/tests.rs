@@ -7,7 +7,7 @@ mod times;
 mod values;
 
 use painwatch_domain::time::parse_stamp;
-use painwatch_domain::{DeviceId, Flags, GatewayId, ReceivedAt, Sample, Series, TenantId, Value, Zone};
+use painwatch_domain::{DeviceId, Flags, GatewayId, ReceivedAt, Roster, Sample, Series, TenantId, Value, Zone};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::{Entry, decode_series};
 use prost::Message as _;
@@ -31,6 +31,8 @@ pub(crate) fn with_envelope<T>(limits: Limits, judge: impl FnOnce(&Envelope<'_>)
         received_at: ReceivedAt(ms(NOON)),
         device_zone: &zone,
         may_speak_for: &|device| !device.as_str().starts_with("other"),
+        roster: &Roster::default(),
+        takes_orders: false,
         limits: &limits,
     })
 }
