@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -60,10 +60,11 @@ impl<S: Sync> FromRequestParts<S> for PeerIsLoopback {
 async fn take(
     State(readings): State<Arc<Readings>>,
     PeerIsLoopback(peer_is_loopback): PeerIsLoopback,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match readings.submit(peer_is_loopback, &headers, body).await {
+    match readings.submit(peer_is_loopback, query.as_deref(), &headers, body).await {
         Ok(verdict) => ([(header::CONTENT_TYPE, "application/json")], verdict).into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -73,11 +74,12 @@ impl Readings {
     async fn submit(
         &self,
         peer_is_loopback: bool,
+        query: Option<&str>,
         headers: &HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<String, Problem> {
         let from = self.authenticate(peer_is_loopback, headers)?;
-        let format = format_of(headers)?;
+        let format = format_of(query, headers)?;
         let body = body.map_err(|rejection| {
             let status = rejection.status();
             let large = status == StatusCode::PAYLOAD_TOO_LARGE;
@@ -132,14 +134,25 @@ impl Offered {
     }
 }
 
-fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {
+/// The query parameter `format` says it for every format, the content type for those that have one of their own.
+fn format_of(query: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
+    let asked = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("format="));
+    if let Some(asked) = asked {
+        let expected = || {
+            let detail = format!("format is one of {}", Format::ALL.map(Format::as_str).join(" "));
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+        };
+        return Format::parse(asked).ok_or_else(expected);
+    }
     let content_type =
         headers.get(header::CONTENT_TYPE).map_or("application/json", |value| value.to_str().unwrap_or(""));
     match content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(Format::Json),
         "application/x-protobuf" | "application/protobuf" => Ok(Format::Protobuf),
+        "application/fhir+json" => Ok(Format::Fhir),
         _ => {
-            let expected = "content-type is application/json or application/x-protobuf";
+            let expected = "content-type is application/json, application/x-protobuf or application/fhir+json; \
+                            ?format=omh and ?format=gatt name the others";
             Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected))
         }
     }
