@@ -7,15 +7,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, RawQuery, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use painwatch_access::{Access, GatewayPrincipal};
 use painwatch_ingest_core::{Format, Protocol, Refused};
 use painwatch_proto::json::verdict_to_json;
+use painwatch_proto::schemas;
 
 use crate::admission::{Admission, Outcome};
 use crate::answer::Answers;
@@ -41,7 +42,25 @@ pub struct Readings {
 /// To be served with connect info: without knowing that the peer is on this machine the built-in token opens nothing.
 pub fn router(readings: Readings) -> Router {
     let limit = DefaultBodyLimit::max(readings.max_message_bytes);
-    Router::new().route("/api/v1/readings", post(take)).layer(limit).with_state(Arc::new(readings))
+    Router::new()
+        .route("/api/v1/readings", post(take))
+        .route("/api/v1/schemas", get(schemas))
+        .route("/api/v1/schemas/{name}", get(schema))
+        .layer(limit)
+        .with_state(Arc::new(readings))
+}
+
+/// What there is to be had. Nothing in it is secret: it is the same for everybody.
+async fn schemas() -> Response {
+    let names: Vec<_> = schemas::ALL.iter().map(|schema| format!("/api/v1/schemas/{}", schema.name)).collect();
+    axum::Json(names).into_response()
+}
+
+async fn schema(Path(name): Path<String>) -> Response {
+    match schemas::ALL.iter().find(|schema| schema.name == name) {
+        Some(schema) => ([(header::CONTENT_TYPE, schema.media_type)], schema.text).into_response(),
+        None => Problem::new(StatusCode::NOT_FOUND, "GET /api/v1/schemas lists what there is").into_response(),
+    }
 }
 
 /// Whether the request was made on this machine. One that a proxy passed on was not.

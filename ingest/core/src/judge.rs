@@ -187,13 +187,14 @@ impl<'e> Books<'e> {
             Meaning::Readings(readings) => match readings.as_slice() {
                 [] => self.refuse_entry(index, source, None, 1, Refusal::unreadable("it holds no reading")),
                 [reading] => self.reading(index, source, reading)?,
-                several => several
-                    .iter()
-                    .try_for_each(|reading| self.reading(index, Source::Translated(reading), reading))?,
+                several => {
+                    several.iter().try_for_each(|reading| self.reading(index, Source::Translated(reading), reading))?
+                }
             },
             Meaning::Context => {}
             Meaning::Order(_) | Meaning::Fill(_) if !self.envelope.takes_orders => {
-                let detail = "this gateway may not write orders or fills: prescriptions and dispenses stand in the roster";
+                let detail =
+                    "this gateway may not write orders or fills: prescriptions and dispenses stand in the roster";
                 self.refuse_entry(index, source, None, 1, Refusal::new(ProblemCode::DecodeFailed, detail));
             }
             Meaning::Order(order) => self.orders.push(Order { index, ..*order }),

@@ -26,8 +26,22 @@ impl Dice {
 
 /// What breaks decoders: numbers at their edges, brackets, quotes, names from elsewhere.
 const WORDS: [&[u8]; 16] = [
-    b"null", b"-1", b"1e308", b"1e999", b"0.1", b"\"\"", b"[]", b"{}", b"}", b"\"", b"\\u0000", b"9223372036854775808",
-    b"\"0000-00-00\"", b"\xff", b"NaN", b"#",
+    b"null",
+    b"-1",
+    b"1e308",
+    b"1e999",
+    b"0.1",
+    b"\"\"",
+    b"[]",
+    b"{}",
+    b"}",
+    b"\"",
+    b"\\u0000",
+    b"9223372036854775808",
+    b"\"0000-00-00\"",
+    b"\xff",
+    b"NaN",
+    b"#",
 ];
 
 fn change(payload: &mut Vec<u8>, dice: &mut Dice) {
@@ -39,7 +53,12 @@ fn change(payload: &mut Vec<u8>, dice: &mut Dice) {
             1 => payload[at] = dice.roll(256) as u8,
             2 => drop(payload.splice(at..at, WORDS[dice.roll(WORDS.len())].iter().copied())),
             3 => drop(payload.drain(at..(at + 1 + dice.roll(16)).min(payload.len()))),
-            4 => drop(payload.splice(at..(at + 1 + dice.roll(6)).min(payload.len()), WORDS[dice.roll(WORDS.len())].iter().copied())),
+            4 => {
+                drop(payload.splice(
+                    at..(at + 1 + dice.roll(6)).min(payload.len()),
+                    WORDS[dice.roll(WORDS.len())].iter().copied(),
+                ))
+            }
             _ => payload.extend_from_within(at..(at + dice.roll(64)).min(payload.len())),
         }
     }
@@ -65,7 +84,8 @@ fn every_seed_is_admitted_as_it_stands() {
     for format in [Format::Omh, Format::Fhir, Format::Gatt] {
         for seed in seeds(format) {
             let roster = fhir_orders::clinic();
-            let judged = with_roster(Limits::default(), &roster, true, NOON, |envelope| judge_bytes(&seed, format, envelope));
+            let judged =
+                with_roster(Limits::default(), &roster, true, NOON, |envelope| judge_bytes(&seed, format, envelope));
             let submission = judged.unwrap();
             assert_eq!(submission.problems, [], "{}", String::from_utf8_lossy(&seed));
             assert!(submission.admitted + submission.orders.len() as u64 + submission.fills.len() as u64 > 0);

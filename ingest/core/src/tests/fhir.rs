@@ -76,13 +76,15 @@ fn each_loinc_code_becomes_its_measure() {
 
 #[test]
 fn a_blood_pressure_is_its_two_components() {
-    let both = components(&[component("8480-6", &quantity("142", "mm[Hg]")), component("8462-4", &quantity("91", "mm[Hg]"))]);
+    let both =
+        components(&[component("8480-6", &quantity("142", "mm[Hg]")), component("8462-4", &quantity("91", "mm[Hg]"))]);
     let series = one(&observation("85354-9", &both));
     assert_eq!(series.samples[0].value, Value::Pressure { systolic: 142_000, diastolic: 91_000 });
     let absent = r#""dataAbsentReason": {"coding": [{"code": "error"}]}"#;
     let half = components(&[component("8480-6", &quantity("142", "mm[Hg]")), component("8462-4", absent)]);
     assert_eq!(no(&observation("85354-9", &half)).0, "value_missing");
-    let twice = components(&[component("8480-6", &quantity("142", "mm[Hg]")), component("8480-6", &quantity("91", "mm[Hg]"))]);
+    let twice =
+        components(&[component("8480-6", &quantity("142", "mm[Hg]")), component("8480-6", &quantity("91", "mm[Hg]"))]);
     assert_eq!(no(&observation("85354-9", &twice)).0, "value_missing");
 }
 
@@ -100,7 +102,8 @@ fn a_component_that_is_no_measure_is_refused_by_itself() {
 #[test]
 fn a_peg_panel_is_its_three_questions_and_their_mean() {
     let score = |code: &str, score: &str| component(code, &format!(r#""valueInteger": {score}"#));
-    let panel = components(&[score("75893-8", "7"), score("91145-3", "6"), score("91146-1", "5"), score("91147-9", "6")]);
+    let panel =
+        components(&[score("75893-8", "7"), score("91145-3", "6"), score("91146-1", "5"), score("91147-9", "6")]);
     let series = translated(Format::Fhir, &observation("91148-7", &panel));
     let seen: Vec<_> = series.iter().map(|series| (series.meta.instrument.as_deref(), canonical(series))).collect();
     assert_eq!(seen, [(Some("pain"), 7.0), (Some("enjoyment"), 6.0), (Some("activity"), 5.0), (None, 6.0)]);
@@ -115,16 +118,36 @@ fn what_is_not_a_reading_is_refused_with_what_to_send() {
         (observation("8867-5", &rate), "unknown_measure", "wrong check digit"),
         (observation("718-7", &rate), "unknown_measure", "no measure has the code http://loinc.org|718-7"),
         (observation("8867-4", r#""valueString": "fast""#), "value_missing", "heart_rate needs a value"),
-        (observation("8867-4", &rate.replace(r#""value""#, r#""comparator": ">", "value""#)), "value_missing", "a bound is no value"),
-        (observation("8867-4", r#""dataAbsentReason": {"coding": [{"code": "unknown"}]}"#), "value_missing", "not measured"),
+        (
+            observation("8867-4", &rate.replace(r#""value""#, r#""comparator": ">", "value""#)),
+            "value_missing",
+            "a bound is no value",
+        ),
+        (
+            observation("8867-4", r#""dataAbsentReason": {"coding": [{"code": "unknown"}]}"#),
+            "value_missing",
+            "not measured",
+        ),
         (observation("8867-4", &rate).replace("final", "preliminary"), "decode_failed", "is no result"),
-        (observation("8867-4", &rate).replace("2026-03-01T11:00:00Z", "2026-03"), "time_missing", "give the day at least"),
+        (
+            observation("8867-4", &rate).replace("2026-03-01T11:00:00Z", "2026-03"),
+            "time_missing",
+            "give the day at least",
+        ),
         (observation("8867-4", &rate).replace("effectiveDateTime", "issued"), "time_missing", "give effectiveDateTime"),
         (observation("8867-4", &quantity("71", "Hz")), "unknown_unit", "expected /min"),
-        (observation("8867-4", &format!(r#"{rate}, "modifierExtension": [{{"url": "x"}}]"#)), "decode_failed", "modifierExtension"),
+        (
+            observation("8867-4", &format!(r#"{rate}, "modifierExtension": [{{"url": "x"}}]"#)),
+            "decode_failed",
+            "modifierExtension",
+        ),
         (observation("8867-4", &format!("{rate}, {rate}")), "decode_failed", "given twice"),
         (r#"{"resourceType": "Condition"}"#.to_owned(), "decode_failed", "resourceType \"Condition\" is not taken"),
-        (r#"{"resourceType": "Bundle", "type": "history", "entry": []}"#.to_owned(), "decode_failed", "Bundle of type \"history\""),
+        (
+            r#"{"resourceType": "Bundle", "type": "history", "entry": []}"#.to_owned(),
+            "decode_failed",
+            "Bundle of type \"history\"",
+        ),
     ] {
         let (found, said) = no(&payload);
         assert_eq!(found, code, "{payload}");
@@ -138,7 +161,9 @@ fn sampled_data_is_a_packed_series_and_beyond_a_limit_is_not_forgotten() {
         let origin = r#"{"value": 0, "system": "http://unitsofmeasure.org", "code": "%"}"#;
         observation(
             "59408-5",
-            &format!(r#""valueSampledData": {{"origin": {origin}, "period": {period}, "factor": 0.5, "dimensions": 1, "data": "{data}"}}"#),
+            &format!(
+                r#""valueSampledData": {{"origin": {origin}, "period": {period}, "factor": 0.5, "dimensions": 1, "data": "{data}"}}"#
+            ),
         )
     };
     let series = one(&sampled("1000", "194 E 196"));
@@ -154,7 +179,10 @@ fn sampled_data_is_a_packed_series_and_beyond_a_limit_is_not_forgotten() {
 
 #[test]
 fn semantics_4_an_amended_observation_supersedes_the_one_it_amends() {
-    let first = observation("29463-7", &format!(r#"{}, "identifier": [{{"system": "urn:ehr", "value": "o-1"}}]"#, quantity("81.4", "kg")));
+    let first = observation(
+        "29463-7",
+        &format!(r#"{}, "identifier": [{{"system": "urn:ehr", "value": "o-1"}}]"#, quantity("81.4", "kg")),
+    );
     let amended = first.replace("final", "amended").replace("81.4", "84.1");
     let (first, amended) = (one(&first), one(&amended));
     let tenant = TenantId::default();
@@ -168,9 +196,13 @@ fn semantics_4_an_amended_observation_supersedes_the_one_it_amends() {
 #[test]
 fn pain_has_its_place_and_its_side_and_a_person_speaks_for_themselves() {
     let site = r#""bodySite": {"coding": [{"system": "urn:painwatch:body-site", "code": "lower_back"}, {"system": "http://snomed.info/sct", "code": "7771000"}]}"#;
-    let spoken = observation("72514-3", &format!(r#""valueInteger": 7, {site}, "performer": [{{"reference": "Patient/p-1"}}]"#));
+    let spoken =
+        observation("72514-3", &format!(r#""valueInteger": 7, {site}, "performer": [{{"reference": "Patient/p-1"}}]"#));
     let spoken = one(&spoken.replace(r#""device": {"reference": "Device/watch-0001"},"#, ""));
-    assert_eq!((spoken.meta.body_site.as_deref(), spoken.meta.laterality.as_deref()), (Some("lower_back"), Some("left")));
+    assert_eq!(
+        (spoken.meta.body_site.as_deref(), spoken.meta.laterality.as_deref()),
+        (Some("lower_back"), Some("left"))
+    );
     assert_eq!((spoken.device.as_str(), spoken.meta.modality.as_deref()), ("subject:p-1", Some("self_reported")));
     let words = observation("72514-3", r#""valueInteger": 7, "bodySite": {"text": "Left knee"}"#);
     assert_eq!(one(&words).meta.body_site.as_deref(), Some("left_knee"));
@@ -182,13 +214,18 @@ fn pain_has_its_place_and_its_side_and_a_person_speaks_for_themselves() {
 #[test]
 fn codes_come_from_the_lists_we_know() {
     let acvpu = |system: &str, code: &str| {
-        observation("67775-7", &format!(r#""valueCodeableConcept": {{"coding": [{{"system": "{system}", "code": "{code}"}}]}}"#))
+        observation(
+            "67775-7",
+            &format!(r#""valueCodeableConcept": {{"coding": [{{"system": "{system}", "code": "{code}"}}]}}"#),
+        )
     };
     assert_eq!(one(&acvpu("http://snomed.info/sct", "300202002")).samples[0].value, Value::Code("V".into()));
     assert_eq!(one(&acvpu("urn:painwatch:code", "C")).samples[0].value, Value::Code("C".into()));
     assert_eq!(no(&acvpu("http://snomed.info/sct", "300202003")).0, "decode_failed");
-    let own = observation("0", r#""valueCodeableConcept": {"coding": [{"system": "urn:painwatch:code", "code": "rem"}]}"#);
-    let own = own.replace("http://loinc.org", "urn:painwatch:measure").replace(r#""code": "0""#, r#""code": "sleep_stage""#);
+    let own =
+        observation("0", r#""valueCodeableConcept": {"coding": [{"system": "urn:painwatch:code", "code": "rem"}]}"#);
+    let own =
+        own.replace("http://loinc.org", "urn:painwatch:measure").replace(r#""code": "0""#, r#""code": "sleep_stage""#);
     assert_eq!(one(&own).samples[0].value, Value::Code("rem".into()));
 }
 
@@ -214,10 +251,12 @@ fn each_entry_of_a_bundle_is_judged_by_itself_and_people_and_things_are_counted_
 
 #[test]
 fn contained_devices_and_identifiers_name_the_device() {
-    let by_identifier = observation("8867-4", &quantity("71", "/min")).replace(r#""reference": "Device/watch-0001""#, r#""identifier": {"value": "watch-7"}"#);
+    let by_identifier = observation("8867-4", &quantity("71", "/min"))
+        .replace(r#""reference": "Device/watch-0001""#, r#""identifier": {"value": "watch-7"}"#);
     assert_eq!(one(&by_identifier).device.as_str(), "watch-7");
     let contained = r##""contained": [{"resourceType": "Device", "id": "d", "identifier": [{"value": "watch-8"}]}]"##;
-    let payload = observation("8867-4", &format!("{}, {contained}", quantity("71", "/min"))).replace("Device/watch-0001", "#d");
+    let payload =
+        observation("8867-4", &format!("{}, {contained}", quantity("71", "/min"))).replace("Device/watch-0001", "#d");
     assert_eq!(one(&payload).device.as_str(), "watch-8");
     let lost = observation("8867-4", &quantity("71", "/min")).replace("Device/watch-0001", "urn:uuid:gone");
     assert_eq!(no(&lost).0, "decode_failed");

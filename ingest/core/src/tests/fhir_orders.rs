@@ -95,7 +95,10 @@ fn an_order_becomes_a_prescription_of_the_roster_and_is_counted_in_no_book() {
 fn a_fill_names_patient_medication_day_and_supply() {
     let submission = submit(&dispense(), true);
     let [fill] = submission.fills.as_slice() else { panic!("one fill") };
-    assert_eq!((submission.submitted(), fill.patient.as_str(), fill.medication.as_str()), (0, "p-0001", "oxycodone-5mg"));
+    assert_eq!(
+        (submission.submitted(), fill.patient.as_str(), fill.medication.as_str()),
+        (0, "p-0001", "oxycodone-5mg")
+    );
     assert_eq!((fill.handed_over, fill.days_supply), (EventTime(ms("2026-02-28T23:00:00Z")), 14));
 }
 
@@ -112,7 +115,11 @@ fn a_gateway_that_may_not_write_orders_has_them_kept_in_quarantine() {
 #[test]
 fn what_an_order_leaves_open_is_never_guessed() {
     for (payload, code, detail) in [
-        (request(r#""timing": {"repeat": {"frequency": 2, "period": 1, "periodUnit": "d"}}"#), "time_missing", "timeOfDay"),
+        (
+            request(r#""timing": {"repeat": {"frequency": 2, "period": 1, "periodUnit": "d"}}"#),
+            "time_missing",
+            "timeOfDay",
+        ),
         (request(FIXED).replace("p-0001", "p-0002"), "decode_failed", "no patient of the roster has that identifier"),
         (request(FIXED).replace("1049621", "999"), "unknown_medication", "no medication of the roster"),
         (request(FIXED).replace(r#""intent": "order""#, r#""intent": "plan""#), "decode_failed", "order nothing"),
@@ -122,7 +129,11 @@ fn what_an_order_leaves_open_is_never_guessed() {
         (request(FIXED).replace(r#""status": "active""#, r#""status": "on-hold""#), "decode_failed", "orders nothing"),
         (dispense().replace("daysSupply", "quantity"), "value_missing", "daysSupply"),
         (dispense().replace("MRN-1", "MRN-2"), "decode_failed", "no patient of the roster has that identifier"),
-        (dispense().replace("oxycodone-5mg", "aspirin"), "unknown_medication", "aspirin is not a medication of the roster"),
+        (
+            dispense().replace("oxycodone-5mg", "aspirin"),
+            "unknown_medication",
+            "aspirin is not a medication of the roster",
+        ),
     ] {
         let (found, said) = refused_order(&payload);
         assert_eq!(found, code, "{payload}");

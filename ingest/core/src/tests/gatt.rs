@@ -32,7 +32,10 @@ const RECEIVED: &str = "2026-03-01T11:00:00Z";
 fn a_weight_comes_in_steps_of_five_grams_or_hundredths_of_a_pound() {
     // 81.4 kg and 179.45 lb.
     let metric = one("2a9d", "00983f");
-    assert_eq!((metric.measure, canonical(&metric), metric.samples[0].device_time), (Measure::BodyWeight, 81.4, ms(RECEIVED)));
+    assert_eq!(
+        (metric.measure, canonical(&metric), metric.samples[0].device_time),
+        (Measure::BodyWeight, 81.4, ms(RECEIVED))
+    );
     assert_eq!(canonical(&one("2a9d", "011946")), 81.397_150_8);
     assert_eq!(no("2a9d", "00ffff").0, "value_missing");
 }
@@ -168,9 +171,21 @@ fn what_cannot_be_decoded_says_what_would_mend_it() {
         (value("2a9d", "0098"), "decode_failed", "the value ends before its weight"),
         (value("2a9d", "009"), "decode_failed", "hex holds 3 digits"),
         (value("2a9d", "00zz3f"), "decode_failed", "hex holds something that is not a hexadecimal digit"),
-        (value("2a9d", "00983f").replace("received_at", "recieved_at"), "decode_failed", r#"unknown field "recieved_at", the nearest known one is "received_at""#),
-        (value("2a9d", "00983f").replace("00:00Z", "00:00"), "decode_failed", "received_at is not an ISO 8601 time with an offset"),
-        (r#"{"device": "d", "characteristic": "2a19", "hex": "29"}"#.to_owned(), "time_missing", "send received_at with an offset"),
+        (
+            value("2a9d", "00983f").replace("received_at", "recieved_at"),
+            "decode_failed",
+            r#"unknown field "recieved_at", the nearest known one is "received_at""#,
+        ),
+        (
+            value("2a9d", "00983f").replace("00:00Z", "00:00"),
+            "decode_failed",
+            "received_at is not an ISO 8601 time with an offset",
+        ),
+        (
+            r#"{"device": "d", "characteristic": "2a19", "hex": "29"}"#.to_owned(),
+            "time_missing",
+            "send received_at with an offset",
+        ),
         (value("2a9d", "02983fea0703ff091e0f"), "decode_failed", "vendor framing"),
     ] {
         let (found, said) = refused_as(Format::Gatt, &entry);

@@ -39,7 +39,10 @@ fn check(vector: &Json) {
     let (name, expected) = (&vector["id"], &vector["expected"]);
     let submission = judged(vector);
     let says = |key: &str, value: bool| expected[key] == Json::Bool(value);
-    if says("decodable", false) || says("stabilized", false) || expected["body_fat_pct"].is_null() && expected.get("body_fat_pct").is_some() {
+    if says("decodable", false)
+        || says("stabilized", false)
+        || expected["body_fat_pct"].is_null() && expected.get("body_fat_pct").is_some()
+    {
         assert_eq!(submission.admitted, 0, "{name}: {:?}", entries(&submission));
         return;
     }
@@ -52,7 +55,12 @@ fn check(vector: &Json) {
         ("spo2_pct", Measure::OxygenSaturation),
     ] {
         let Some(value) = expected[key].as_f64() else { continue };
-        assert!(holds(&submission, measure, value), "{name}: {key} {value} in {:?} {:?}", entries(&submission), submission.problems);
+        assert!(
+            holds(&submission, measure, value),
+            "{name}: {key} {value} in {:?} {:?}",
+            entries(&submission),
+            submission.problems
+        );
     }
     if let Some(systolic) = expected["systolic"].as_f64() {
         let (systolic, diastolic) = (systolic * 1e3, expected["diastolic"].as_f64().unwrap() * 1e3);
@@ -78,7 +86,11 @@ fn stamp(vector: &Json, submission: &Submission) {
     let set = vector["expected"]["clock_not_set"] != Json::Bool(true);
     let paris = Zone::parse("Europe/Paris").unwrap();
     let expected = if set { parse_stamp(stamp, &paris).unwrap().utc_ms } else { ms(RECEIVED) };
-    assert!(entries(submission).iter().all(|entry| entry.series.samples[0].device_time == expected), "{}", vector["id"]);
+    assert!(
+        entries(submission).iter().all(|entry| entry.series.samples[0].device_time == expected),
+        "{}",
+        vector["id"]
+    );
 }
 
 #[test]

@@ -29,12 +29,22 @@ fn each_schema_becomes_its_measure_in_our_unit() {
     for (schema, body, measure, expected) in [
         ("heart-rate", r#""heart_rate": {"value": 71, "unit": "beats/min"}"#, Measure::HeartRate, 71.0),
         ("rr-interval", r#""rr_interval": {"value": 0.81, "unit": "sec"}"#, Measure::RrInterval, 810.0),
-        ("respiratory-rate", r#""respiratory_rate": {"value": 14, "unit": "breaths/min"}"#, Measure::RespiratoryRate, 14.0),
+        (
+            "respiratory-rate",
+            r#""respiratory_rate": {"value": 14, "unit": "breaths/min"}"#,
+            Measure::RespiratoryRate,
+            14.0,
+        ),
         ("oxygen-saturation", r#""oxygen_saturation": {"value": 97, "unit": "%"}"#, Measure::OxygenSaturation, 97.0),
         ("body-weight", r#""body_weight": {"value": 200, "unit": "lb"}"#, Measure::BodyWeight, 90.718_474),
         ("body-height", r#""body_height": {"value": 6, "unit": "ft"}"#, Measure::BodyHeight, 182.88),
         ("body-temperature", r#""body_temperature": {"value": 98.6, "unit": "F"}"#, Measure::BodyTemperature, 37.0),
-        ("body-fat-percentage", r#""body_fat_percentage": {"value": 21.5, "unit": "%"}"#, Measure::BodyFatPercentage, 21.5),
+        (
+            "body-fat-percentage",
+            r#""body_fat_percentage": {"value": 21.5, "unit": "%"}"#,
+            Measure::BodyFatPercentage,
+            21.5,
+        ),
         ("step-count", r#""step_count": 4300"#, Measure::StepCount, 4300.0),
         ("step-count", r#""step_count": {"value": 4300, "unit": "steps"}"#, Measure::StepCount, 4300.0),
         ("sleep-duration", r#""sleep_duration": {"value": 6.5, "unit": "h"}"#, Measure::TotalSleepTime, 390.0),
@@ -45,7 +55,12 @@ fn each_schema_becomes_its_measure_in_our_unit() {
             Measure::TotalSleepTime,
             390.0,
         ),
-        ("minutes-moderate-activity", r#""minutes_moderate_activity": {"value": 30, "unit": "min"}"#, Measure::ActiveMinutes, 30.0),
+        (
+            "minutes-moderate-activity",
+            r#""minutes_moderate_activity": {"value": 30, "unit": "min"}"#,
+            Measure::ActiveMinutes,
+            30.0,
+        ),
         ("physical-activity", r#""activity_name": "Brisk walking""#, Measure::ExerciseSession, 60.0),
     ] {
         let series = translated_one(Format::Omh, &framed(schema, body, &hour));
@@ -100,9 +115,18 @@ fn a_time_that_cannot_be_placed_is_refused_with_what_to_send() {
     for (frame, code) in [
         ("{}".to_owned(), "time_missing"),
         (interval(r#""start_date_time": "2026-03-01T09:00:00Z""#), "time_missing"),
-        (interval(r#""start_date_time": "2026-03-01T09:00:00", "duration": {"value": 1, "unit": "h"}"#), "time_missing"),
-        (interval(r#""start_date_time": "2026-03-01T09:00:00Z", "duration": {"value": 1, "unit": "Mo"}"#), "decode_failed"),
-        (interval(r#""start_date_time": "2026-03-01T09:00:00Z", "end_date_time": "2026-03-01T08:00:00Z""#), "end_before_start"),
+        (
+            interval(r#""start_date_time": "2026-03-01T09:00:00", "duration": {"value": 1, "unit": "h"}"#),
+            "time_missing",
+        ),
+        (
+            interval(r#""start_date_time": "2026-03-01T09:00:00Z", "duration": {"value": 1, "unit": "Mo"}"#),
+            "decode_failed",
+        ),
+        (
+            interval(r#""start_date_time": "2026-03-01T09:00:00Z", "end_date_time": "2026-03-01T08:00:00Z""#),
+            "end_before_start",
+        ),
         (r#"{"date_time": "2026-03-01T09:00:00"}"#.to_owned(), "time_missing"),
     ] {
         assert_eq!(refused_as(Format::Omh, &framed("step-count", steps, &frame)).0, code, "{frame}");
@@ -130,17 +154,28 @@ fn saturation_under_oxygen_is_two_readings_with_ids_of_their_own() {
 fn an_average_is_no_reading_and_a_sum_over_an_interval_is() {
     let average = r#""heart_rate": {"value": 71, "unit": "beats/min"}, "descriptive_statistic": "average""#;
     let (code, detail) = refused_as(Format::Omh, &point("heart-rate", average));
-    assert_eq!((code, detail.as_str()), ("unknown_measure", "average of heart_rate is not a reading: send the readings it was made of"));
+    assert_eq!(
+        (code, detail.as_str()),
+        ("unknown_measure", "average of heart_rate is not a reading: send the readings it was made of")
+    );
     one("step-count", r#""step_count": 100, "descriptive_statistic": "sum""#);
 }
 
 #[test]
 fn an_unknown_schema_or_unit_is_named_and_never_guessed() {
     let (code, detail) = refused_as(Format::Omh, &point("hart-rate", r#""heart_rate": 71"#));
-    assert_eq!((code, detail.as_str()), ("unknown_measure", r#"the schema "hart-rate" has no measure here, the nearest that has is "heart-rate""#));
-    let (code, detail) = refused_as(Format::Omh, &point("body-weight", r#""body_weight": {"value": 12, "unit": "Metric Ton"}"#));
-    assert_eq!((code, detail.as_str()), ("unknown_unit", r#"unit "Metric Ton" of body_weight is not known, expected kg"#));
-    let foreign = point("heart-rate", r#""heart_rate": {"value": 71, "unit": "beats/min"}"#).replace(r#""omh""#, r#""acme""#);
+    assert_eq!(
+        (code, detail.as_str()),
+        ("unknown_measure", r#"the schema "hart-rate" has no measure here, the nearest that has is "heart-rate""#)
+    );
+    let (code, detail) =
+        refused_as(Format::Omh, &point("body-weight", r#""body_weight": {"value": 12, "unit": "Metric Ton"}"#));
+    assert_eq!(
+        (code, detail.as_str()),
+        ("unknown_unit", r#"unit "Metric Ton" of body_weight is not known, expected kg"#)
+    );
+    let foreign =
+        point("heart-rate", r#""heart_rate": {"value": 71, "unit": "beats/min"}"#).replace(r#""omh""#, r#""acme""#);
     assert_eq!(refused_as(Format::Omh, &foreign).0, "unknown_measure");
 }
 

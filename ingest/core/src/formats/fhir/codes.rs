@@ -28,10 +28,10 @@ const fn row(code: &'static str, measure: Measure) -> Row {
 
 /// Beyond the one code that each measure has in the table of measures.
 const BESIDE: &[Row] = &[
-    row("2708-6", Measure::OxygenSaturation),       // Oxygen saturation in Arterial blood
-    row("41950-7", Measure::StepCount),             // Number of steps in 24 hour Measured
-    row("91148-7", Measure::Peg),                   // PEG 3 item pain scale panel
-    row("55411-3", Measure::ExerciseSession),       // Exercise duration
+    row("2708-6", Measure::OxygenSaturation), // Oxygen saturation in Arterial blood
+    row("41950-7", Measure::StepCount),       // Number of steps in 24 hour Measured
+    row("91148-7", Measure::Peg),             // PEG 3 item pain scale panel
+    row("55411-3", Measure::ExerciseSession), // Exercise duration
     Row { code: "75893-8", measure: Measure::Peg, instrument: "pain" }, // Pain on average in the past week
     Row { code: "91145-3", measure: Measure::Peg, instrument: "enjoyment" }, // Interference with enjoyment of life
     Row { code: "91146-1", measure: Measure::Peg, instrument: "activity" }, // Interference with general activity
@@ -76,7 +76,8 @@ pub(super) fn measure(codings: &[Coding<'_>]) -> Result<Meant, Refusal> {
     if let Some(found) = found {
         return Ok(found);
     }
-    let not_taken = |coding: &Coding<'_>| NOT_TAKEN.iter().find(|(code, _)| coding.system == LOINC && *code == coding.code);
+    let not_taken =
+        |coding: &Coding<'_>| NOT_TAKEN.iter().find(|(code, _)| coding.system == LOINC && *code == coding.code);
     match codings.iter().find_map(not_taken) {
         Some((code, why)) => Err(unknown_measure(format!("LOINC {code}: {why}"))),
         None => Err(unknown_measure(format!(

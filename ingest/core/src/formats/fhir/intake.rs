@@ -41,7 +41,8 @@ pub(super) fn statement(resource: &Resource<'_>) -> Result<Reading, Refusal> {
         }
     };
     if resource.node.get("effectivePeriod").is_some() {
-        let detail = "a statement over a period is no dose: send one with effectiveDateTime for each, or administrations";
+        let detail =
+            "a statement over a period is no dose: send one with effectiveDateTime for each, or administrations";
         return Err(Refusal::unreadable(detail));
     }
     let reading = Reading { modality: "self_reported".to_owned(), ..event(resource, given)? };

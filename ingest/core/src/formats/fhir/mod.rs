@@ -75,10 +75,12 @@ impl Resource<'_> {
         let device = self.node.get("device");
         let device = if let Some(Node::List(several)) = device { several.first() } else { device };
         if let Some(device) = device {
-            return reference(device, "Device", self)?
-                .ok_or_else(|| Refusal::unreadable("device has neither a reference that leads somewhere nor an identifier"));
+            return reference(device, "Device", self)?.ok_or_else(|| {
+                Refusal::unreadable("device has neither a reference that leads somewhere nor an identifier")
+            });
         }
-        let subject = self.node.get("subject").map(|subject| reference(subject, "Patient", self)).transpose()?.flatten();
+        let subject =
+            self.node.get("subject").map(|subject| reference(subject, "Patient", self)).transpose()?.flatten();
         subject
             .map(|subject| format!("subject:{subject}"))
             .ok_or_else(|| Refusal::unreadable("neither device nor subject is named: nobody would know whose it is"))

@@ -77,7 +77,8 @@ fn modality(resource: &Resource<'_>) -> Result<String, Refusal> {
 fn circumstances(node: &Node<'_>, (measure, instrument): Meant, mut reading: Reading) -> Result<Reading, Refusal> {
     if let Some(site) = node.get("bodySite") {
         let codings = codings(site)?;
-        reading.laterality = codings.iter().find_map(|coding| codes::laterality(*coding)).unwrap_or_default().to_owned();
+        reading.laterality =
+            codings.iter().find_map(|coding| codes::laterality(*coding)).unwrap_or_default().to_owned();
         let place = codings.iter().find(|coding| codes::laterality(**coding).is_none());
         let own = codings.iter().find_map(|coding| coding.own("body-site"));
         reading.body_site = match (own, place) {

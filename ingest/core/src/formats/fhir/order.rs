@@ -16,14 +16,17 @@ use crate::reading::Refusal;
 
 pub(super) fn order(resource: &Resource<'_>) -> Result<Order, Refusal> {
     let node = resource.node;
-    if !matches!(node.text("intent")?, "order" | "original-order" | "reflex-order" | "filler-order" | "instance-order") {
+    if !matches!(node.text("intent")?, "order" | "original-order" | "reflex-order" | "filler-order" | "instance-order")
+    {
         return Err(Refusal::unreadable("intent must be an order: proposals and plans order nothing"));
     }
     let state = state(node.text("status")?)?;
     let patient = patient(resource)?;
     let medication = known_medication(resource)?;
     let [instruction] = node.list("dosageInstruction") else {
-        return Err(Refusal::unreadable("an order needs one dosageInstruction: one that changes is an order for each part"));
+        return Err(Refusal::unreadable(
+            "an order needs one dosageInstruction: one that changes is an order for each part",
+        ));
     };
     let repeat = instruction.get("timing").and_then(|timing| timing.get("repeat"));
     let (start, end) = bounds(node, repeat, patient)?;
@@ -49,10 +52,16 @@ pub(super) fn fill(resource: &Resource<'_>) -> Result<Fill, Refusal> {
     let entered_in_error = match node.text("status")? {
         "completed" => false,
         "entered-in-error" => true,
-        other => return Err(Refusal::unreadable(format!("status {:?} hands nothing over, expected completed", shown(other)))),
+        other => {
+            return Err(Refusal::unreadable(format!(
+                "status {:?} hands nothing over, expected completed",
+                shown(other)
+            )));
+        }
     };
     let patient = patient(resource)?;
-    let handed_over = [node.text("whenHandedOver")?, node.text("whenPrepared")?].into_iter().find(|text| !text.is_empty());
+    let handed_over =
+        [node.text("whenHandedOver")?, node.text("whenPrepared")?].into_iter().find(|text| !text.is_empty());
     let handed_over = handed_over.ok_or_else(|| time_missing("a dispense needs whenHandedOver"))?;
     let supply = node.get("daysSupply").ok_or_else(|| value_missing("a dispense needs daysSupply"))?;
     let (days, unit) = quantity_of(supply, "daysSupply")?;
@@ -124,7 +133,8 @@ fn dose(instruction: &Node<'_>, medication: &Medication) -> Result<f64, Refusal>
         (unit, _) if unit == medication.unit => value,
         ("mg", Some(strength)) if strength.get() > 0.0 => value / strength.get(),
         _ => {
-            let detail = format!("the dose is in {:?}, the roster counts {} in {}", shown(unit), medication.id, medication.unit);
+            let detail =
+                format!("the dose is in {:?}, the roster counts {} in {}", shown(unit), medication.id, medication.unit);
             return Err(Refusal::new(ProblemCode::UnitNotConvertible, detail));
         }
     };
@@ -135,11 +145,7 @@ fn dose(instruction: &Node<'_>, medication: &Medication) -> Result<f64, Refusal>
 }
 
 /// Times of the day, or how often as needed. "Twice a day" without its times is not turned into some.
-fn schedule(
-    instruction: &Node<'_>,
-    repeat: Option<&Node<'_>>,
-    dose: f64,
-) -> Result<(Vec<u32>, Option<Prn>), Refusal> {
+fn schedule(instruction: &Node<'_>, repeat: Option<&Node<'_>>, dose: f64) -> Result<(Vec<u32>, Option<Prn>), Refusal> {
     let as_needed = matches!(instruction.get("asNeededBoolean"), Some(Node::Bool(true)))
         || instruction.get("asNeededCodeableConcept").is_some();
     if as_needed {

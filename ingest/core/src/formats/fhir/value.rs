@@ -69,8 +69,11 @@ fn samples(node: &Node<'_>, reading: Reading) -> Result<Reading, Refusal> {
     let period = node.number("period")?.filter(|period| *period > 0.0 && *period < 9.0e12);
     let period = period.ok_or_else(|| missing("period, in milliseconds and greater than 0"))?;
     let factor = node.number("factor")?.unwrap_or(1.0);
-    let values: Result<Vec<f64>, Refusal> =
-        node.text("data")?.split_ascii_whitespace().map(|word| sample(word).map(|value| zero + factor * value)).collect();
+    let values: Result<Vec<f64>, Refusal> = node
+        .text("data")?
+        .split_ascii_whitespace()
+        .map(|word| sample(word).map(|value| zero + factor * value))
+        .collect();
     let values = values?;
     if values.is_empty() {
         return Err(missing("data"));
@@ -105,7 +108,8 @@ fn coded(node: &Node<'_>, measure: Measure, reading: Reading) -> Result<Reading,
         (Some(concept), _) => {
             let codings = codings(concept)?;
             let unknown = || {
-                let detail = format!("{} has no code {}; urn:painwatch:code takes ours", measure.name(), named(&codings));
+                let detail =
+                    format!("{} has no code {}; urn:painwatch:code takes ours", measure.name(), named(&codings));
                 Refusal::unreadable(detail)
             };
             codes::value(measure, &codings).ok_or_else(unknown)?.to_owned()

@@ -91,7 +91,8 @@ fn service_data(value: &[u8], (uuid, length): (u16, usize)) -> Result<&[u8], Ref
         [low, high, rest @ ..] if kind == SERVICE_DATA && [*low, *high] == wanted => Some(rest),
         _ => None,
     });
-    let data = data.ok_or_else(|| Refusal::unreadable(format!("no service data of {uuid:04x} in the advertisement")))?;
+    let data =
+        data.ok_or_else(|| Refusal::unreadable(format!("no service data of {uuid:04x} in the advertisement")))?;
     if data.len() != length {
         let detail = format!("the service data of {uuid:04x} has {} bytes, expected {length}", data.len());
         return Err(Refusal::unreadable(detail));

@@ -68,7 +68,8 @@ impl Frame {
 pub(super) fn translate(text: &str) -> Result<Meaning, Refusal> {
     let node = Node::object(text, "a GATT value")?;
     if let Some((name, _)) = node.members().find(|(name, _)| !FIELDS.contains(name)) {
-        let hint = nearest(name, FIELDS).map_or_else(String::new, |word| format!(", the nearest known one is {word:?}"));
+        let hint =
+            nearest(name, FIELDS).map_or_else(String::new, |word| format!(", the nearest known one is {word:?}"));
         return Err(Refusal::unreadable(format!("unknown field {:?}{hint}", shown(name))));
     }
     let frame = frame(&node)?;
@@ -98,7 +99,9 @@ fn received_at(text: &str) -> Result<Option<i64>, Refusal> {
     }
     match parse_stamp(text, &Zone::utc()) {
         Ok(stamp) if !stamp.zone_assumed => Ok(Some(stamp.utc_ms)),
-        _ => Err(Refusal::unreadable("received_at is not an ISO 8601 time with an offset, such as 2026-03-01T12:00:05Z")),
+        _ => {
+            Err(Refusal::unreadable("received_at is not an ISO 8601 time with an offset, such as 2026-03-01T12:00:05Z"))
+        }
     }
 }
 
@@ -115,7 +118,7 @@ fn uuid(text: &str) -> Result<String, Refusal> {
 
 fn hexadecimal(text: &str) -> Result<Vec<u8>, Refusal> {
     let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
-    if digits.is_empty() || digits.len() % 2 != 0 || digits.len() > 2 * VALUE_MAX {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() > 2 * VALUE_MAX {
         let detail = format!("hex holds {} digits, expected two for each of 1 to {VALUE_MAX} bytes", digits.len());
         return Err(Refusal::unreadable(detail));
     }
@@ -152,8 +155,7 @@ fn readings(uuid: &str, value: &[u8], frame: &Frame) -> Result<Vec<Reading>, Ref
 }
 
 fn intermediate(uuid: &str) -> String {
-    let (name, whole) =
-        if uuid == "2a36" { ("cuff pressure", "2a35") } else { ("temperature", "2a1c") };
+    let (name, whole) = if uuid == "2a36" { ("cuff pressure", "2a35") } else { ("temperature", "2a1c") };
     format!("an intermediate {name} is no measurement: send {whole}")
 }
 

@@ -69,7 +69,8 @@ impl Measured {
         let parts = [("oxygen_saturation", self.saturation, "%"), ("heart_rate", self.pulse, "/min")];
         let known = parts.into_iter().filter(|(_, value, _)| !value.is_nan());
         let mut readings: Vec<_> = known.map(|(measure, value, unit)| frame.number(measure, value, unit)).collect();
-        let words = |list: &'static [(u32, &'static str)], bits: u32| list.iter().filter(move |(bit, _)| bits & bit != 0);
+        let words =
+            |list: &'static [(u32, &'static str)], bits: u32| list.iter().filter(move |(bit, _)| bits & bit != 0);
         for (_, word) in words(&DOUBTFUL, self.status).chain(words(&SENSOR_DOUBTFUL, self.sensor)) {
             readings.iter_mut().for_each(|reading| doubt(reading, word));
         }
@@ -87,12 +88,7 @@ pub(super) fn spot_check(bytes: &mut Bytes<'_>, frame: &Frame) -> Result<Vec<Rea
     let status = bytes.when(flags & SPOT_STATUS != 0, |bytes| bytes.u16("measurement status"))?;
     let sensor = bytes.when(flags & SPOT_SENSOR != 0, |bytes| bytes.u24("sensor status"))?;
     bytes.when(flags & SPOT_AMPLITUDE != 0, |bytes| bytes.sfloat("pulse amplitude"))?;
-    let measured = Measured {
-        saturation,
-        pulse,
-        status: u32::from(status.unwrap_or(0)),
-        sensor: sensor.unwrap_or(0),
-    };
+    let measured = Measured { saturation, pulse, status: u32::from(status.unwrap_or(0)), sensor: sensor.unwrap_or(0) };
     let stamp = if flags & SPOT_CLOCK_NOT_SET == 0 { stamp } else { Some(Stamp::Unknown) };
     if stamp == Some(Stamp::Unknown) && measured.status & FROM_MEMORY != 0 {
         let detail = "out of the oximeter's memory, and its clock is not set: set it, or delete what it remembers";
@@ -111,11 +107,6 @@ pub(super) fn continuous(bytes: &mut Bytes<'_>, frame: &Frame) -> Result<Vec<Rea
     let status = bytes.when(flags & STATUS != 0, |bytes| bytes.u16("measurement status"))?;
     let sensor = bytes.when(flags & SENSOR != 0, |bytes| bytes.u24("sensor status"))?;
     bytes.when(flags & AMPLITUDE != 0, |bytes| bytes.sfloat("pulse amplitude"))?;
-    let measured = Measured {
-        saturation,
-        pulse,
-        status: u32::from(status.unwrap_or(0)),
-        sensor: sensor.unwrap_or(0),
-    };
+    let measured = Measured { saturation, pulse, status: u32::from(status.unwrap_or(0)), sensor: sensor.unwrap_or(0) };
     measured.readings(frame)?.into_iter().map(|reading| place(reading, None, frame)).collect()
 }

@@ -89,6 +89,8 @@ fn instant(field: &str, stamp: &str) -> Result<i64, Refusal> {
     match parse_stamp(stamp, &Zone::utc()) {
         Ok(stamp) if !stamp.zone_assumed => Ok(stamp.utc_ms),
         Ok(_) => Err(time_missing(format!("{field} beside a duration needs an offset: add +01:00 or Z"))),
-        Err(_) => Err(Refusal::unreadable(format!("{field} is not an ISO 8601 time such as 2026-03-01T12:00:05+01:00"))),
+        Err(_) => {
+            Err(Refusal::unreadable(format!("{field} is not an ISO 8601 time such as 2026-03-01T12:00:05+01:00")))
+        }
     }
 }

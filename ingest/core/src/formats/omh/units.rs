@@ -48,5 +48,5 @@ const DURATIONS_MS: &[(&str, f64)] = &[
 pub(super) fn duration_ms(value: f64, unit: &str) -> Option<i64> {
     let (_, factor) = DURATIONS_MS.iter().find(|(sent, _)| *sent == unit)?;
     let ms = value * factor;
-    (ms.is_finite() && ms >= 0.0 && ms < 9.0e15).then_some(ms.round() as i64)
+    (0.0..9.0e15).contains(&ms).then_some(ms.round() as i64)
 }
