@@ -70,6 +70,8 @@ pub struct Limits {
     pub max_depth: usize,
     /// Nesting of a FHIR or Open mHealth payload. 32: a coding in an extension of a component in a bundle lies 14 deep.
     pub max_foreign_depth: usize,
+    /// Bytes, as messages, of the readings that the entries of a payload in another format mean. 2 MiB: twice the payload.
+    pub max_translated_bytes: usize,
     /// Samples of packed series refused one by one. 1,000: enough to see what is wrong; the rest of a series is
     /// refused as one item that says how many it stands for.
     pub max_listed_samples: usize,
@@ -85,6 +87,7 @@ impl Default for Limits {
             max_samples_per_series: 100_000,
             max_depth: 8,
             max_foreign_depth: 32,
+            max_translated_bytes: 2 << 20,
             max_listed_samples: 1_000,
             max_quarantined_bytes: 256 << 10,
         }

@@ -138,6 +138,9 @@ struct Books<'e> {
     listed_samples: usize,
     orders: Vec<Order>,
     fills: Vec<Fill>,
+    /// Readings out of entries that meant several, and their bytes as messages.
+    translated: usize,
+    translated_bytes: usize,
 }
 
 impl<'e> Books<'e> {
@@ -156,6 +159,8 @@ impl<'e> Books<'e> {
             listed_samples: 0,
             orders: Vec::new(),
             fills: Vec::new(),
+            translated: 0,
+            translated_bytes: 0,
         }
     }
 
@@ -187,20 +192,31 @@ impl<'e> Books<'e> {
             Meaning::Readings(readings) => match readings.as_slice() {
                 [] => self.refuse_entry(index, source, None, 1, Refusal::unreadable("it holds no reading")),
                 [reading] => self.reading(index, source, reading)?,
-                several => {
-                    several.iter().try_for_each(|reading| self.reading(index, Source::Translated(reading), reading))?
-                }
+                several => self.several(index, source, several)?,
             },
             Meaning::Context => {}
             Meaning::Order(_) | Meaning::Fill(_) if !self.envelope.takes_orders => {
                 let detail =
                     "this gateway may not write orders or fills: prescriptions and dispenses stand in the roster";
-                self.refuse_entry(index, source, None, 1, Refusal::new(ProblemCode::DecodeFailed, detail));
+                self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
             }
             Meaning::Order(order) => self.orders.push(Order { index, ..*order }),
             Meaning::Fill(fill) => self.fills.push(Fill { index, ..*fill }),
         }
         Ok(())
+    }
+
+    /// What an entry says once, such as its device, each of its readings repeats: what that may come to is bounded.
+    fn several(&mut self, index: u32, source: Source<'_>, readings: &[Reading]) -> Result<(), Refused> {
+        let limits = self.envelope.limits;
+        self.translated += readings.len();
+        self.translated_bytes += readings.iter().map(Message::encoded_len).sum::<usize>();
+        if self.translated > limits.max_readings || self.translated_bytes > limits.max_translated_bytes {
+            let detail = "the payload means more readings than one may hold: send them in several";
+            self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
+            return Ok(());
+        }
+        readings.iter().try_for_each(|reading| self.reading(index, Source::Translated(reading), reading))
     }
 
     fn reading(&mut self, index: u32, source: Source<'_>, reading: &Reading) -> Result<(), Refused> {

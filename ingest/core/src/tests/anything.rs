@@ -93,6 +93,23 @@ fn every_seed_is_admitted_as_it_stands() {
     }
 }
 
+/// The fenced block of the page for gateway developers with this language after its ticks.
+fn example(language: &str) -> &'static str {
+    let page = include_str!("../../../../docs/gateway-developers.md");
+    let (_, rest) = page.split_once(&format!("```json{language}\n")).expect("an example");
+    rest.split_once("```").expect("its end").0
+}
+
+#[test]
+fn the_examples_for_gateway_developers_are_admitted() {
+    for (language, format, readings) in
+        [("", Format::Json, 8), (" omh", Format::Omh, 2), (" fhir", Format::Fhir, 5), (" gatt", Format::Gatt, 5)]
+    {
+        let submission = try_judge(example(language).as_bytes(), format).unwrap();
+        assert_eq!((submission.problems.as_slice(), submission.admitted), (&[][..], readings), "{language}");
+    }
+}
+
 #[test]
 fn a_hundred_thousand_damaged_payloads_are_judged_and_every_book_balances() {
     let told = std::env::var("PAINWATCH_FUZZ_INPUTS").ok().and_then(|inputs| inputs.parse().ok());

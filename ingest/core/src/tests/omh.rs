@@ -215,3 +215,23 @@ fn steps_of_an_activity_come_beside_it() {
     assert_eq!(seen, [(Measure::ExerciseSession, 20.0), (Measure::StepCount, 2000.0)]);
     assert_eq!(series[0].meta.instrument.as_deref(), Some("walking"));
 }
+
+#[test]
+fn what_a_header_says_once_cannot_be_made_to_fill_the_journal() {
+    let body = r#"{"heart_rate": 7, "effective_time_frame": {"date_time": "2026"}}"#;
+    let series = |name: usize, bodies: usize| {
+        let (name, bodies) = ("w".repeat(name), vec![body; bodies].join(","));
+        let header = format!(r#"{{"uuid": "u", "schema_id": "ieee:data-series:1.0", "device": "{name}"}}"#);
+        format!(r#"{{"header": {header}, "body": [{bodies}]}}"#)
+    };
+    // The longest name that is none, and each of many readings would be kept with it.
+    let (code, detail) = refused_as(Format::Omh, &series(400_000, 8_000));
+    assert_eq!(
+        (code, detail.as_str()),
+        ("decode_failed", "the payload means more readings than one may hold: send them in several")
+    );
+    let several = format!("[{}]", vec![series(2_000, 100); 40].join(","));
+    let submission = try_judge(several.as_bytes(), Format::Omh).unwrap();
+    assert!((1_000..4_000).contains(&submission.quarantined), "{}", submission.quarantined);
+    assert_eq!(try_judge(series(64, 9_000).as_bytes(), Format::Omh).unwrap().quarantined, 9_000);
+}
