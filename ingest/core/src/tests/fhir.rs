@@ -194,6 +194,15 @@ fn semantics_4_an_amended_observation_supersedes_the_one_it_amends() {
 }
 
 #[test]
+fn semantics_2_an_id_is_one_of_its_kind_and_however_long_it_fits() {
+    let with = |rest: &str| one(&observation("29463-7", &format!("{}, {rest}", quantity("81.4", "kg"))));
+    assert_eq!(with(r#""id": "1""#).meta.id.as_deref(), Some("Observation/1"));
+    let long = |last: char| format!(r#""identifier": [{{"system": "urn:{}", "value": "{last}"}}]"#, "x".repeat(200));
+    let (first, second) = (with(&long('1')).meta.id.unwrap(), with(&long('2')).meta.id.unwrap());
+    assert!(first != second && first.len() == 32);
+}
+
+#[test]
 fn pain_has_its_place_and_its_side_and_a_person_speaks_for_themselves() {
     let site = r#""bodySite": {"coding": [{"system": "urn:painwatch:body-site", "code": "lower_back"}, {"system": "http://snomed.info/sct", "code": "7771000"}]}"#;
     let spoken =

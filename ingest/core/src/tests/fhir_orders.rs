@@ -81,7 +81,7 @@ fn an_order_becomes_a_prescription_of_the_roster_and_is_counted_in_no_book() {
     let submission = submit(&request(FIXED), true);
     assert_eq!((submission.submitted(), submission.orders.len()), (0, 1));
     let Order { id, state, prescription, .. } = &submission.orders[0];
-    assert_eq!((id.as_str(), *state), ("rx-1", OrderState::Active));
+    assert_eq!((id.as_str(), *state), ("MedicationRequest/rx-1", OrderState::Active));
     assert_eq!((prescription.patient.as_str(), prescription.medication.as_str()), ("p-0001", "oxycodone-5mg"));
     assert_eq!((prescription.dose.get(), &prescription.times_min[..]), (2.0, &[480, 1200][..]));
     assert_eq!(prescription.start, EventTime(ms("2026-02-28T23:00:00Z")));

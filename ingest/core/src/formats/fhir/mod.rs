@@ -86,14 +86,15 @@ impl Resource<'_> {
             .ok_or_else(|| Refusal::unreadable("neither device nor subject is named: nobody would know whose it is"))
     }
 
-    /// The sender's own name for it: its business identifier, else its id. Empty when it has none.
+    /// The sender's own name for it: its business identifier, else its id, which is one of its kind. Empty when it has none.
     fn id(&self) -> Result<String, Refusal> {
         let named = self.node.list("identifier").first().map(identifier).transpose()?.flatten();
-        let (system, value) = match named {
-            Some((system, value)) => (system, value),
-            None => ("", self.node.text("id")?),
+        let whole = match (named, self.node.text("id")?) {
+            (Some(("", value)), _) => value.to_owned(),
+            (Some((system, value)), _) => format!("{system}|{value}"),
+            (None, "") => String::new(),
+            (None, id) => format!("{}/{id}", self.node.text("resourceType")?),
         };
-        let whole = if system.is_empty() { value.to_owned() } else { format!("{system}|{value}") };
         // Ids are short here; a long one is told apart by its hash.
         Ok(if whole.len() > ID_MAX { Hash128::of(&[b"fhir", whole.as_bytes()]).to_string() } else { whole })
     }
