@@ -210,7 +210,7 @@ impl<'e> Books<'e> {
     fn several(&mut self, index: u32, source: Source<'_>, readings: &[Reading]) -> Result<(), Refused> {
         let limits = self.envelope.limits;
         self.translated += readings.len();
-        self.translated_bytes += readings.iter().map(Message::encoded_len).sum::<usize>();
+        self.translated_bytes += readings.iter().map(prost::Message::encoded_len).sum::<usize>();
         if self.translated > limits.max_readings || self.translated_bytes > limits.max_translated_bytes {
             let detail = "the payload means more readings than one may hold: send them in several";
             self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
