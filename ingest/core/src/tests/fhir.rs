@@ -80,6 +80,11 @@ fn a_blood_pressure_is_its_two_components() {
         components(&[component("8480-6", &quantity("142", "mm[Hg]")), component("8462-4", &quantity("91", "mm[Hg]"))]);
     let series = one(&observation("85354-9", &both));
     assert_eq!(series.samples[0].value, Value::Pressure { systolic: 142_000, diastolic: 91_000 });
+    let more = [component("8478-0", &quantity("108", "mm[Hg]")), component("8867-4", &quantity("66", "/min"))];
+    let pulse = both.replacen('[', &format!("[{}, ", more.join(", ")), 1);
+    let measures: Vec<_> =
+        translated(Format::Fhir, &observation("85354-9", &pulse)).iter().map(|series| series.measure).collect();
+    assert_eq!(measures, [Measure::BloodPressure, Measure::HeartRate]);
     let absent = r#""dataAbsentReason": {"coding": [{"code": "error"}]}"#;
     let half = components(&[component("8480-6", &quantity("142", "mm[Hg]")), component("8462-4", absent)]);
     assert_eq!(no(&observation("85354-9", &half)).0, "value_missing");

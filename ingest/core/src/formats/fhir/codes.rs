@@ -14,6 +14,8 @@ const SNOMED: &str = "http://snomed.info/sct";
 
 pub(super) const SYSTOLIC: &str = "8480-6";
 pub(super) const DIASTOLIC: &str = "8462-4";
+/// Mean blood pressure: beside the two it says nothing more.
+pub(super) const MEAN: &str = "8478-0";
 
 /// A code, the measure and, for one question of several, its instrument.
 struct Row {

@@ -7,7 +7,7 @@ use painwatch_proto::json::shown;
 
 use super::super::node::Node;
 use super::super::value_missing;
-use super::codes::{self, DIASTOLIC, LOINC, Meant, SYSTOLIC};
+use super::codes::{self, DIASTOLIC, LOINC, MEAN, Meant, SYSTOLIC};
 use super::coding::{Coding, codings, named};
 use super::value::{self, quantity_of};
 use super::{Resource, time};
@@ -24,15 +24,17 @@ pub(super) fn readings(resource: &Resource<'_>) -> Result<Vec<Reading>, Refusal>
         ..resource.reading(meant.0.name())?
     };
     let frame = circumstances(node, meant, time::effective(node, frame)?)?;
-    if meant.0.spec().shape == Shape::Panel {
-        return Ok(vec![pressure(node, frame)?]);
-    }
+    let is_panel = meant.0.spec().shape == Shape::Panel;
     let mut readings = Vec::new();
-    if has_value(node) || node.list("component").is_empty() {
+    if is_panel {
+        readings.push(pressure(node, frame.clone())?);
+    } else if has_value(node) || node.list("component").is_empty() {
         readings.push(value::put(node, meant.0, frame.clone())?);
     }
     for component in node.list("component") {
-        readings.push(part(component, &frame)?);
+        if !(is_panel && is_pressure(component)?) {
+            readings.push(part(component, &frame)?);
+        }
     }
     distinct(&readings)?;
     Ok(readings)
@@ -129,6 +131,12 @@ fn distinct(readings: &[Reading]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The pressures of a panel: the two that are its reading, and their mean, which is worked out of them.
+fn is_pressure(component: &Node<'_>) -> Result<bool, Refusal> {
+    let known = |coding: &Coding<'_>| coding.system == LOINC && [SYSTOLIC, DIASTOLIC, MEAN].contains(&coding.code);
+    Ok(coded(component)?.iter().any(known))
 }
 
 fn pressure(node: &Node<'_>, frame: Reading) -> Result<Reading, Refusal> {
