@@ -162,6 +162,9 @@ impl Admission {
             received_at,
             device_zone: &|device| zone_of(&roster, device, received_at),
             may_speak_for: &|device| may_speak_for(&roster, from, device),
+            roster: &roster,
+            // No credential says yet that its gateway may change what is prescribed.
+            takes_orders: false,
             limits: &self.limits,
         })
     }

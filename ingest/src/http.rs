@@ -7,15 +7,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use painwatch_access::{Access, GatewayPrincipal};
 use painwatch_ingest_core::{Format, Protocol, Refused};
 use painwatch_proto::json::verdict_to_json;
+use painwatch_proto::schemas;
 
 use crate::admission::{Admission, Outcome};
 use crate::answer::Answers;
@@ -41,7 +42,25 @@ pub struct Readings {
 /// To be served with connect info: without knowing that the peer is on this machine the built-in token opens nothing.
 pub fn router(readings: Readings) -> Router {
     let limit = DefaultBodyLimit::max(readings.max_message_bytes);
-    Router::new().route("/api/v1/readings", post(take)).layer(limit).with_state(Arc::new(readings))
+    Router::new()
+        .route("/api/v1/readings", post(take))
+        .route("/api/v1/schemas", get(schemas))
+        .route("/api/v1/schemas/{name}", get(schema))
+        .layer(limit)
+        .with_state(Arc::new(readings))
+}
+
+/// What there is to be had. Nothing in it is secret: it is the same for everybody.
+async fn schemas() -> Response {
+    let names: Vec<_> = schemas::ALL.iter().map(|schema| format!("/api/v1/schemas/{}", schema.name)).collect();
+    axum::Json(names).into_response()
+}
+
+async fn schema(Path(name): Path<String>) -> Response {
+    match schemas::ALL.iter().find(|schema| schema.name == name) {
+        Some(schema) => ([(header::CONTENT_TYPE, schema.media_type)], schema.text).into_response(),
+        None => Problem::new(StatusCode::NOT_FOUND, "GET /api/v1/schemas lists what there is").into_response(),
+    }
 }
 
 /// Whether the request was made on this machine. One that a proxy passed on was not.
@@ -60,10 +79,11 @@ impl<S: Sync> FromRequestParts<S> for PeerIsLoopback {
 async fn take(
     State(readings): State<Arc<Readings>>,
     PeerIsLoopback(peer_is_loopback): PeerIsLoopback,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match readings.submit(peer_is_loopback, &headers, body).await {
+    match readings.submit(peer_is_loopback, query.as_deref(), &headers, body).await {
         Ok(verdict) => ([(header::CONTENT_TYPE, "application/json")], verdict).into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -73,11 +93,12 @@ impl Readings {
     async fn submit(
         &self,
         peer_is_loopback: bool,
+        query: Option<&str>,
         headers: &HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<String, Problem> {
         let from = self.authenticate(peer_is_loopback, headers)?;
-        let format = format_of(headers)?;
+        let format = format_of(query, headers)?;
         let body = body.map_err(|rejection| {
             let status = rejection.status();
             let large = status == StatusCode::PAYLOAD_TOO_LARGE;
@@ -132,14 +153,25 @@ impl Offered {
     }
 }
 
-fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {
+/// The query parameter `format` says it for every format, the content type for those that have one of their own.
+fn format_of(query: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
+    let asked = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("format="));
+    if let Some(asked) = asked {
+        let expected = || {
+            let detail = format!("format is one of {}", Format::ALL.map(Format::as_str).join(" "));
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+        };
+        return Format::parse(asked).ok_or_else(expected);
+    }
     let content_type =
         headers.get(header::CONTENT_TYPE).map_or("application/json", |value| value.to_str().unwrap_or(""));
     match content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(Format::Json),
         "application/x-protobuf" | "application/protobuf" => Ok(Format::Protobuf),
+        "application/fhir+json" => Ok(Format::Fhir),
         _ => {
-            let expected = "content-type is application/json or application/x-protobuf";
+            let expected = "content-type is application/json, application/x-protobuf or application/fhir+json; \
+                            ?format=omh and ?format=gatt name the others";
             Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, expected))
         }
     }

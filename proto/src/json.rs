@@ -7,6 +7,8 @@ mod read;
 mod write;
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
 
 pub use read::{Document, Header, batch_from_json, reading_from_json, split, verdict_from_json};

@@ -20,6 +20,7 @@ pub mod journal {
 
 pub mod json;
 pub mod record;
+pub mod schemas;
 
 /// The compiled descriptors, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

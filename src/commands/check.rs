@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use painwatch_domain::{GatewayId, ReceivedAt, TenantId};
+use painwatch_domain::{GatewayId, ReceivedAt, Roster, TenantId, Zone};
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, explain, judge_bytes};
 
 use super::{Context, Usage};
@@ -18,9 +18,12 @@ use super::{Context, Usage};
 pub struct Args {
     /// `-` for standard input, or a file.
     source: String,
-    /// json or protobuf.
+    /// json, protobuf, omh (Open mHealth), fhir (FHIR R4) or gatt (raw Bluetooth).
     #[arg(long, default_value = "json")]
     format: String,
+    /// Zone of the devices, for stamps without an offset: an IANA name such as Europe/Paris.
+    #[arg(long)]
+    zone: Option<String>,
     /// The time of receipt to judge against, as an ISO 8601 stamp; now when left out.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -28,8 +31,10 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
     let Some(format) = Format::parse(&args.format) else {
-        bail!(Usage(format!("--format {}: expected json or protobuf", args.format)));
+        let known = Format::ALL.map(Format::as_str).join(", ");
+        bail!(Usage(format!("--format {}: expected one of {known}", args.format)));
     };
+    let zone = args.zone.as_deref().map(Zone::parse).transpose().map_err(|error| Usage(format!("--zone: {error}")))?;
     let received_at = match &args.at {
         Some(text) => {
             painwatch_domain::time::parse_stamp(text, &painwatch_domain::Zone::utc())
@@ -49,8 +54,10 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         gateway: &gateway,
         protocol: Protocol::Http,
         received_at: ReceivedAt(received_at),
-        device_zone: &|_| None,
+        device_zone: &|_| zone.clone(),
         may_speak_for: &|_| true,
+        roster: &Roster::default(),
+        takes_orders: false,
         limits: &limits,
     };
     let submission = match judge_bytes(&payload, format, &envelope) {

@@ -29,6 +29,12 @@ const SOAKS: &[Soak] = &[
         size: "50",
         what: "power cuts beside a control without fsync",
     },
+    Soak {
+        name: "fuzz",
+        variable: "PAINWATCH_FUZZ_INPUTS",
+        size: "20000000",
+        what: "damaged payloads of every format (led by coverage: fuzz/run.sh)",
+    },
     Soak { name: "sim", variable: "PAINWATCH_SIM_SEEDS", size: "10000", what: "seeds of disk, network and clock" },
 ];
 
@@ -61,10 +67,16 @@ pub fn run(list: bool, only: &[String]) -> Result<bool> {
     Ok(report.print(passed))
 }
 
-/// Whether the program's own sources name the variable: its first file and, where that is a `main.rs`, the files beside it.
+/// Whether the program's own sources name the variable: its first file and, where that is a `main.rs`, the files beside it;
+/// of a library the files of its unit tests.
 fn mentions(program: &Program, variable: &str) -> bool {
     let names = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(variable));
-    let beside = program.source.file_name().filter(|name| *name == "main.rs").and_then(|_| program.source.parent());
+    let directory = program.source.parent().unwrap_or(Path::new(""));
+    let beside = match program.source.file_name().and_then(|name| name.to_str()) {
+        Some("main.rs") => Some(directory.to_owned()),
+        Some("lib.rs") => Some(directory.join("tests")),
+        _ => None,
+    };
     let files = beside.and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
     names(&program.source) || files.map(|file| file.path()).any(|path| names(&path))
 }

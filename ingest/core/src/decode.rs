@@ -5,6 +5,7 @@ use painwatch_proto::json::{self, Document, Header};
 use prost::Message as _;
 
 use crate::envelope::{Limits, Refused};
+use crate::formats::Language;
 
 /// Longest `batch_id` in bytes: a path of two ids fits.
 const BATCH_ID_MAX: usize = 128;
@@ -19,7 +20,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    fn undecodable(detail: impl Into<String>) -> Self {
+    pub(crate) fn undecodable(detail: impl Into<String>) -> Self {
         Self::Undecodable(detail.into())
     }
 }
@@ -29,13 +30,26 @@ impl Stop {
 pub(crate) enum Source<'a> {
     Json(&'a str),
     Message(&'a Reading),
+    /// In another language than ours.
+    Foreign(&'a str, Language<'a>),
+    /// One of several readings that an entry in another language was translated into.
+    Translated(&'a Reading),
 }
 
 pub(crate) fn json<'a>(payload: &'a [u8], limits: &Limits) -> Result<Document<'a>, Stop> {
+    split(payload, limits.max_depth, limits)
+}
+
+/// As [`json`], for payloads that nest deeper than ours.
+pub(crate) fn foreign<'a>(payload: &'a [u8], limits: &Limits) -> Result<Document<'a>, Stop> {
+    split(payload, limits.max_foreign_depth, limits)
+}
+
+fn split<'a>(payload: &'a [u8], max_depth: usize, limits: &Limits) -> Result<Document<'a>, Stop> {
     let text = std::str::from_utf8(payload).map_err(|_| Stop::undecodable("not UTF-8"))?;
     let depth = depth(payload);
-    if depth > limits.max_depth {
-        return Err(Stop::undecodable(format!("nested {depth} deep, at most {}", limits.max_depth)));
+    if depth > max_depth {
+        return Err(Stop::undecodable(format!("nested {depth} deep, at most {max_depth}")));
     }
     let document = json::split(text).map_err(|error| Stop::undecodable(error.to_string()))?;
     check_entries(document.entries.len(), limits).map_err(Stop::Refused)?;

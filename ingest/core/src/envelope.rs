@@ -2,27 +2,38 @@
 
 use std::fmt;
 
-use painwatch_domain::{DeviceId, GatewayId, Problem, ReceivedAt, TenantId, Zone};
+use painwatch_domain::{DeviceId, GatewayId, Problem, ReceivedAt, Roster, TenantId, Zone};
 use painwatch_proto::journal::v1 as pb;
+
+use crate::orders::{Fill, Order};
 
 /// The encodings a payload can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     Json,
     Protobuf,
+    /// Open mHealth and IEEE 1752.1 data points.
+    Omh,
+    /// FHIR R4 as JSON.
+    Fhir,
+    /// Bytes of Bluetooth characteristics and advertisements, in hexadecimal.
+    Gatt,
 }
 
 impl Format {
-    pub const ALL: [Self; 2] = [Self::Json, Self::Protobuf];
+    pub const ALL: [Self; 5] = [Self::Json, Self::Protobuf, Self::Omh, Self::Fhir, Self::Gatt];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Protobuf => "protobuf",
+            Self::Omh => "omh",
+            Self::Fhir => "fhir",
+            Self::Gatt => "gatt",
         }
     }
 
-    /// Reads the last part of an MQTT topic.
+    /// Reads the last part of an MQTT topic, or the query parameter `format`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == text)
     }
@@ -57,6 +68,10 @@ pub struct Limits {
     pub max_samples_per_series: usize,
     /// Nesting of a JSON payload. 8: the deepest that means anything is 4 (batch, readings, reading, components).
     pub max_depth: usize,
+    /// Nesting of a FHIR or Open mHealth payload. 32: a coding in an extension of a component in a bundle lies 14 deep.
+    pub max_foreign_depth: usize,
+    /// Bytes, as messages, of the readings that the entries of a payload in another format mean. 2 MiB: twice the payload.
+    pub max_translated_bytes: usize,
     /// Samples of packed series refused one by one. 1,000: enough to see what is wrong; the rest of a series is
     /// refused as one item that says how many it stands for.
     pub max_listed_samples: usize,
@@ -71,6 +86,8 @@ impl Default for Limits {
             max_readings: 10_000,
             max_samples_per_series: 100_000,
             max_depth: 8,
+            max_foreign_depth: 32,
+            max_translated_bytes: 2 << 20,
             max_listed_samples: 1_000,
             max_quarantined_bytes: 256 << 10,
         }
@@ -88,6 +105,10 @@ pub struct Envelope<'a> {
     pub device_zone: &'a dyn Fn(&DeviceId) -> Option<Zone>,
     /// Whether the roster lets this gateway send for a device.
     pub may_speak_for: &'a dyn Fn(&DeviceId) -> bool,
+    /// By which codes people and medications are known here.
+    pub roster: &'a Roster,
+    /// Whether this gateway may write orders and fills. Where not, they are quarantined.
+    pub takes_orders: bool,
     pub limits: &'a Limits,
 }
 
@@ -115,6 +136,9 @@ pub struct Submission {
     pub problems: Vec<Problem>,
     /// False when nothing in the payload could be read as a reading: MQTT answers 0x99.
     pub decodable: bool,
+    /// Orders and fills of a gateway that may write them, counted in no book: the shell journals them as control records.
+    pub orders: Vec<Order>,
+    pub fills: Vec<Fill>,
 }
 
 impl Submission {

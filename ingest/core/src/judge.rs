@@ -11,6 +11,8 @@ use prost::Message as _;
 
 use crate::decode::{self, Source, Stop};
 use crate::envelope::{Envelope, Format, Refused, Submission};
+use crate::formats::{Bundle, Language, Meaning};
+use crate::orders::{Fill, Order};
 use crate::quarantine::{self, Item};
 use crate::reading::{self, BadSample, Judged, Refusal};
 use crate::times::SentAt;
@@ -29,8 +31,30 @@ pub fn judge_bytes(payload: &[u8], format: Format, envelope: &Envelope<'_>) -> R
             run(&document.header, document.entries.into_iter().map(Source::Json), format, envelope)
         }),
         Format::Protobuf => decode::protobuf(payload, envelope.limits).and_then(|batch| run_batch(&batch, envelope)),
+        Format::Omh => run_foreign(payload, format, Language::Omh, envelope),
+        Format::Gatt => run_foreign(payload, format, Language::Gatt, envelope),
+        Format::Fhir => run_fhir(payload, envelope),
     };
     or_undecodable(judged, payload, format, envelope)
+}
+
+fn run_foreign(
+    payload: &[u8],
+    format: Format,
+    language: Language<'_>,
+    envelope: &Envelope<'_>,
+) -> Result<Submission, Stop> {
+    let document = decode::foreign(payload, envelope.limits)?;
+    let entries = document.entries.into_iter().map(|text| Source::Foreign(text, language));
+    run(&document.header, entries, format, envelope)
+}
+
+fn run_fhir(payload: &[u8], envelope: &Envelope<'_>) -> Result<Submission, Stop> {
+    let document = decode::foreign(payload, envelope.limits)?;
+    let (bundle, header) = Bundle::open(document).map_err(|refusal| Stop::undecodable(refusal.detail))?;
+    decode::check_entries(bundle.entries.len(), envelope.limits).map_err(Stop::Refused)?;
+    let entries = bundle.entries.iter().map(|text| Source::Foreign(text, Language::Fhir(&bundle)));
+    run(&header, entries, Format::Fhir, envelope)
 }
 
 /// Judges a batch that gRPC has already decoded. `raw` is the message as it came, where the door still has it.
@@ -71,7 +95,7 @@ fn or_undecodable(
             let header = Header::default();
             let mut books = Books::new(&header, SentAt::Absent, format, envelope);
             let refusal = Refusal::new(ProblemCode::DecodeFailed, detail);
-            books.quarantine(Item { index: 0, sample: None, device: "", count: 1, payload, refusal });
+            books.quarantine(Item { index: 0, sample: None, device: "", count: 1, format, payload, refusal });
             Ok(books.close())
         }
     }
@@ -112,6 +136,11 @@ struct Books<'e> {
     admitted: u64,
     refused: u64,
     listed_samples: usize,
+    orders: Vec<Order>,
+    fills: Vec<Fill>,
+    /// Readings out of entries that meant several, and their bytes as messages.
+    translated: usize,
+    translated_bytes: usize,
 }
 
 impl<'e> Books<'e> {
@@ -128,12 +157,23 @@ impl<'e> Books<'e> {
             admitted: 0,
             refused: 0,
             listed_samples: 0,
+            orders: Vec::new(),
+            fills: Vec::new(),
+            translated: 0,
+            translated_bytes: 0,
         }
     }
 
     fn entry(&mut self, index: u32, source: Source<'_>) -> Result<(), Refused> {
         match source {
-            Source::Message(reading) => self.reading(index, source, reading),
+            Source::Message(reading) | Source::Translated(reading) => self.reading(index, source, reading),
+            Source::Foreign(text, language) => match language.translate(text, self.envelope) {
+                Ok(meaning) => self.meaning(index, source, meaning),
+                Err(refusal) => {
+                    self.refuse_entry(index, source, None, 1, refusal);
+                    Ok(())
+                }
+            },
             Source::Json(text) => match json::reading_from_json(text) {
                 Ok(reading) => self.reading(index, source, &reading),
                 Err(error) => {
@@ -143,6 +183,40 @@ impl<'e> Books<'e> {
                 }
             },
         }
+    }
+
+    /// An entry that means one reading is kept, where it is refused, as it came. One that means several is kept by those
+    /// that were refused: sent again as a whole it would bring its neighbours along.
+    fn meaning(&mut self, index: u32, source: Source<'_>, meaning: Meaning) -> Result<(), Refused> {
+        match meaning {
+            Meaning::Readings(readings) => match readings.as_slice() {
+                [] => self.refuse_entry(index, source, None, 1, Refusal::unreadable("it holds no reading")),
+                [reading] => self.reading(index, source, reading)?,
+                several => self.several(index, source, several)?,
+            },
+            Meaning::Context => {}
+            Meaning::Order(_) | Meaning::Fill(_) if !self.envelope.takes_orders => {
+                let detail =
+                    "this gateway may not write orders or fills: prescriptions and dispenses stand in the roster";
+                self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
+            }
+            Meaning::Order(order) => self.orders.push(Order { index, ..*order }),
+            Meaning::Fill(fill) => self.fills.push(Fill { index, ..*fill }),
+        }
+        Ok(())
+    }
+
+    /// What an entry says once, such as its device, each of its readings repeats: what that may come to is bounded.
+    fn several(&mut self, index: u32, source: Source<'_>, readings: &[Reading]) -> Result<(), Refused> {
+        let limits = self.envelope.limits;
+        self.translated += readings.len();
+        self.translated_bytes += readings.iter().map(prost::Message::encoded_len).sum::<usize>();
+        if self.translated > limits.max_readings || self.translated_bytes > limits.max_translated_bytes {
+            let detail = "the payload means more readings than one may hold: send them in several";
+            self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
+            return Ok(());
+        }
+        readings.iter().try_for_each(|reading| self.reading(index, Source::Translated(reading), reading))
     }
 
     fn reading(&mut self, index: u32, source: Source<'_>, reading: &Reading) -> Result<(), Refused> {
@@ -191,16 +265,17 @@ impl<'e> Books<'e> {
         count: u64,
         refusal: Refusal,
     ) {
-        let payload = self.entry_bytes(source);
+        let (format, payload) = self.entry_bytes(source);
         let device = device.map_or("", DeviceId::as_str);
-        self.quarantine(Item { index, sample: None, device, count, payload: &payload, refusal });
+        self.quarantine(Item { index, sample: None, device, count, format, payload: &payload, refusal });
     }
 
     /// The bytes of one entry, in a form that can be submitted again.
-    fn entry_bytes(&self, source: Source<'_>) -> Vec<u8> {
+    fn entry_bytes(&self, source: Source<'_>) -> (Format, Vec<u8>) {
         match source {
-            Source::Json(text) => text.as_bytes().to_vec(),
-            Source::Message(reading) => quarantine::message_bytes(reading.clone(), self.header),
+            Source::Json(text) | Source::Foreign(text, _) => (self.format, text.as_bytes().to_vec()),
+            Source::Message(reading) => (self.format, quarantine::message_bytes(reading.clone(), self.header)),
+            Source::Translated(reading) => (Format::Json, json::reading_to_json(reading).into_bytes()),
         }
     }
 
@@ -220,17 +295,18 @@ impl<'e> Books<'e> {
             if nth == room {
                 let detail = format!("{} (and {} more samples of this series)", bad.refusal.detail, unlisted - 1);
                 let refusal = Refusal { detail, ..bad.refusal };
-                let payload = self.entry_bytes(source);
-                self.quarantine(Item { index, sample: None, device, count: unlisted, payload: &payload, refusal });
+                let (format, payload) = self.entry_bytes(source);
+                let (sample, count) = (None, unlisted);
+                self.quarantine(Item { index, sample, device, count, format, payload: &payload, refusal });
                 return;
             }
             let single = quarantine::single_reading(reading, &bad);
-            let payload = match self.format {
-                Format::Json => json::reading_to_json(&single).into_bytes(),
-                Format::Protobuf => quarantine::message_bytes(single, self.header),
+            let (format, payload) = match self.format {
+                Format::Protobuf => (Format::Protobuf, quarantine::message_bytes(single, self.header)),
+                _ => (Format::Json, json::reading_to_json(&single).into_bytes()),
             };
             let (sample, refusal) = (Some(bad.position), bad.refusal);
-            self.quarantine(Item { index, sample, device, count: 1, payload: &payload, refusal });
+            self.quarantine(Item { index, sample, device, count: 1, format, payload: &payload, refusal });
         }
     }
 
@@ -245,7 +321,7 @@ impl<'e> Books<'e> {
             detail: item.refusal.detail.clone(),
             quarantine_id: Some(id.clone()),
         });
-        self.quarantined.push(item.into_message(id, self.format, self.envelope.limits));
+        self.quarantined.push(item.into_message(id, self.envelope.limits));
     }
 
     fn close(self) -> Submission {
@@ -266,6 +342,8 @@ impl<'e> Books<'e> {
             admitted: self.admitted,
             quarantined: self.refused,
             problems: self.problems,
+            orders: self.orders,
+            fills: self.fills,
         }
     }
 }

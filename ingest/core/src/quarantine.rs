@@ -20,12 +20,14 @@ pub(crate) struct Item<'a> {
     pub device: &'a str,
     /// How many readings it stands for.
     pub count: u64,
+    /// In what `payload` is written: for one reading out of an entry that meant several it is not that of the entry.
+    pub format: Format,
     pub payload: &'a [u8],
     pub refusal: Refusal,
 }
 
 impl Item<'_> {
-    pub(crate) fn into_message(self, id: String, format: Format, limits: &Limits) -> pb::Quarantined {
+    pub(crate) fn into_message(self, id: String, limits: &Limits) -> pb::Quarantined {
         let kept = &self.payload[..self.payload.len().min(limits.max_quarantined_bytes)];
         pb::Quarantined {
             id,
@@ -33,7 +35,7 @@ impl Item<'_> {
             sample: self.sample,
             code: self.refusal.code.as_str().to_owned(),
             detail: self.refusal.detail,
-            format: format.as_str().to_owned(),
+            format: self.format.as_str().to_owned(),
             payload: kept.to_vec().into(),
             count: self.count,
             device: self.device.to_owned(),

@@ -1,13 +1,19 @@
 //! How a payload is judged. Each file below looks at one side of it; here is what they share.
 
+mod anything;
 mod books;
+mod fhir;
+mod fhir_orders;
+mod gatt;
+mod gatt_vectors;
 mod identity;
+mod omh;
 mod properties;
 mod times;
 mod values;
 
 use painwatch_domain::time::parse_stamp;
-use painwatch_domain::{DeviceId, Flags, GatewayId, ReceivedAt, Sample, Series, TenantId, Value, Zone};
+use painwatch_domain::{DeviceId, Flags, GatewayId, ReceivedAt, Roster, Sample, Series, TenantId, Value, Zone};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::{Entry, decode_series};
 use prost::Message as _;
@@ -22,15 +28,28 @@ pub(crate) fn ms(stamp: &str) -> i64 {
 
 /// A gateway that may send for any device but `other-…`; `paris-…` devices have a zone in the roster.
 pub(crate) fn with_envelope<T>(limits: Limits, judge: impl FnOnce(&Envelope<'_>) -> T) -> T {
+    with_roster(limits, &Roster::default(), false, NOON, judge)
+}
+
+/// As [`with_envelope`], in a clinic that knows people and medications.
+pub(crate) fn with_roster<T>(
+    limits: Limits,
+    roster: &Roster,
+    takes_orders: bool,
+    received_at: &str,
+    judge: impl FnOnce(&Envelope<'_>) -> T,
+) -> T {
     let (tenant, gateway) = (TenantId::default(), GatewayId::parse("gw-17").unwrap());
     let zone = |device: &DeviceId| device.as_str().starts_with("paris").then(|| Zone::parse("Europe/Paris").unwrap());
     judge(&Envelope {
         tenant: &tenant,
         gateway: &gateway,
         protocol: Protocol::Mqtt,
-        received_at: ReceivedAt(ms(NOON)),
+        received_at: ReceivedAt(ms(received_at)),
         device_zone: &zone,
         may_speak_for: &|device| !device.as_str().starts_with("other"),
+        roster,
+        takes_orders,
         limits: &limits,
     })
 }
@@ -39,6 +58,34 @@ pub(crate) fn with_envelope<T>(limits: Limits, judge: impl FnOnce(&Envelope<'_>)
 pub(crate) fn try_judge(payload: &[u8], format: Format) -> Result<Submission, Refused> {
     let judged = with_envelope(Limits::default(), |envelope| judge_bytes(payload, format, envelope));
     judged.inspect(audit)
+}
+
+/// The series of a payload in another language, all of which must be admitted.
+pub(crate) fn translated(format: Format, payload: &str) -> Vec<Series> {
+    let submission = try_judge(payload.as_bytes(), format).unwrap();
+    assert_eq!(submission.problems, [], "{payload}");
+    entries(&submission).into_iter().map(|entry| entry.series).collect()
+}
+
+/// The one series of a payload in another language.
+pub(crate) fn translated_one(format: Format, payload: &str) -> Series {
+    let [series] = translated(format, payload).try_into().unwrap();
+    series
+}
+
+/// Code and detail of a payload in another language, refused for one reason.
+pub(crate) fn refused_as(format: Format, payload: &str) -> (&'static str, String) {
+    let submission = try_judge(payload.as_bytes(), format).unwrap();
+    assert_eq!((submission.admitted, submission.problems.len()), (0, 1), "{payload} {:?}", submission.problems);
+    (submission.problems[0].code.as_str(), submission.problems[0].detail.clone())
+}
+
+/// The first number of a series in canonical units.
+pub(crate) fn canonical(series: &Series) -> f64 {
+    match series.samples[0].value {
+        Value::Number(number) => series.measure.to_canonical(number),
+        ref other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn judge(json: &str) -> Submission {

@@ -2,7 +2,7 @@
 //! bytes must be shown to still understand them before the expectation is replaced.
 
 use painwatch_domain::time::parse_stamp;
-use painwatch_domain::{GatewayId, ReceivedAt, TenantId, Zone};
+use painwatch_domain::{GatewayId, ReceivedAt, Roster, TenantId, Zone};
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, judge_bytes};
 use prost::Message as _;
 
@@ -22,6 +22,8 @@ fn the_journal_bytes_of_a_fixed_batch_stay_as_they_were() {
         received_at,
         device_zone: &|_| Some(Zone::parse("Europe/Paris").unwrap()),
         may_speak_for: &|_| true,
+        roster: &Roster::default(),
+        takes_orders: false,
         limits: &Limits::default(),
     };
     let submission = judge_bytes(include_bytes!("golden/batch.json"), Format::Json, &envelope).unwrap();

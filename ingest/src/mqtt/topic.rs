@@ -13,10 +13,8 @@ pub enum Topic {
 /// `None` for every topic that is not this gateway's own.
 pub fn parse(text: &str, gateway: &GatewayId) -> Option<Topic> {
     match own(text, gateway)? {
-        "readings/json" => Some(Topic::Readings(Format::Json)),
-        "readings/protobuf" => Some(Topic::Readings(Format::Protobuf)),
         "status" => Some(Topic::Status),
-        _ => None,
+        other => other.strip_prefix("readings/").and_then(Format::parse).map(Topic::Readings),
     }
 }
 
@@ -46,11 +44,10 @@ mod tests {
     #[test]
     fn only_a_gateways_own_topics_are_topics() {
         let gateway = GatewayId::parse("gw-1").unwrap();
-        assert!(matches!(parse("painwatch/v1/gw-1/readings/json", &gateway), Some(Topic::Readings(Format::Json))));
-        assert!(matches!(
-            parse("painwatch/v1/gw-1/readings/protobuf", &gateway),
-            Some(Topic::Readings(Format::Protobuf))
-        ));
+        for format in Format::ALL {
+            let topic = format!("painwatch/v1/gw-1/readings/{}", format.as_str());
+            assert_eq!(parse(&topic, &gateway), Some(Topic::Readings(format)));
+        }
         assert!(matches!(parse("painwatch/v1/gw-1/status", &gateway), Some(Topic::Status)));
         for foreign in [
             "painwatch/v1/gw-2/readings/json",
@@ -59,6 +56,8 @@ mod tests {
             "painwatch/v1/GW-1/readings/json",
             "painwatch/v1//gw-1/readings/json",
             "painwatch/v1/gw-1/readings/",
+            "painwatch/v1/gw-1/readings/csv",
+            "painwatch/v1/gw-1/readings/JSON",
             "painwatch/v1/gw-1/readings/json/",
             "painwatch/v1/gw-1/verdicts",
             "/painwatch/v1/gw-1/status",

@@ -27,8 +27,11 @@ async fn open(house: &House) -> SocketAddr {
 }
 
 async fn post(address: SocketAddr, headers: Headers<'_>, body: &[u8]) -> Answer {
-    let mut request =
-        format!("POST /api/v1/readings HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    ask(address, "POST /api/v1/readings", headers, body).await
+}
+
+async fn ask(address: SocketAddr, what: &str, headers: Headers<'_>, body: &[u8]) -> Answer {
+    let mut request = format!("{what} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     headers.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
     request.push_str("\r\n");
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -66,6 +69,50 @@ async fn a_posted_batch_is_durable_and_answered_with_its_verdict() {
         let batch = house.batches().pop().unwrap();
         assert_eq!((batch.gateway.as_str(), batch.protocol.as_str()), (gateway, "http"));
     }
+}
+
+#[tokio::test]
+async fn every_format_comes_in_by_its_name_and_fhir_by_its_content_type() {
+    let house = House::with(IngestLimits::default()).await;
+    let _intake = house.judge_everything();
+    let address = open(&house).await;
+    let bearer = format!("Bearer {}", house.token);
+    let gatt = r#"{"device": "d-1", "characteristic": "2a19", "received_at": "2026-03-01T11:00:00Z", "hex": "29"}"#;
+    let observation = r#"{"resourceType": "Observation", "status": "final", "effectiveDateTime": "2026-03-01T11:00:00Z",
+        "device": {"reference": "Device/d-1"}, "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "valueQuantity": {"value": 71, "system": "http://unitsofmeasure.org", "code": "/min"}}"#;
+    let point = r#"{"header": {"uuid": "u-1", "schema_id": "omh:heart-rate:2.0", "device": "d-1"}, "body": {
+        "heart_rate": {"value": 71, "unit": "beats/min"}, "effective_time_frame": {"date_time": "2026-03-01T11:00:01Z"}}}"#;
+    for (query, content_type, body) in [
+        ("?format=gatt", "application/json", gatt),
+        ("?pretty&format=fhir", "application/json", observation),
+        ("", "application/fhir+json", observation),
+        ("?format=omh", "text/plain", point),
+    ] {
+        let headers = [("authorization", bearer.as_str()), ("content-type", content_type)];
+        let answer = ask(address, &format!("POST /api/v1/readings{query}"), &headers, body.as_bytes()).await;
+        assert_eq!((answer.status, &answer.body["stored"]), (200, &1.into()), "{query}: {}", answer.body);
+    }
+    let headers = [("authorization", bearer.as_str())];
+    let answer = ask(address, "POST /api/v1/readings?format=hl7v2", &headers, b"MSH").await;
+    assert_eq!(answer.status, 415);
+    assert!(answer.body["detail"].as_str().unwrap().contains("omh"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn schemas_are_handed_out_to_everybody_and_name_every_format() {
+    let house = House::open().await;
+    let address = open(&house).await;
+    let list = ask(address, "GET /api/v1/schemas", &[], b"").await;
+    assert_eq!((list.status, list.body.as_array().map(Vec::len)), (200, Some(3)));
+    let schema = ask(address, "GET /api/v1/schemas/batch.schema.json", &[], b"").await;
+    assert!(schema.head.contains("application/schema+json") && schema.body["$defs"]["reading"].is_object());
+    let topics = ask(address, "GET /api/v1/schemas/asyncapi.json", &[], b"").await.body;
+    for format in painwatch_ingest_core::Format::ALL.map(painwatch_ingest_core::Format::as_str) {
+        let topic = format!("painwatch/v1/{{gateway}}/readings/{format}");
+        assert_eq!(topics["channels"][format!("readings_{format}")]["address"], topic);
+    }
+    assert_eq!(ask(address, "GET /api/v1/schemas/nothing", &[], b"").await.status, 404);
 }
 
 #[tokio::test]

@@ -133,6 +133,16 @@ async fn a_protobuf_publish_is_durable_like_a_json_one() {
 }
 
 #[tokio::test]
+async fn raw_bluetooth_values_come_in_by_their_topic() {
+    let house = House::open().await;
+    let mut raw = Raw::connect(&house, Version::V5, "gw-1").await;
+    let payload = r#"[{"device": "d-1", "characteristic": "2a19", "received_at": "2026-03-01T11:00:00Z", "hex": "29"}, {"hex": "zz"}]"#;
+    raw.publish("painwatch/v1/gw-1/readings/gatt", 1, 1, payload.as_bytes()).await;
+    assert_eq!(confirmed(&raw.receive().await), (1, 0));
+    assert_eq!((admitted(&house.batches()[0]), house.batches()[0].quarantined.len()), (1, 1));
+}
+
+#[tokio::test]
 async fn wrong_credentials_and_foreign_client_ids_are_turned_away() {
     let house = House::open().await;
     let near_miss = format!("{}0", &house.token[..house.token.len() - 1]);

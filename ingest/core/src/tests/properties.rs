@@ -58,8 +58,9 @@ fn batch() -> impl Strategy<Value = ReadingBatch> {
 
 fn bytes(batch: &ReadingBatch, format: Format) -> Vec<u8> {
     match format {
-        Format::Json => batch_to_json(batch).into_bytes(),
         Format::Protobuf => batch.encode_to_vec(),
+        // The others are not what a batch is written in; as their input it is as wrong as any.
+        _ => batch_to_json(batch).into_bytes(),
     }
 }
 

@@ -1,0 +1,5 @@
+#![no_main]
+
+use painwatch_ingest_core::Format;
+
+libfuzzer_sys::fuzz_target!(|payload: &[u8]| painwatch_fuzz::judge(payload, Format::Json));

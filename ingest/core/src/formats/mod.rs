@@ -1,0 +1,62 @@
+//! Payloads in the words of others. Each entry is translated into readings of our own, which are then judged exactly like
+//! those that came as JSON: a translation decides nothing about units, bounds, times or identity.
+
+pub(crate) mod fhir;
+pub(crate) mod gatt;
+mod node;
+pub(crate) mod omh;
+
+use painwatch_domain::ProblemCode;
+use painwatch_proto::ingest::v1::Reading;
+
+use crate::envelope::Envelope;
+use crate::orders::{Fill, Order};
+use crate::reading::Refusal;
+
+pub(crate) use fhir::Bundle;
+
+/// What one entry of a payload says.
+#[derive(Debug)]
+pub(crate) enum Meaning {
+    Readings(Vec<Reading>),
+    Order(Box<Order>),
+    Fill(Box<Fill>),
+    /// About people and things, for the entries beside it: counted in no book.
+    Context,
+}
+
+impl From<Reading> for Meaning {
+    fn from(reading: Reading) -> Self {
+        Self::Readings(vec![reading])
+    }
+}
+
+/// The language an entry is in, with what it may refer to.
+#[derive(Clone, Copy)]
+pub(crate) enum Language<'a> {
+    Omh,
+    Fhir(&'a Bundle<'a>),
+    Gatt,
+}
+
+impl Language<'_> {
+    pub(crate) fn translate(self, text: &str, envelope: &Envelope<'_>) -> Result<Meaning, Refusal> {
+        match self {
+            Self::Omh => omh::translate(text),
+            Self::Fhir(bundle) => fhir::translate(text, bundle, envelope),
+            Self::Gatt => gatt::translate(text),
+        }
+    }
+}
+
+fn unknown_measure(detail: impl Into<String>) -> Refusal {
+    Refusal::new(ProblemCode::UnknownMeasure, detail)
+}
+
+fn value_missing(detail: impl Into<String>) -> Refusal {
+    Refusal::new(ProblemCode::ValueMissing, detail)
+}
+
+fn time_missing(detail: impl Into<String>) -> Refusal {
+    Refusal::new(ProblemCode::TimeMissing, detail)
+}
