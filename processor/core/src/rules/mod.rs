@@ -10,6 +10,7 @@ mod nearest;
 mod parse;
 mod print;
 mod reader;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 mod words;
