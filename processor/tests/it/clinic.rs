@@ -44,6 +44,7 @@ pub fn patient(name: &str, zone: &str, packs: &[&str]) -> Patient {
         packs: packs.iter().map(|pack| (*pack).to_owned()).collect(),
         conditions: Vec::new(),
         opioid_naive: false,
+        spo2_scale_2: false,
         synthetic: true,
         research_consent: None,
     }

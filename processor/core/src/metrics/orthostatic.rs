@@ -103,6 +103,9 @@ mod tests {
         let standing = [(170.0, reading(118.0, 74.0, 70.0)), (60.0, reading(99.0, 72.0, 75.0))];
         let supine = reading(120.0, 75.0, 65.0);
         assert!(judge(supine, &standing, false).classic && !judge(supine, &standing, true).classic);
-        assert!(judge(supine, &standing[1..], true).classic, "one reading cannot show that it lasts, nor that it does not");
+        assert!(
+            judge(supine, &standing[1..], true).classic,
+            "one reading cannot show that it lasts, nor that it does not"
+        );
     }
 }

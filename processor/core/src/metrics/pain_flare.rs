@@ -108,7 +108,8 @@ mod tests {
         let mut watch = FlareWatch::default();
         let days = [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 6.0, 7.0, 3.0, 3.0, 3.0];
         let known: Vec<_> = (0..).zip(days).map(|(day, value)| watch.handle(day, Some(value))).collect();
-        let expected = [None, None, None, None, None, None, None, Some(false), Some(true), Some(true), Some(false), Some(false)];
+        let expected =
+            [None, None, None, None, None, None, None, Some(false), Some(true), Some(true), Some(false), Some(false)];
         assert_eq!(known, expected);
         assert_eq!(watch.ended[0], Flare { start: 7, confirmed: 8, end: Some(10), baseline: 3.0, peak: 7.0 });
     }

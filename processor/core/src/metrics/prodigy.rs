@@ -41,12 +41,8 @@ pub fn score(risks: &Risks) -> (u32, Class) {
         70..80 => 12,
         80.. => 16,
     };
-    let parts = [
-        (risks.male, 8),
-        (risks.opioid_naive, 3),
-        (risks.sleep_disordered_breathing, 5),
-        (risks.heart_failure, 7),
-    ];
+    let parts =
+        [(risks.male, 8), (risks.opioid_naive, 3), (risks.sleep_disordered_breathing, 5), (risks.heart_failure, 7)];
     let score = age + parts.iter().filter(|(holds, _)| *holds).map(|(_, points)| points).sum::<u32>();
     let class = match score {
         0..8 => Class::Low,

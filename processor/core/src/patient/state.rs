@@ -7,8 +7,9 @@ use painwatch_domain::reading::DoseEvent;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
-use super::daily::{Days, Derived};
+use super::daily::{Days, Derived, Kept};
 use super::day::Group;
+use super::derived::Facts;
 use super::episodes::Reports;
 use super::signal::{FoldedHours, HoldSignal};
 use crate::metrics::opioid_exposure::{self, Release};
@@ -209,6 +210,11 @@ impl PatientState {
             }
         }
         Ok(())
+    }
+
+    /// What daily values are derived from.
+    pub const fn kept<'a>(&'a self, facts: &'a Facts) -> Kept<'a> {
+        Kept { days: &self.days, missed: &self.missed, facts }
     }
 
     /// First local day that is closed and reported on.

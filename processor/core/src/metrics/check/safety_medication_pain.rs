@@ -65,9 +65,8 @@ pub fn prodigy(input: &Input) -> Computed {
 
 pub fn orthostatic(input: &Input) -> Computed {
     let part = |row: &[Option<f64>], index: usize| row.get(index).copied().flatten();
-    let reading = |row: &[Option<f64>]| {
-        Some(Reading { systolic: part(row, 0)?, diastolic: part(row, 1)?, pulse: part(row, 2) })
-    };
+    let reading =
+        |row: &[Option<f64>]| Some(Reading { systolic: part(row, 0)?, diastolic: part(row, 1)?, pulse: part(row, 2) });
     let supine = reading(&input.series("supine")?).ok_or("`supine` is not [systolic, diastolic, pulse]")?;
     let standing = input.array("standing")?.iter().filter_map(|row| {
         let row: Vec<Option<f64>> = row.as_array()?.iter().map(Value::as_f64).collect();
@@ -88,9 +87,7 @@ pub fn mme_daily(input: &Input) -> Computed {
         let drug = item.get("drug").and_then(Value::as_str).ok_or("an item without a drug")?;
         let scaled = |value: f64| micrograms(value).ok_or_else(|| format!("{drug}: {value}"));
         let amount = match number("mcg_per_h") {
-            Some(rate) => {
-                Amount { opioid: "fentanyl_transdermal", micrograms: scaled(rate)?, doses_milli: 1000 }
-            }
+            Some(rate) => Amount { opioid: "fentanyl_transdermal", micrograms: scaled(rate)?, doses_milli: 1000 },
             None => Amount {
                 opioid: drug,
                 micrograms: scaled(number("dose_mg").ok_or("an item without a dose")?)?,

@@ -6,6 +6,10 @@
 mod activity;
 mod group;
 mod pain;
+mod pressure;
+mod rescue;
+mod rest;
+mod safety;
 mod sleep;
 mod vitals;
 mod weight;
@@ -13,11 +17,13 @@ mod weight;
 use std::collections::BTreeMap;
 
 use painwatch_domain::reading::Mode;
+use painwatch_domain::roster::Patient;
 use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, Measure, ReadingId, Roster, TenantId, Zone};
 use serde::{Deserialize, Serialize};
 
 use crate::intake::EffectiveReading;
-pub use group::{Group, Reach};
+pub use group::{Group, Reach, SCORES};
+pub use safety::is_telling;
 
 /// An effective reading as patients' days and rules see it. Times are corrected event times in milliseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +67,7 @@ pub struct Frame<'a> {
     /// The day has been over long enough for values that need all of it.
     pub closed: bool,
     pub roster: &'a Roster,
+    pub person: &'a Patient,
 }
 
 impl Frame<'_> {
@@ -106,7 +113,9 @@ pub fn evaluate(group: Group, frame: &Frame, observations: &[Observation]) -> Va
         Group::Activity => activity::activity(frame, &trusted),
         Group::Vitals => vitals::vitals(frame, &trusted),
         Group::Sleep => sleep::sleep(frame, &trusted),
-        Group::Medication | Group::Coverage => Values::new(),
+        Group::Safety => safety::safety(frame, &trusted),
+        Group::Rescue => rescue::rescue(frame, &trusted),
+        Group::Medication | Group::Coverage | Group::Composite => Values::new(),
     }
 }
 
