@@ -58,7 +58,7 @@ impl Sustained {
 pub struct Combined {
     /// OIVI-4: windows of slow breathing with a slightly low saturation in them.
     pub moderate: Vec<(i64, i64)>,
-    /// OIVI-5: times of the reports of sedation beside any of the others.
+    /// OIVI-5: for each report of sedation beside any of the others, when both had begun.
     pub sedated: Vec<i64>,
 }
 
@@ -70,9 +70,12 @@ pub fn combined(rates: &[(i64, f64)], saturations: &[(i64, f64)], reports: &[(i6
         [(RATE_CRITICAL, rates), (RATE_LOW, rates), (SATURATION_CRITICAL, saturations), (SATURATION_LOW, saturations)];
     let mut any: Vec<(i64, i64)> = severe.iter().flat_map(|(rule, samples)| rule.episodes(samples)).collect();
     any.extend(&moderate);
-    let beside = |at: i64| any.iter().any(|(start, end)| start - WITHIN_MS <= at && at <= end + WITHIN_MS);
-    let sedated = reports.iter().filter(|(at, level)| *level >= UNACCEPTABLE_FROM && beside(*at)).map(|(at, _)| *at);
-    Combined { moderate, sedated: sedated.collect() }
+    let beside = |at: i64| {
+        let near = any.iter().filter(|(start, end)| start - WITHIN_MS <= at && at <= end + WITHIN_MS);
+        near.map(|(start, _)| at.max(*start)).min()
+    };
+    let sedated = reports.iter().filter(|(_, level)| *level >= UNACCEPTABLE_FROM);
+    Combined { moderate, sedated: sedated.filter_map(|(at, _)| beside(*at)).collect() }
 }
 
 #[cfg(test)]
@@ -98,7 +101,7 @@ mod tests {
         let low = every_minute(5, 5.0);
         let hour = 60 * MINUTE_MS;
         let sedated = |at: i64, level: u8| combined(&low, &[], &[(at, level)]).sedated;
-        assert_eq!(sedated(-hour, 3), [-hour]);
+        assert_eq!((sedated(-hour, 3), sedated(hour, 3)), (vec![0], vec![hour]));
         assert!(sedated(-hour - 1, 3).is_empty() && sedated(0, 2).is_empty());
         assert!(combined(&[], &[], &[(0, 4)]).sedated.is_empty());
     }

@@ -1,8 +1,8 @@
 //! Orthostatic blood pressure (clinical catalogue A5; 2011 consensus, Freeman et al.).
 //!
 //! Definition, from a supine reading and readings at so many seconds after standing up: classic, a fall of >= 20 systolic
-//! or >= 10 diastolic after 15 s and within 3 min (>= 30 or >= 15 where supine pressure is >= 140 or >= 90); initial, > 40 or
-//! > 20 within 15 s; delayed, the classic fall after 3 min and no classic one. Standing systolic < 90, and the rise of the
+//! or >= 10 diastolic after 15 s and within 3 min (>= 30 or >= 15 where supine pressure is >= 140 or >= 90); initial, above 40
+//! or 20 within 15 s; delayed, the classic fall after 3 min and no classic one. Standing systolic < 90, and the rise of the
 //! pulse within 10 min (>= 30 without a classic fall is POTS-like), leave out the first 15 s. At the largest systolic fall of
 //! a classic one, rise of the pulse / fall < 0.5 is a neurogenic pattern (Norcliffe-Kaufmann 2018; to be confirmed). The
 //! consensus says "sustained": `sustained` also asks the last reading within 3 min to show the fall, where there are two or

@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_response_compares_the_report_before_a_dose_with_the_one_nearest_to_an_hour_after() {
-        let reports = [(0, 8.0), (45 * MINUTE_MS, 5.0), (80 * MINUTE_MS, 6.0), (10 * HOUR_MS, 3.0)];
+        let reports = [(0, 8.0), (55 * MINUTE_MS, 5.0), (80 * MINUTE_MS, 6.0), (10 * HOUR_MS, 3.0)];
         assert_eq!(responses(&reports, &[5 * MINUTE_MS, 9 * HOUR_MS]), [-3.0]);
         assert_eq!(median_response(&[-1.0, -2.0, -3.0, -4.0]), (None, 4));
         assert_eq!(median_response(&[-1.0, -2.0, -3.0, -4.0, 0.0]), (Some(-2.0), 5));

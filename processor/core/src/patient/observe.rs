@@ -127,12 +127,13 @@ impl Clinic {
     /// Marks what must be computed again because of a reading on `day`.
     fn mark_day(&mut self, person: &Patient, measure: Measure, day: i32, now: JournalTime) {
         let calendar = Calendar::of(person);
+        let next = calendar.day_of(calendar.start(day + 1) - 1 + DAY_MS);
         for &(group, reach) in Group::affected_by(measure) {
             let days = match reach {
                 Reach::Day => day..=day,
-                Reach::Beside => day - 1..=day + 1,
-                Reach::Hours24 => day..=calendar.day_of(calendar.start(day + 1) - 1 + DAY_MS),
-                Reach::Week => day..=day + 6,
+                Reach::Beside => day - 1..=next.max(day + 1),
+                Reach::Hours24 => day..=next,
+                Reach::Week => day..=day + 7,
             };
             days.for_each(|day| self.mark(person, group, day, now));
         }

@@ -10,12 +10,12 @@ use crate::metrics::MetricInfo;
 pub enum Reach {
     /// Its own.
     Day,
-    /// The neighbours as well: a dose may fill the cell of either.
+    /// The neighbours as well, and whatever 24 hours after it touch: a dose may fill the cell of either, and counts in sums.
     Beside,
     /// Those of the 24 h after its day: a sleep belongs to the night of the next morning, and a device that was taken off
     /// stays off. When a patient travels that may be more than one.
     Hours24,
-    /// Those of the week that begins with its day.
+    /// Those of the seven days after its own, too: a week of them, and the report before a dose.
     Week,
 }
 
@@ -89,9 +89,9 @@ impl Group {
                 &[(Self::Pain, Reach::Day)]
             }
             Measure::MedicationEvent => {
-                &[(Self::Medication, Reach::Beside), (Self::Pain, Reach::Day), (Self::Rescue, Reach::Week)]
+                &[(Self::Medication, Reach::Beside), (Self::Pain, Reach::Hours24), (Self::Rescue, Reach::Week)]
             }
-            Measure::StepCount => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Day)],
+            Measure::StepCount => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24)],
             Measure::HeartRate => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24)],
             Measure::RestingHeartRate => &[(Self::Vitals, Reach::Day)],
             Measure::RespiratoryRate | Measure::OxygenSaturation => {

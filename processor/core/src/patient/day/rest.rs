@@ -45,7 +45,8 @@ pub(super) fn rest(frame: &Frame, seen: &[&Observation]) -> Values {
     let worst = [3.0, 2.0, 1.0].into_iter().find_map(|least| Some((least, sustained(least)?)));
     let (value, held_at) = worst.unwrap_or((0.0, frame.end));
     let reason = if known { "" } else { "no_steps" };
-    let value = value_of(frame, &[], Some(value).filter(|_| known), reason);
+    let rated: Vec<&Observation> = of(Measure::HeartRate).copied().collect();
+    let value = value_of(frame, &rated, Some(value).filter(|_| known), reason);
     let value = DailyValue { n: points.len() as u32, held_at: held_at.min(frame.end), ..value };
     Values::from([("heart_rate.rest_score".to_owned(), value)])
 }

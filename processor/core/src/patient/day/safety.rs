@@ -184,7 +184,9 @@ fn sedated(frame: &Frame, seen: &[&Observation]) -> Values {
     let combined = oivi::combined(&rates, &saturations, &reports);
     if !rates.is_empty() && !saturations.is_empty() {
         let moderate = combined.moderate.iter().map(|(_, end)| *end).filter(|end| frame.contains(*end));
-        put("oivi.moderate", moderate.max(), rates.len(), &[]);
+        let rated: Vec<_> =
+            seen.iter().filter(|seen| seen.reading.measure == Measure::RespiratoryRate).copied().collect();
+        put("oivi.moderate", moderate.max(), rates.len(), &rated);
     }
     let Some(worst) = of_day.iter().map(|(_, level)| *level).max() else { return values };
     let of_level = |from: u8| of_day.iter().filter(move |(_, level)| *level >= from).map(|(seen, _)| *seen);
