@@ -4,8 +4,7 @@
 use anyhow::{Context, Result, bail};
 use painwatch_domain::measure::Measure;
 use painwatch_domain::roster::{
-    Contact, Device, Dispense, F64Bits, Medication, PATIENT_EVENTS, Pairing, Patient, PatientEvent, Prescription, Prn,
-    Roster, Stream,
+    Contact, Device, Dispense, F64Bits, Medication, Pairing, Patient, PatientEvent, Prescription, Prn, Roster, Stream,
 };
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_stamp};
 use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, TenantId, Zone};
@@ -228,7 +227,7 @@ pub fn parse(text: &str, tenant: &TenantId) -> Result<Roster> {
     }
     for entry in &file.patient_event {
         let event = patient_event(entry, &roster);
-        roster.events.push(event.with_context(|| format!("[[patient_event]] of {:?}", entry.patient))?);
+        roster.patient_events.push(event.with_context(|| format!("[[patient_event]] of {:?}", entry.patient))?);
     }
     for entry in &file.contact {
         roster.contacts.push(contact(entry).with_context(|| format!("[[contact]] {:?}", entry.id))?);
@@ -340,13 +339,17 @@ fn dispense(entry: &DispenseEntry, roster: &Roster) -> Result<Dispense> {
 }
 
 fn patient_event(entry: &PatientEventEntry, roster: &Roster) -> Result<PatientEvent> {
+    if !PatientEvent::KINDS.contains(&entry.kind.as_str()) {
+        bail!("kind is {:?}, expected one of {}", entry.kind, PatientEvent::KINDS.join(" "));
+    }
     let patient = PatientId::parse(&entry.patient)?;
     let zone = zone_of(&patient, roster)?;
-    if !PATIENT_EVENTS.contains(&entry.kind.as_str()) {
-        bail!("kind is {:?}, expected one of: {}", entry.kind, PATIENT_EVENTS.join(" "));
+    let (start, end) =
+        (instant(&entry.start, zone)?, entry.end.as_ref().map(|value| instant(value, zone)).transpose()?);
+    if end.is_some_and(|end| end <= start) {
+        bail!("it ends before it begins");
     }
-    let end = entry.end.as_ref().map(|value| instant(value, zone)).transpose()?;
-    Ok(PatientEvent { kind: entry.kind.clone(), start: instant(&entry.start, zone)?, end, patient })
+    Ok(PatientEvent { patient, kind: entry.kind.clone(), start, end })
 }
 
 fn pairing(entry: &PairingEntry, roster: &Roster) -> Result<Pairing> {

@@ -126,17 +126,20 @@ pub struct Dispense {
     pub days_supply: u32,
 }
 
-/// Something that happened to a patient and changes what readings mean.
+/// What a person entered about a patient that readings do not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatientEvent {
     pub patient: PatientId,
-    /// One of [`PATIENT_EVENTS`].
+    /// One of [`PatientEvent::KINDS`].
     pub kind: String,
     pub start: EventTime,
+    /// `None` while it lasts, or for a moment.
     pub end: Option<EventTime>,
 }
 
-pub const PATIENT_EVENTS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
+impl PatientEvent {
+    pub const KINDS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
+}
 
 /// Someone who can be reached, and through what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,7 +160,7 @@ pub struct Roster {
     pub medications: BTreeMap<MedicationId, Medication>,
     pub prescriptions: Vec<Prescription>,
     pub dispenses: Vec<Dispense>,
-    pub events: Vec<PatientEvent>,
+    pub patient_events: Vec<PatientEvent>,
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what `roster export` prints.
     pub source: String,

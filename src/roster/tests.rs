@@ -51,7 +51,7 @@ fn combinations_fills_and_events_are_read_and_what_makes_no_sense_is_refused() {
     let roster = parse(&text, &TenantId::default()).unwrap();
     let combined = &roster.medications[&MedicationId::parse("percocet").unwrap()];
     assert_eq!(combined.ingredient, "oxycodone 5 mg/acetaminophen 325 mg");
-    assert_eq!((roster.dispenses[0].days_supply, roster.events[0].kind.as_str()), (30, "surgery"));
+    assert_eq!((roster.dispenses[0].days_supply, roster.patient_events[0].kind.as_str()), (30, "surgery"));
     for (right, wrong, said) in [("5/325", "5", "one number"), ("surgery", "party", "admission")] {
         let error = format!("{:#}", parse(&text.replace(right, wrong), &TenantId::default()).unwrap_err());
         assert!(error.contains(said), "{error}");

@@ -114,6 +114,6 @@ pub fn dispensed(mut roster: Roster, patient: &str, medication: &str, date: i64,
 
 pub fn happened(mut roster: Roster, patient: &str, kind: &str, start: i64) -> Roster {
     let (patient, kind, start) = (patient_id(patient), kind.to_owned(), EventTime(start));
-    roster.events.push(PatientEvent { patient, kind, start, end: None });
+    roster.patient_events.push(PatientEvent { patient, kind, start, end: None });
     roster
 }

@@ -44,7 +44,7 @@ impl Clinic {
         };
         let told = |roster: &Roster| -> (Vec<_>, Vec<_>) {
             let dispenses = roster.dispenses.iter().filter(|dispense| dispense.patient == person.id).cloned();
-            let events = roster.events.iter().filter(|event| event.patient == person.id).cloned();
+            let events = roster.patient_events.iter().filter(|event| event.patient == person.id).cloned();
             (dispenses.collect(), events.collect())
         };
         let orders_changed = prescribed(old) != prescribed(&roster) || old.medications != roster.medications;

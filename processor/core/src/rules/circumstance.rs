@@ -1,7 +1,7 @@
 //! What makes a rule more urgent.
 
 use painwatch_domain::Priority;
-use painwatch_domain::roster::PATIENT_EVENTS;
+use painwatch_domain::roster::PatientEvent;
 
 use super::ingredients::classes;
 use super::nearest::nearest;
@@ -46,7 +46,7 @@ fn read_raise(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<PriorityWhen
             Circumstance::Started { class, within_ms }
         }
         _ => {
-            let (kind, within_ms) = read_since(reader, fields, name, &PATIENT_EVENTS)?;
+            let (kind, within_ms) = read_since(reader, fields, name, &PatientEvent::KINDS)?;
             Circumstance::Event { kind, within_ms }
         }
     };

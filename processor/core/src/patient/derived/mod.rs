@@ -31,7 +31,7 @@ impl Facts {
 
     pub fn of(roster: &Roster, person: &Patient) -> Self {
         let calendar = Calendar::of(person);
-        let own = roster.events.iter().filter(|event| event.patient == person.id && event.kind == "surgery");
+        let own = roster.patient_events.iter().filter(|event| event.patient == person.id && event.kind == "surgery");
         let mut surgeries: Vec<i32> = own.map(|event| calendar.day_of(event.start.0)).collect();
         surgeries.sort_unstable();
         let mut nsaid_starts: Vec<i32> =
