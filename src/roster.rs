@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use painwatch_domain::measure::Measure;
 use painwatch_domain::roster::{
-    Contact, Device, F64Bits, Medication, Pairing, Patient, Prescription, Prn, Roster, Stream,
+    Contact, Device, Dispense, F64Bits, Medication, Pairing, Patient, PatientEvent, Prescription, Prn, Roster, Stream,
 };
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_stamp};
 use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, TenantId, Zone};
@@ -24,6 +24,10 @@ struct File {
     #[serde(default)]
     prescription: Vec<PrescriptionEntry>,
     #[serde(default)]
+    dispense: Vec<DispenseEntry>,
+    #[serde(default)]
+    patient_event: Vec<PatientEventEntry>,
+    #[serde(default)]
     contact: Vec<ContactEntry>,
 }
 
@@ -42,10 +46,16 @@ struct PatientEntry {
     conditions: Vec<String>,
     #[serde(default)]
     opioid_naive: bool,
+    #[serde(default = "scale_1")]
+    spo2_scale: u8,
     #[serde(default)]
     synthetic: bool,
     #[serde(default)]
     consent: ConsentEntry,
+}
+
+const fn scale_1() -> u8 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -106,14 +116,22 @@ struct PairingEntry {
 struct MedicationEntry {
     id: String,
     ingredient: String,
-    /// Milligrams in one unit.
-    strength: Option<f64>,
+    strength: Option<StrengthEntry>,
     #[serde(default = "tablet")]
     unit: String,
     #[serde(default = "immediate")]
     release: String,
     rxnorm: Option<String>,
     atc: Option<String>,
+}
+
+/// Milligrams in one unit (of a patch, micrograms an hour); for a combination as a text, `5/325`, in the order of the
+/// ingredients.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StrengthEntry {
+    One(f64),
+    Several(String),
 }
 
 fn tablet() -> String {
@@ -142,6 +160,24 @@ struct PrescriptionEntry {
 struct PrnEntry {
     max_per_day: u32,
     min_interval: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DispenseEntry {
+    patient: String,
+    medication: String,
+    date: toml::Value,
+    days_supply: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PatientEventEntry {
+    patient: String,
+    kind: String,
+    start: toml::Value,
+    end: Option<toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -185,6 +221,14 @@ pub fn parse(text: &str, tenant: &TenantId) -> Result<Roster> {
         let prescription = prescription(entry, &roster);
         roster.prescriptions.push(prescription.with_context(|| format!("[[prescription]] of {:?}", entry.medication))?);
     }
+    for entry in &file.dispense {
+        let dispense = dispense(entry, &roster);
+        roster.dispenses.push(dispense.with_context(|| format!("[[dispense]] of {:?}", entry.medication))?);
+    }
+    for entry in &file.patient_event {
+        let event = patient_event(entry, &roster);
+        roster.patient_events.push(event.with_context(|| format!("[[patient_event]] of {:?}", entry.patient))?);
+    }
     for entry in &file.contact {
         roster.contacts.push(contact(entry).with_context(|| format!("[[contact]] {:?}", entry.id))?);
     }
@@ -205,6 +249,9 @@ fn patient(entry: &PatientEntry) -> Result<Patient> {
         }
     };
     let Some((_, first)) = zones.first() else { bail!("zone: at least one is needed") };
+    if !matches!(entry.spo2_scale, 1 | 2) {
+        bail!("spo2_scale is {}, expected 1, or 2 where a clinician has set hypercapnic failure", entry.spo2_scale);
+    }
     Ok(Patient {
         id: PatientId::parse(&entry.id)?,
         mrn: entry.mrn.clone(),
@@ -214,6 +261,7 @@ fn patient(entry: &PatientEntry) -> Result<Patient> {
         packs: entry.packs.clone(),
         conditions: entry.conditions.clone(),
         opioid_naive: entry.opioid_naive,
+        spo2_scale_2: entry.spo2_scale == 2,
         synthetic: entry.synthetic,
         research_consent: consent_from(entry.consent.research.as_ref(), first)?,
         zones,
@@ -249,15 +297,59 @@ fn medication(entry: &MedicationEntry) -> Result<Medication> {
     if !["ir", "er", "patch"].contains(&entry.release.as_str()) {
         bail!("release is {:?}, expected ir, er or patch", entry.release);
     }
+    let (ingredient, strength_mg) = match &entry.strength {
+        None => (entry.ingredient.clone(), None),
+        Some(StrengthEntry::One(strength)) => (entry.ingredient.clone(), Some(F64Bits::new(*strength))),
+        Some(StrengthEntry::Several(strengths)) => (with_strengths(&entry.ingredient, strengths)?, None),
+    };
     Ok(Medication {
         id: MedicationId::parse(&entry.id)?,
-        ingredient: entry.ingredient.clone(),
-        strength_mg: entry.strength.map(F64Bits::new),
+        ingredient,
+        strength_mg,
         unit: entry.unit.clone(),
         release: entry.release.clone(),
         rxnorm: entry.rxnorm.clone(),
         atc: entry.atc.clone(),
     })
+}
+
+/// `oxycodone/acetaminophen` of `5/325` is `oxycodone 5 mg/acetaminophen 325 mg`.
+fn with_strengths(ingredients: &str, strengths: &str) -> Result<String> {
+    let (names, amounts): (Vec<&str>, Vec<&str>) = (ingredients.split('/').collect(), strengths.split('/').collect());
+    let amounts: Option<Vec<f64>> = amounts.iter().map(|amount| amount.trim().parse().ok()).collect();
+    let amounts = amounts.filter(|amounts| amounts.len() == names.len() && amounts.iter().all(|mg| mg.is_finite()));
+    let Some(amounts) = amounts else {
+        bail!("strength is {strengths:?}, expected one number of milligrams for each ingredient of {ingredients:?}");
+    };
+    let parts = names.iter().zip(amounts).map(|(name, mg)| format!("{} {mg} mg", name.trim()));
+    Ok(parts.collect::<Vec<_>>().join("/"))
+}
+
+fn dispense(entry: &DispenseEntry, roster: &Roster) -> Result<Dispense> {
+    let patient = PatientId::parse(&entry.patient)?;
+    let date = instant(&entry.date, zone_of(&patient, roster)?)?;
+    let medication = MedicationId::parse(&entry.medication)?;
+    if !roster.medications.contains_key(&medication) {
+        bail!("no [[medication]] {medication}");
+    }
+    if entry.days_supply > 366 {
+        bail!("days_supply is {}, expected at most 366", entry.days_supply);
+    }
+    Ok(Dispense { patient, medication, date, days_supply: entry.days_supply })
+}
+
+fn patient_event(entry: &PatientEventEntry, roster: &Roster) -> Result<PatientEvent> {
+    if !PatientEvent::KINDS.contains(&entry.kind.as_str()) {
+        bail!("kind is {:?}, expected one of {}", entry.kind, PatientEvent::KINDS.join(" "));
+    }
+    let patient = PatientId::parse(&entry.patient)?;
+    let zone = zone_of(&patient, roster)?;
+    let (start, end) =
+        (instant(&entry.start, zone)?, entry.end.as_ref().map(|value| instant(value, zone)).transpose()?);
+    if end.is_some_and(|end| end <= start) {
+        bail!("it ends before it begins");
+    }
+    Ok(PatientEvent { patient, kind: entry.kind.clone(), start, end })
 }
 
 fn pairing(entry: &PairingEntry, roster: &Roster) -> Result<Pairing> {
@@ -349,45 +441,4 @@ pub fn duration_ms(text: &str) -> Result<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CLINIC: &str = r#"
-        [[patient]]
-        id = "p-1"
-        zone = "Europe/Paris"
-        packs = ["pain"]
-        [[device]]
-        id = "watch-1"
-        streams = [{ measure = "heart_rate", every = "5s" }]
-        [[pairing]]
-        device = "watch-1"
-        patient = "p-1"
-        from = 2026-03-01
-        [[medication]]
-        id = "oxycodone-5mg"
-        ingredient = "oxycodone"
-        [[prescription]]
-        patient = "p-1"
-        medication = "oxycodone-5mg"
-        dose = 1.0
-        start = 2026-03-01
-        times = ["20:00", "08:00"]
-    "#;
-
-    #[test]
-    fn a_date_in_the_roster_is_midnight_where_the_patient_lives() {
-        let roster = parse(CLINIC, &TenantId::default()).unwrap();
-        assert_eq!(roster.pairings[0].from.to_string(), "2026-02-28T23:00:00Z");
-        assert_eq!(roster.prescriptions[0].times_min, [480, 1200]);
-    }
-
-    #[test]
-    fn an_error_names_the_entry_and_what_was_expected() {
-        let broken = CLINIC.replace("[\"20:00\", \"08:00\"]", "[\"25:00\"]");
-        let error = format!("{:#}", parse(&broken, &TenantId::default()).unwrap_err());
-        assert!(error.contains("[[prescription]] of \"oxycodone-5mg\"") && error.contains("25:00"), "{error}");
-        let error = format!("{:#}", parse(&CLINIC.replace("zone =", "zoen ="), &TenantId::default()).unwrap_err());
-        assert!(error.contains("zoen"), "{error}");
-    }
-}
+mod tests;

@@ -71,6 +71,7 @@ pub fn roster(receiver: &str, tenant: &TenantId) -> Result<Roster> {
             packs: vec!["custom".into()],
             conditions: vec![],
             opioid_naive: true,
+            spo2_scale_2: false,
             synthetic: true,
             research_consent: None,
         };

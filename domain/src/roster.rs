@@ -20,6 +20,8 @@ pub struct Patient {
     pub packs: Vec<String>,
     pub conditions: Vec<String>,
     pub opioid_naive: bool,
+    /// A clinician has set hypercapnic failure: NEWS2 reads oxygen saturation on scale 2 (target 88 to 92 %).
+    pub spo2_scale_2: bool,
     /// Nobody real: shown as synthetic wherever it appears.
     pub synthetic: bool,
     /// From when research may use the data; `None` is never.
@@ -71,7 +73,8 @@ impl Pairing {
 pub struct Medication {
     pub id: MedicationId,
     pub ingredient: String,
-    /// Milligrams of the ingredient in one `unit`.
+    /// Milligrams of the ingredient in one `unit`; of a patch, micrograms an hour. Where `ingredient` names several, it may
+    /// give each its own (`oxycodone 5 mg/acetaminophen 325 mg`); this one is of the one that has none.
     pub strength_mg: Option<F64Bits>,
     pub unit: String,
     /// `ir`, `er` or `patch`.
@@ -113,6 +116,31 @@ pub struct Prn {
     pub min_interval_ms: i64,
 }
 
+/// A supply that was handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispense {
+    pub patient: PatientId,
+    pub medication: MedicationId,
+    pub date: EventTime,
+    /// For so many days it lasts.
+    pub days_supply: u32,
+}
+
+/// What a person entered about a patient that readings do not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatientEvent {
+    pub patient: PatientId,
+    /// One of [`PatientEvent::KINDS`].
+    pub kind: String,
+    pub start: EventTime,
+    /// `None` while it lasts, or for a moment.
+    pub end: Option<EventTime>,
+}
+
+impl PatientEvent {
+    pub const KINDS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
+}
+
 /// Someone who can be reached, and through what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
@@ -131,6 +159,8 @@ pub struct Roster {
     pub pairings: Vec<Pairing>,
     pub medications: BTreeMap<MedicationId, Medication>,
     pub prescriptions: Vec<Prescription>,
+    pub dispenses: Vec<Dispense>,
+    pub patient_events: Vec<PatientEvent>,
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what `roster export` prints.
     pub source: String,

@@ -46,6 +46,7 @@ fn roster(text: &str, _tenant: &TenantId) -> anyhow::Result<Roster> {
             packs: packs.split(' ').filter(|pack| !pack.is_empty()).map(str::to_owned).collect(),
             conditions: Vec::new(),
             opioid_naive: false,
+            spo2_scale_2: false,
             synthetic: true,
             research_consent: None,
         };

@@ -1,6 +1,7 @@
 //! Performed work as rows and findings.
 
 use painwatch_domain::{EventTime, JournalTime, Offset, PatientId, TenantId};
+use painwatch_processor_core::metrics::catalogue;
 use painwatch_processor_core::patient::episodes::{EpisodeChanges, EpisodeOut};
 use painwatch_processor_core::patient::{CoverageOut, MetricOut, Performed};
 use painwatch_store::{CoverageDay, CoverageInterval, EpisodeRow, MetricRow, Rows};
@@ -24,6 +25,7 @@ pub(crate) fn add(out: &mut Output, patient: &PatientId, performed: Performed, d
 
 fn metric_row(tenant: &TenantId, metric: MetricOut, due: JournalTime, cause: Offset) -> MetricRow {
     let value = metric.told.value;
+    let code = value.value.and_then(|number| catalogue::find(&metric.metric)?.code(number));
     MetricRow {
         tenant: tenant.clone(),
         time: EventTime(metric.window.0),
@@ -32,7 +34,7 @@ fn metric_row(tenant: &TenantId, metric: MetricOut, due: JournalTime, cause: Off
         patient: metric.patient,
         metric: metric.metric,
         value: value.value,
-        value_code: None,
+        value_code: code.map(str::to_owned),
         unit: metric.unit.to_owned(),
         n: i64::from(value.n),
         baseline: metric.told.baseline,

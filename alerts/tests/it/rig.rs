@@ -271,6 +271,7 @@ fn one_nurse(url: &str) -> Result<Roster, String> {
         packs: Vec::new(),
         conditions: Vec::new(),
         opioid_naive: true,
+        spo2_scale_2: false,
         synthetic: true,
         research_consent: None,
     };

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use painwatch_domain::roster::{Device, F64Bits, Medication, Pairing, Patient, Prescription};
+use painwatch_domain::roster::{
+    Device, Dispense, F64Bits, Medication, Pairing, Patient, PatientEvent, Prescription, Prn,
+};
 use painwatch_domain::{DeviceId, EventTime, MedicationId, PatientId, Roster, TenantId, Zone};
 
 static KNOWN: Mutex<BTreeMap<String, Roster>> = Mutex::new(BTreeMap::new());
@@ -44,6 +46,7 @@ pub fn patient(name: &str, zone: &str, packs: &[&str]) -> Patient {
         packs: packs.iter().map(|pack| (*pack).to_owned()).collect(),
         conditions: Vec::new(),
         opioid_naive: false,
+        spo2_scale_2: false,
         synthetic: true,
         research_consent: None,
     }
@@ -92,5 +95,25 @@ pub fn prescribed(mut roster: Roster, patient: &str, medication: &str, start: i6
         times_min: times_min.to_vec(),
         prn: None,
     });
+    roster
+}
+
+pub fn as_needed(mut roster: Roster, patient: &str, medication: &str, start: i64) -> Roster {
+    roster = prescribed(roster, patient, medication, start, &[]);
+    if let Some(order) = roster.prescriptions.last_mut() {
+        order.prn = Some(Prn { max_per_day: 4, min_interval_ms: 4 * 3_600_000 });
+    }
+    roster
+}
+
+pub fn dispensed(mut roster: Roster, patient: &str, medication: &str, date: i64, days_supply: u32) -> Roster {
+    let (patient, medication) = (patient_id(patient), MedicationId::parse(medication).unwrap());
+    roster.dispenses.push(Dispense { patient, medication, date: EventTime(date), days_supply });
+    roster
+}
+
+pub fn happened(mut roster: Roster, patient: &str, kind: &str, start: i64) -> Roster {
+    let (patient, kind, start) = (patient_id(patient), kind.to_owned(), EventTime(start));
+    roster.patient_events.push(PatientEvent { patient, kind, start, end: None });
     roster
 }

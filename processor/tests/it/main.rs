@@ -3,6 +3,7 @@
 
 mod clinic;
 mod golden;
+mod metrics;
 mod oracle;
 mod properties;
 mod recovery;

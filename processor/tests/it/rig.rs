@@ -56,6 +56,20 @@ impl Sent {
         sent
     }
 
+    pub fn pressure(device: &str, time: i64, systolic: f64, diastolic: f64, posture: &str) -> Self {
+        let of = |value: f64| Measure::BloodPressure.to_scaled(value);
+        let value = Value::Pressure { systolic: of(systolic), diastolic: of(diastolic) };
+        let mut sent = Self::new(device, Measure::BloodPressure, vec![sample(time, value)]);
+        sent.series.meta.posture = Some(posture.into());
+        sent
+    }
+
+    pub fn about(mut self, body_site: Option<&str>, instrument: Option<&str>) -> Self {
+        self.series.meta.body_site = body_site.map(Into::into);
+        self.series.meta.instrument = instrument.map(Into::into);
+        self
+    }
+
     pub fn historical(mut self) -> Self {
         self.historical = true;
         self

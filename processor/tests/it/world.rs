@@ -66,9 +66,18 @@ fn patient(seed: &mut Seed, roster: Roster, number: i64, (start, end): (i64, i64
     if seed.chance(50) {
         roster = clinic::prescribed(roster, &name, "gabapentin-300mg", start, &[420, 840, 1320]);
     }
+    roster = clinic::as_needed(roster, &name, "combined", start - DAY_MS);
+    for (medication, days) in [("oxycodone-5mg", 7), ("lorazepam-5mg", 5)] {
+        let date = start + seed.between(-9, 3) * DAY_MS;
+        roster = clinic::dispensed(roster, &name, medication, date, days);
+    }
+    if seed.chance(50) {
+        roster = clinic::happened(roster, &name, "surgery", start + seed.between(-5, 3) * DAY_MS);
+    }
     vitals(seed, &device("watch"), (start, end), sent);
     for day in (start..end).step_by(DAY_MS as usize) {
         daily(seed, number, day, sent);
+        bedside(seed, number, day, sent);
     }
     roster
 }
@@ -147,6 +156,48 @@ fn daily(seed: &mut Seed, number: i64, day: i64, sent: &mut Vec<Sent>) {
             Sent::interval(&device("phone"), Measure::PainVas, day, day + DAY_MS, seed.between(0, 100) as f64);
         dated.series.samples[0].flags = Flags::DATE_ONLY;
         sent.push(dated);
+    }
+}
+
+/// What is measured now and then, taken and said.
+fn bedside(seed: &mut Seed, number: i64, day: i64, sent: &mut Vec<Sent>) {
+    let (cuff, phone, cap) = (format!("scale-{number}"), format!("phone-{number}"), format!("cap-{number}"));
+    let at = day + seed.between(0, 23) * HOUR_MS;
+    for (step, posture) in [(0, "supine"), (2, "standing"), (5, "standing"), (20, "sitting"), (23, "sitting")] {
+        let systolic = seed.between(80, 190) as f64;
+        sent.push(Sent::pressure(&cuff, at + step * MINUTE_MS, systolic, systolic - 40.0, posture));
+    }
+    let spots = [
+        (Measure::BodyTemperature, seed.between(35, 40) as f64),
+        (Measure::OxygenFlow, seed.between(0, 3) as f64),
+        (Measure::RespiratoryRate, seed.between(7, 28) as f64),
+        (Measure::OxygenSaturation, seed.between(84, 100) as f64),
+    ];
+    for (measure, value) in spots {
+        sent.push(Sent::numbers(&phone, measure, [(at + seed.between(0, 60) * MINUTE_MS, value)]));
+    }
+    sent.push(Sent::code(&phone, Measure::Acvpu, at + 3 * MINUTE_MS, seed.pick(&["A", "A", "C"])));
+    sent.push(Sent::code(
+        &phone,
+        Measure::Poss,
+        at + seed.between(0, 90) * MINUTE_MS,
+        seed.pick(&["S", "1", "3", "4"]),
+    ));
+    sent.push(Sent::code(&phone, Measure::FlareReport, at + HOUR_MS, seed.pick(&["yes", "no"])));
+    for item in ["P", "E", "G"] {
+        let answer = Sent::numbers(&phone, Measure::Peg, [(at + HOUR_MS, seed.between(0, 11) as f64)]);
+        sent.push(answer.about(None, Some(item)));
+    }
+    for _ in 0..seed.between(0, 7) {
+        let (medication, at) =
+            (seed.pick(&["combined", "combined", "lorazepam-5mg"]), day + seed.between(0, 24 * 60) * MINUTE_MS);
+        sent.push(Sent::dose(&cap, medication, at, 1));
+        let said = Sent::numbers(
+            &phone,
+            Measure::PainNrs,
+            [(at + seed.between(-60, 120) * MINUTE_MS, seed.between(0, 11) as f64)],
+        );
+        sent.push(said.about(Some(seed.pick(&["head", "knee"])), None));
     }
 }
 

@@ -148,6 +148,7 @@ pub fn routing(contacts: &[(&str, &str, Priority)]) -> Routing {
         packs: Vec::new(),
         conditions: Vec::new(),
         opioid_naive: false,
+        spo2_scale_2: false,
         synthetic: true,
         research_consent: None,
     };

@@ -5,8 +5,9 @@ use painwatch_domain::Measure;
 /// One row of `metrics list`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricInfo {
-    /// `<measure>.<method>`.
+    /// `<measure>.<method>`, or `<score>.<method>` for a score over several measures.
     pub name: &'static str,
+    /// The measure it is of; of a score, the one that leads it.
     pub measure: Measure,
     /// Canonical unit of the value.
     pub unit: &'static str,
@@ -16,8 +17,18 @@ pub struct MetricInfo {
     pub source: &'static str,
     /// One value a local day on a scale that a personal baseline fits: rules may say `deviates` and `changes` of it.
     pub daily: bool,
+    /// What the whole numbers 0, 1, … mean in words; empty where the value is a quantity.
+    pub codes: &'static [&'static str],
     /// Golden-vector file that its definition is checked against; empty for none.
     pub golden: &'static str,
+}
+
+impl MetricInfo {
+    /// The word for a value, where values are words.
+    pub fn code(&self, value: f64) -> Option<&'static str> {
+        let whole = (value.fract() == 0.0 && value >= 0.0).then_some(value as usize)?;
+        self.codes.get(whole).copied()
+    }
 }
 
 const DAY: &str = "local day";
@@ -27,14 +38,44 @@ const F1: &str = "clinical catalogue F1; Stone 2021";
 const A7: &str = "clinical catalogue A7; ESC, HFSA";
 const B1: &str = "clinical catalogue B1; Iglewicz-Hoaglin";
 const E3: &str = "clinical catalogue E3";
+const A1: &str = "clinical catalogue A1; Royal College of Physicians 2017";
+const A2: &str = "clinical catalogue A2; Khanna 2020";
+const A3: &str = "clinical catalogue A3; Pasero";
+const A5: &str = "clinical catalogue A5; Freeman 2011";
+const A6: &str = "clinical catalogue A6; ACC/AHA 2017";
+const E1: &str = "clinical catalogue E1; CDC 2022";
+const E2: &str = "clinical catalogue E2; PQA";
+const E4: &str = "clinical catalogue E4";
+const E5: &str = "clinical catalogue E5; PQA";
+const E6: &str = "clinical catalogue E6";
+const E7: &str = "clinical catalogue E7; ICHD-3";
+const F2: &str = "clinical catalogue F2; Farrar 2001, Salaffi 2004";
+const F3: &str = "clinical catalogue F3; Krebs 2009";
+const F5: &str = "clinical catalogue F5; Costa 2019, Parry 2018";
+const F6: &str = "clinical catalogue F6; engineering choice";
+const F7: &str = "clinical catalogue F7; engineering choice";
+const F8: &str = "clinical catalogue F8; engineering choice";
 const OVERALL: &str = "clinical catalogue section 0";
 
 const PAIN_DAY: &str = "2 reports at least 4 h apart, or one date-only report";
 const WEAR_DAY: &str = "10 h of waking wear; without wear data a total > 0";
+const ONE_REPORT: &str = "1 report";
+const ONE_DOSE: &str = "1 dose";
+const ONE_ORDER: &str = "1 order";
+const SITTING: &str = "2 readings 1 to 10 min apart";
+const STANDING: &str = "1 supine and 1 standing reading";
+const CALM: &str = "7 valid days of the 14 before";
+const WEEKS: &str = "7 days against the 28 before";
+const WEEKS_MIN: &str = "4 valid days of the 7, 7 of the 28";
+const PRE_OP: &str = "3 valid days before surgery, 4 of 7 after";
+const FLAG: &[&str] = &["no", "yes"];
 const SEVEN_DAYS: &str = "7 valid days, and the day itself";
 
 macro_rules! metric {
     ($name:literal $measure:ident $unit:literal $definition:expr, $window:expr, $minimum:expr, $source:expr, $daily:literal $golden:literal) => {
+        metric!($name $measure $unit $definition, $window, $minimum, $source, $daily $golden &[])
+    };
+    ($name:literal $measure:ident $unit:literal $definition:expr, $window:expr, $minimum:expr, $source:expr, $daily:literal $golden:literal $codes:expr) => {
         MetricInfo {
             name: $name,
             measure: Measure::$measure,
@@ -44,6 +85,7 @@ macro_rules! metric {
             minimum_data: $minimum,
             source: $source,
             daily: $daily,
+            codes: $codes,
             golden: $golden,
         }
     };
@@ -79,6 +121,68 @@ static METRICS: &[MetricInfo] = &[
     metric!("medication_event.taking_pct" MedicationEvent "%" "scheduled doses with a dose in their cell", DAY, "1 scheduled dose", E3, false "dose_adherence"),
     metric!("medication_event.timing_pct" MedicationEvent "%" "scheduled doses taken within 60 min", DAY, "1 scheduled dose", E3, false "dose_adherence"),
     metric!("medication_event.missed_in_a_row" MedicationEvent "1" "longest run of scheduled doses missed one after the other that ends on the day", "until the day's end", "1 closed cell", E3, false "dose_adherence"),
+    metric!("news2.total" RespiratoryRate "{score}" "greatest total of the day's sets: the latest value of each item within 60 min", DAY, "all 7 items", A1, false "news2"),
+    metric!("news2.partial_sum" RespiratoryRate "{score}" "greatest sum of the items that a set has: a lower bound", DAY, "1 item", A1, false "news2"),
+    metric!("news2.band" RespiratoryRate "{score}" "worst band of the day's sets", DAY, "1 item", A1, false "news2" &["unknown", "low", "low-medium", "medium", "high"]),
+    metric!("oivi.moderate" OxygenSaturation "1" "rate 9 to 11 for 10 min with a saturation of 92 to 93 in the same window", DAY, "both signals", A2, false "sustained_threshold" FLAG),
+    metric!("oivi.sedated" OxygenSaturation "1" "POSS >= 3 within 60 min of any other sign of impaired ventilation", DAY, ONE_REPORT, A2, false "sustained_threshold" FLAG),
+    metric!("poss.worst" Poss "{score}" "most sedated report", DAY, ONE_REPORT, A3, false "" &["S", "1", "2", "3", "4"]),
+    metric!("poss.with_depression" Poss "1" "POSS >= 3 with a rate <= 10 or a saturation < 92 within 60 min", DAY, ONE_REPORT, A3, false "" FLAG),
+    metric!("prodigy.score" RespiratoryRate "{score}" "points by age, sex, opioid-naive, sleep-disordered breathing, heart failure; context, never an alarm", DAY, "a birth date", "clinical catalogue A4; Khanna 2020", false "prodigy"),
+    metric!("blood_pressure.daily_systolic" BloodPressure "mm[Hg]" "mean of the readings, neither supine nor standing", DAY, "1 reading", A6, true ""),
+    metric!("blood_pressure.daily_diastolic" BloodPressure "mm[Hg]" "mean of the readings, neither supine nor standing", DAY, "1 reading", A6, true ""),
+    metric!("blood_pressure.category" BloodPressure "{score}" "worst category of the means of the day's sittings", DAY, SITTING, A6, false "bp_category" &["normal", "elevated", "stage1", "stage2", "severe"]),
+    metric!("blood_pressure.sitting_systolic" BloodPressure "mm[Hg]" "lowest systolic mean of the day's sittings", DAY, SITTING, A6, false "bp_category"),
+    metric!("blood_pressure.home_systolic" BloodPressure "mm[Hg]" "mean of the readings of a week", "7 local days", "12 readings on 3 days", A6, false "bp_category"),
+    metric!("blood_pressure.home_diastolic" BloodPressure "mm[Hg]" "mean of the readings of a week", "7 local days", "12 readings on 3 days", A6, false "bp_category"),
+    metric!("blood_pressure.home_category" BloodPressure "{score}" "category of the means of a week", "7 local days", "12 readings on 3 days", A6, false "bp_category" &["normal", "elevated", "stage1", "stage2", "severe"]),
+    metric!("blood_pressure.nsaid_rise" BloodPressure "mm[Hg]" "mean systolic of days 4 to 28 of an NSAID minus the 28 days before", "days 4 to 28 after the start", "6 readings each", A6, false "bp_category"),
+    metric!("blood_pressure.nsaid_effect" BloodPressure "1" "nsaid_rise >= 5, or a worse category", "days 4 to 28 after the start", "6 readings each", A6, false "bp_category" FLAG),
+    metric!("blood_pressure.orthostatic" BloodPressure "1" "classic, initial or delayed fall on standing up", DAY, STANDING, A5, false "orthostatic" FLAG),
+    metric!("blood_pressure.orthostatic_urgent" BloodPressure "1" "such a fall with a standing systolic < 90, or a fall report on the day", DAY, STANDING, A5, false "orthostatic" FLAG),
+    metric!("blood_pressure.orthostatic_pulse_rise" BloodPressure "/min" "greatest rise of the pulse within 10 min of standing", DAY, STANDING, A5, false "orthostatic"),
+    metric!("blood_pressure.orthostatic_ratio" BloodPressure "" "rise of the pulse by fall of systolic pressure, at the largest fall of a classic one", DAY, STANDING, A5, false "orthostatic"),
+    metric!("heart_rate.rest_score" HeartRate "{score}" "greatest NEWS2 points that the pulse outside walked minutes keeps for 10 min", DAY, "pulse and steps", "clinical catalogue A8, A1", false ""),
+    metric!("medication_event.mme_prescribed" MedicationEvent "mg" "morphine equivalents a day of the scheduled orders", DAY, ONE_ORDER, E1, false "mme_daily"),
+    metric!("medication_event.mme_prn_maximum" MedicationEvent "mg" "morphine equivalents a day of the as-needed orders at their maximum", DAY, ONE_ORDER, E1, false "mme_daily"),
+    metric!("medication_event.mme_taken" MedicationEvent "mg" "greatest morphine equivalents taken within 24 h; without patches", "24 h", ONE_DOSE, E1, false "rolling_24h_dose"),
+    metric!("medication_event.mme_rise_pct" MedicationEvent "%" "mme_prescribed against the least of the 7 days before", "8 local days", "1 day before", E1, false ""),
+    metric!("medication_event.dose_ratio" MedicationEvent "1" "greatest total of an ingredient within 24 h by its daily maximum", "24 h", ONE_DOSE, E4, false "rolling_24h_dose"),
+    metric!("medication_event.acetaminophen_ratio" MedicationEvent "1" "greatest total of acetaminophen within 24 h by its daily maximum", "24 h", ONE_DOSE, E4, false "rolling_24h_dose"),
+    metric!("medication_event.nsaids_24h" MedicationEvent "1" "most different NSAIDs within 24 h", "24 h", ONE_DOSE, E4, false ""),
+    metric!("medication_event.opioid_extra" MedicationEvent "1" "doses of a scheduled opioid that fill no cell", DAY, ONE_ORDER, E3, false "dose_adherence"),
+    metric!("medication_event.opioid_too_soon" MedicationEvent "1" "opioid doses after less than half the least interval", DAY, ONE_DOSE, E3, false ""),
+    metric!("medication_event.opioid_benzodiazepine" MedicationEvent "1" "an opioid and a benzodiazepine taken within 24 h", "24 h", ONE_DOSE, E5, false "opioid_benzo_overlap" FLAG),
+    metric!("medication_event.opioid_benzodiazepine_supply" MedicationEvent "1" "supply of an opioid and of a benzodiazepine on the day", DAY, "1 fill each", E5, false "opioid_benzo_overlap" FLAG),
+    metric!("medication_event.opioid_benzodiazepine_days" MedicationEvent "d" "days with supply of both", "180 local days", "1 fill each", E5, false "opioid_benzo_overlap"),
+    metric!("medication_event.pdc" MedicationEvent "1" "days covered by supply, of the scheduled medication with the least", "180 local days from the first fill", "30 days since the first fill", E2, false "pdc_mpr"),
+    metric!("medication_event.mpr" MedicationEvent "1" "supply by days, of the same medication", "180 local days from the first fill", "30 days since the first fill", E2, false "pdc_mpr"),
+    metric!("medication_event.early_refill_days" MedicationEvent "d" "days that the last fill came before run-out, beyond 15 %", "last two fills", "2 fills", E2, false "pdc_mpr"),
+    metric!("medication_event.rescue_24h" MedicationEvent "1" "most as-needed opioid doses within 24 h", "24 h", ONE_DOSE, E6, false "rolling_24h_dose"),
+    metric!("medication_event.prn_doses" MedicationEvent "1" "as-needed doses", DAY, "1 as-needed order", E6, false ""),
+    metric!("medication_event.prn_7d" MedicationEvent "1" "as-needed doses of a week", "7 local days", "1 as-needed order", E6, false ""),
+    metric!("medication_event.prn_escalation" MedicationEvent "1" "as-needed doses of a week against the four before: binomial p < 0.05 and 0.5 doses a day more", WEEKS, "7 days each with an as-needed order", E6, false "prn_escalation" FLAG),
+    metric!("medication_event.acute_analgesic" MedicationEvent "1" "an opioid, a triptan, an ergot or a combination analgesic was taken", DAY, ONE_DOSE, E7, false "" FLAG),
+    metric!("medication_event.simple_analgesic" MedicationEvent "1" "a simple analgesic was taken", DAY, ONE_DOSE, E7, false "" FLAG),
+    metric!("medication_event.overuse" MedicationEvent "{score}" "analgesic days in three blocks of 30 days, for patients with headache", "90 local days", ONE_DOSE, E7, false "" &["none", "notice", "risk"]),
+    metric!("medication_event.progress" MedicationEvent "1" "mme_prescribed against day 0, by 30 %: 1 is less", "since day 0", ONE_ORDER, F8, false ""),
+    metric!("pain_nrs.change" PainNrs "{score}" "median of a week's daily means minus that of the four weeks before", WEEKS, WEEKS_MIN, F2, false "pain_change"),
+    metric!("pain_nrs.change_grade" PainNrs "1" "3 substantially better, 2 moderately, 1 minimally, 0 neither, -1 worse by 2 points", WEEKS, WEEKS_MIN, F2, false "pain_change"),
+    metric!("pain_nrs.severe" PainNrs "1" "two reports >= 7 at least 1 h apart, or one an hour after rescue", DAY, ONE_REPORT, "clinical catalogue F4; engineering choice", false "" FLAG),
+    metric!("pain_nrs.headache" PainNrs "1" "pain in the head above 0", DAY, "1 report of the head", E7, false "" FLAG),
+    metric!("pain_nrs.rescue_response" PainNrs "{score}" "median change of the score an hour after a rescue dose", "7 local days", "5 doses with reports around them", E6, false ""),
+    metric!("pain_nrs.flare" PainNrs "1" "in a flare, by definition or in the patient's own words", "14 local days before the day", CALM, F5, false "pain_flare" FLAG),
+    metric!("pain_nrs.flare_signals" PainNrs "1" "signals of a flare among those available", DAY, "3 signals", F6, false ""),
+    metric!("flare_report.said_yes" FlareReport "1" "the patient's own answer", DAY, ONE_REPORT, F5, false "" FLAG),
+    metric!("peg.score" Peg "{score}" "mean of the three items, or the total as sent", DAY, "3 items", F3, true "peg"),
+    metric!("peg.change" Peg "{score}" "score minus the one of 5 to 35 days before", "35 local days", "2 scores", F3, false "peg"),
+    metric!("peg.change_grade" Peg "1" "1 better by 30 % or 1 point, 0 neither, -1 worse by 1 point", "35 local days", "2 scores", F3, false "peg"),
+    metric!("peg.progress" Peg "1" "score against day 0, by 1 point: 1 is less", "since day 0", "2 scores", F8, false "peg"),
+    metric!("step_count.recovery_ratio" StepCount "1" "7-day median of steps after surgery by the median before it", "7 local days", PRE_OP, F7, false "return_to_baseline"),
+    metric!("step_count.recovered" StepCount "1" "three ratios in a row of at least 0.9 so far", "since surgery", PRE_OP, F7, false "return_to_baseline" FLAG),
+    metric!("step_count.recovery_plateau" StepCount "1" "no rise of the ratio over 10 days while it is below 0.8", "10 local days", "a ratio on the first of 10 days", F7, false "return_to_baseline" FLAG),
+    metric!("step_count.progress" StepCount "1" "7-day median against day 0, by 10 %: 1 is more", "since day 0", "7 valid days", F8, false ""),
+    metric!("total_sleep_time.progress" TotalSleepTime "1" "7-day median against day 0, by 30 min: 1 is more", "since day 0", "7 nights", F8, false ""),
 ];
 
 /// Every metric, grouped by measure.
@@ -103,7 +207,9 @@ mod tests {
     fn a_metric_is_named_after_its_measure_once_and_is_checked_against_a_golden_file_that_can_be_recomputed() {
         let golden: Vec<_> = crate::metrics::check::supported().collect();
         for (index, metric) in list().iter().enumerate() {
-            assert_eq!(metric.name.split_once('.').unwrap().0, metric.measure.name());
+            let family = metric.name.split_inclusive('.').next().unwrap();
+            let of_measure = family.strip_suffix('.') == Some(metric.measure.name());
+            assert!(of_measure || crate::patient::day::SCORES.contains(&family), "{}", metric.name);
             assert!(list()[index + 1..].iter().all(|other| other.name != metric.name), "{}", metric.name);
             assert!(metric.golden.is_empty() || golden.contains(&metric.golden), "{}", metric.name);
         }

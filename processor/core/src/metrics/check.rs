@@ -4,6 +4,7 @@
 //! `[value, count]`. A float passes iff |got - expected| <= abs + rel · |expected|; integers, booleans and texts are exact.
 
 mod cases;
+mod safety_medication_pain;
 #[cfg(test)]
 mod tests;
 

@@ -3,16 +3,35 @@
 //! Numbers do not depend on order or machine (semantics 14): sums run over sorted input at window close, square roots
 //! come from `libm`, and what streams is an integer or a comparison.
 
+pub mod bp_category;
 pub mod catalogue;
 pub mod check;
 pub mod daily_change;
 pub mod days_of;
 pub mod dose_adherence;
+pub mod flare_signals;
+pub mod goal_progress;
 pub mod hysteresis;
 pub mod interval_merge;
+pub mod medication_overuse;
+pub mod mme;
+pub mod news2;
+pub mod oivi;
+pub mod opioid_benzo_overlap;
 pub mod opioid_exposure;
+pub mod orthostatic;
+pub mod pain_change;
+pub mod pain_flare;
 pub mod pain_summary;
+pub mod pdc_mpr;
+pub mod peg;
+pub mod prn_escalation;
+pub mod prodigy;
+pub mod return_to_baseline;
 pub mod robust_z;
+pub mod rolling_dose;
+pub mod sedation;
+pub mod severe_pain;
 pub mod step_cadence;
 pub mod step_day;
 pub mod summary_stats;

@@ -3,9 +3,11 @@
 use painwatch_domain::roster::Patient;
 use painwatch_domain::{Measure, Priority, Value};
 
-use super::episodes::RuleFace;
+use super::circumstances::Around;
+use super::episodes::{RuleFace, Span};
 use super::hold::{HoldRule, HoldVersions};
 use crate::metrics::sustained_threshold::Comparison;
+use crate::metrics::wear;
 use crate::rules::{Circumstance, Condition, MinDataUnit, Rule, Signal};
 
 /// One version of a rule, ready to run.
@@ -131,12 +133,9 @@ impl Compiled {
         Self { kind: kind(&rule), face, rule }
     }
 
-    /// Priority of an episode, given whether the patient was exposed to an opioid while it lasted.
-    pub fn peak(&self, patient: &Patient, exposed: bool) -> Priority {
-        self.rule.priority_given(|circumstance| match circumstance {
-            Circumstance::Exposure(class) => class == "opioid" && exposed,
-            Circumstance::Condition(listed) => listed.iter().any(|condition| patient.conditions.contains(condition)),
-        })
+    /// Priority of an episode, given what else was so while it lasted.
+    pub fn peak(&self, around: &Around, exposure: &[wear::Span], span: &Span) -> Priority {
+        self.rule.priority_given(|circumstance| around.holds(circumstance, exposure, span))
     }
 
     /// The number of a value that the rule's signal looks at, in the canonical unit.

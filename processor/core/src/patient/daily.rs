@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::calendar::Calendar;
 use super::compiled::{Compiled, Ruled};
 use super::day::{DailyValue, Values};
+use super::derived::{self, Facts};
 use super::episodes::Span;
 use super::state::{Missed, MissedDose};
 use crate::metrics::daily_change::{DailyChange, Direction, exceeds};
@@ -41,9 +42,29 @@ pub struct Derived {
 /// Values by day and metric.
 pub type DerivedDays = BTreeMap<(i32, &'static str), Derived>;
 
+/// What values are derived from.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    pub days: &'a Days,
+    pub missed: &'a Missed,
+    pub facts: &'a Facts,
+}
+
+static NOTHING_MISSED: Missed = Missed::new();
+static NO_FACTS: Facts = Facts::NONE;
+
+impl<'a> Kept<'a> {
+    /// Of the days alone.
+    pub const fn of(days: &'a Days) -> Self {
+        Self { days, missed: &NOTHING_MISSED, facts: &NO_FACTS }
+    }
+}
+
 /// Values from day `since` on that derive from other days, of the metrics that are `wanted`.
-pub fn derive(days: &Days, missed: &Missed, since: i32, wanted: impl Fn(&str) -> bool) -> DerivedDays {
+pub fn derive(past: &Kept, since: i32, wanted: impl Fn(&str) -> bool) -> DerivedDays {
+    let Kept { days, missed, facts } = *past;
     let mut derived = BTreeMap::new();
+    derived::derive(days, facts, since, &wanted, &mut derived);
     for (source, target) in BASELINES.into_iter().filter(|(_, target)| wanted(target)) {
         derive_baseline(days, since, (source, target), &mut derived);
     }

@@ -5,10 +5,12 @@
 //! day blocks, and has it performed. Truth comes only from that history, never from the order of arrival.
 
 pub mod calendar;
+pub mod circumstances;
 pub mod compiled;
 pub mod coverage;
 pub mod daily;
 pub mod day;
+pub mod derived;
 pub mod episodes;
 pub mod hold;
 mod needs;
@@ -46,8 +48,21 @@ pub const FINAL_AFTER_MS: i64 = 48 * HOUR_MS;
 const GATHER_MS: i64 = MINUTE_MS;
 /// Event age beyond which alerts no longer change (semantics 13).
 pub const HORIZON_DAYS: i32 = 35;
-/// Days before a day that metrics of every patient look back on: the baseline.
-const BASELINE_DAYS: i32 = 28;
+/// Days before a day that metrics of every patient look back on: a week against the four before it.
+const BASELINE_DAYS: i32 = 35;
+/// And what some look further back for: three months of analgesics, the steps before surgery, the first of a course.
+const FAR_DAYS: i32 = 90;
+const LOOKED_AT_FROM_AFAR: [&str; 9] = [
+    "blood_pressure.daily_diastolic",
+    "blood_pressure.daily_systolic",
+    "medication_event.acute_analgesic",
+    "medication_event.mme_prescribed",
+    "medication_event.simple_analgesic",
+    "pain_nrs.daily_mean",
+    "pain_nrs.headache",
+    "peg.score",
+    "step_count.daily_sum",
+];
 /// Opioid doses are kept this long beyond the horizon: the longest wear of a patch and its exposure after removal.
 const OPIOID_DAYS: i32 = 8;
 
@@ -254,7 +269,13 @@ impl Clinic {
         let horizon = self.horizon(calendar, now);
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let kept_from = horizon - self.lookback_days;
-        state.days = state.days.split_off(&kept_from);
+        state.days = state.days.split_off(&kept_from.min(horizon - FAR_DAYS));
+        for (_, values) in state.days.range_mut(..kept_from) {
+            values.retain(|name, _| LOOKED_AT_FROM_AFAR.contains(&name.as_str()));
+            // What showed it is no evidence of anything that may still change.
+            values.values_mut().for_each(|value| value.evidence.clear());
+        }
+        state.days.retain(|_, values| !values.is_empty());
         state.told = state.told.split_off(&kept_from);
         state.opioids = state.opioids.split_off(&(horizon - OPIOID_DAYS));
         let hour = hour_of(calendar.start(horizon));

@@ -12,6 +12,8 @@ use super::compiled::Ruled;
 use super::day::Group;
 use super::signal::{HOUR, HoldSignal};
 use super::state::Work;
+use crate::metrics::news2::SET_WITHIN_MS;
+use crate::metrics::severe_pain::BEFORE_MS;
 
 type Windows = Vec<(Measure, i64, i64)>;
 
@@ -58,10 +60,17 @@ impl Clinic {
 
 fn group_windows(calendar: Calendar, group: Group, day: i32) -> Windows {
     let (from, to) = calendar.bounds(day);
-    let window = |measure: &Measure| match measure {
+    let window = |measure: &Measure| match (group, measure) {
+        // The set that begins before the day, and the order of a standing test.
+        (Group::Safety, _) => (*measure, from - SET_WITHIN_MS, to),
+        (Group::Rescue, _) => (*measure, calendar.start(day - 6) - BEFORE_MS, to),
+        (Group::Pain, Measure::MedicationEvent) => (*measure, from - BEFORE_MS, to),
         // The night before, and the doses that may fill a neighbouring day's cell.
-        Measure::TotalSleepTime => (*measure, from - DAY_MS, to),
-        Measure::MedicationEvent => (*measure, calendar.start(day - 1), calendar.start(day + 2)),
+        (_, Measure::TotalSleepTime) => (*measure, from - DAY_MS, to),
+        // Sums look 24 hours back, also after a day of 23.
+        (_, Measure::MedicationEvent) => {
+            (*measure, calendar.start(day - 1).min(from - DAY_MS), calendar.start(day + 2))
+        }
         _ => (*measure, from, to),
     };
     group.measures().iter().map(window).collect()

@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use painwatch_domain::roster::Patient;
-use painwatch_domain::time::DAY_MS;
+use painwatch_domain::time::{DAY_MS, MINUTE_MS};
 use painwatch_domain::{EventTime, JournalTime, Measure, PatientId, Value};
 
 use super::calendar::Calendar;
 use super::compiled::Ruled;
-use super::day::{Group, Observation, Reach};
+use super::day::{self, Group, Observation, Reach};
+use super::perform::group_of;
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{PatientState, Work};
 use super::{Clinic, GATHER_MS, closes_after_ms};
@@ -31,6 +32,14 @@ pub struct Sight {
 struct Asked {
     fold_at: Option<i64>,
     look_at: Option<i64>,
+}
+
+/// How long telling samples of a continuous signal are gathered before a day is judged for them: a set is fetched and
+/// scored whole, and the single-signal rules speak at once.
+const SET_GATHER_MS: i64 = 5 * MINUTE_MS;
+
+const fn is_continuous(measure: Measure) -> bool {
+    matches!(measure, Measure::RespiratoryRate | Measure::OxygenSaturation | Measure::HeartRate)
 }
 
 impl Asked {
@@ -61,6 +70,7 @@ impl Clinic {
             self.watch(person, day, horizon, now);
             self.mark_day(person, sight.measure, day.0, now);
         }
+        self.judge_set(person, sight.measure, &seen, now);
         self.mark_held_over(person, sight.measure, seen.iter().map(|(time, _)| *time), now);
         self.judge_samples(person, sight, &seen, now);
     }
@@ -117,13 +127,33 @@ impl Clinic {
     /// Marks what must be computed again because of a reading on `day`.
     fn mark_day(&mut self, person: &Patient, measure: Measure, day: i32, now: JournalTime) {
         let calendar = Calendar::of(person);
+        let next = calendar.day_of(calendar.start(day + 1) - 1 + DAY_MS);
         for &(group, reach) in Group::affected_by(measure) {
             let days = match reach {
                 Reach::Day => day..=day,
-                Reach::Beside => day - 1..=day + 1,
-                Reach::Hours24 => day..=calendar.day_of(calendar.start(day + 1) - 1 + DAY_MS),
+                Reach::Beside => day - 1..=next.max(day + 1),
+                Reach::Hours24 => day..=next,
+                Reach::Week => day..=day + 7,
             };
             days.for_each(|day| self.mark(person, group, day, now));
+        }
+    }
+
+    /// Vital signs are judged together at the day's close, and before it where a rule looks at them and a sample tells
+    /// enough by itself: at once what is measured now and then, gathered what is measured all the time.
+    fn judge_set(&mut self, person: &Patient, measure: Measure, seen: &[(i64, Option<&Value>)], now: JournalTime) {
+        let bears = |(_, value): &&(i64, Option<&Value>)| day::is_telling(measure, *value);
+        let Some(newest) = seen.iter().filter(bears).map(|(time, _)| *time).max() else { return };
+        let looked_at = |rule: &Ruled| {
+            rule.applies_to(person) && rule.metric().is_some_and(|metric| group_of(metric) == Some(Group::Safety))
+        };
+        let calendar = Calendar::of(person);
+        let day = calendar.day_of(newest);
+        let open = calendar.start(day + 1) + closes_after_ms(&person.id) > now.0;
+        let watched = self.watched_from(person).is_some_and(|from| from <= day);
+        if open && watched && newest <= now.0 && self.rules.iter().any(looked_at) {
+            let gather = if is_continuous(measure) { SET_GATHER_MS } else { 0 };
+            self.owe(&person.id, JournalTime(now.0 + gather), Work::Evaluate(Group::Safety, day));
         }
     }
 

@@ -7,15 +7,18 @@ use painwatch_domain::reading::DoseEvent;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
-use super::daily::{Days, Derived};
+use super::daily::{Days, Derived, Kept};
 use super::day::Group;
+use super::derived::Facts;
 use super::episodes::Reports;
 use super::signal::{FoldedHours, HoldSignal};
 use crate::metrics::opioid_exposure::{self, Release};
 use crate::metrics::wear::{Span, union};
 
-/// First byte of a snapshot. Raise it with every change to the form of the state.
-const FORMAT: u8 = 1;
+/// First byte of a snapshot. Raise it with every change to the form of the state. Format 1 knew fewer groups of values: it
+/// is read as it is, and this program's are not for one that knows only that.
+const FORMAT: u8 = 2;
+const READ: [u8; 2] = [1, FORMAT];
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +188,7 @@ impl PatientState {
     /// Puts one part back; the other is left alone.
     pub fn restore(&mut self, part: Part, bytes: &[u8]) -> Result<(), SnapshotError> {
         let rest = match bytes.split_first() {
-            Some((&FORMAT, rest)) => rest,
+            Some((format, rest)) if READ.contains(format) => rest,
             Some((&found, _)) => return Err(SnapshotError::Format { found }),
             None => return Err(SnapshotError::Damaged("empty".to_owned())),
         };
@@ -209,6 +212,11 @@ impl PatientState {
             }
         }
         Ok(())
+    }
+
+    /// What daily values are derived from.
+    pub const fn kept<'a>(&'a self, facts: &'a Facts) -> Kept<'a> {
+        Kept { days: &self.days, missed: &self.missed, facts }
     }
 
     /// First local day that is closed and reported on.
@@ -276,11 +284,11 @@ mod tests {
     ];
 
     #[test]
-    fn a_snapshot_of_an_earlier_program_is_read_and_written_back_unchanged() {
+    fn a_snapshot_of_an_earlier_program_is_read_and_written_back_in_todays_format() {
         for mut order in [OLD.to_vec(), OLD.into_iter().rev().collect()] {
             let mut state = PatientState::default();
             order.drain(..).for_each(|(part, bytes)| state.restore(part, bytes).unwrap());
-            OLD.into_iter().for_each(|(part, bytes)| assert_eq!(state.encode(part), bytes));
+            OLD.into_iter().for_each(|(part, bytes)| assert_eq!(state.encode(part)[1..], bytes[1..]));
             assert!(
                 !state.days.is_empty()
                     && !state.agenda.owed.is_empty()

@@ -2,6 +2,7 @@
 
 use painwatch_domain::{Measure, Shape, unit};
 
+use super::nearest::nearest;
 use super::reader::{Reader, Table, Value};
 use super::words::{parse_days, parse_days_of, parse_duration};
 use super::{Clear, Comparison, Condition, DaysOf, Direction, Signal};
@@ -9,9 +10,10 @@ use crate::metrics::catalogue;
 
 /// `within` is what clears `outside`; as a condition it would alarm about health.
 const CLEAR_KEYS: &[&str] = &["below", "at_most", "above", "at_least", "outside", "within"];
-const CONDITION_KEYS: &[&str] = &["below", "at_most", "above", "at_least", "outside", "deviates", "changes", "missed"];
+const CONDITION_KEYS: &[&str] =
+    &["below", "at_most", "above", "at_least", "outside", "deviates", "changes", "missed", "score"];
 /// Words of the grammar that this version cannot evaluate: refused by name, so that no rule is silently half obeyed.
-const LATER_CONDITIONS: &[&str] = &["absent", "score", "any_of", "all_of", "n_of"];
+const LATER_CONDITIONS: &[&str] = &["absent", "any_of", "all_of", "n_of"];
 const DIRECTIONS: &[&str] = &["up", "down", "either"];
 
 /// The condition and the signal it really looks at: `deviates` and `changes` of a measure mean its daily metric.
@@ -56,6 +58,9 @@ pub fn read_condition(
         return None;
     }
     let key = key.get_ref().as_ref();
+    if key == "score" {
+        return read_score(reader, inner, signal);
+    }
     let signal = signal?;
     match key {
         "deviates" => read_deviates(reader, inner, signal),
@@ -71,6 +76,41 @@ pub fn read_condition(
             Some((signal, Condition::Threshold(comparison)))
         }
     }
+}
+
+const SCORE_LIMITS: &[&str] = &["below", "at_most", "above", "at_least", "outside"];
+
+/// The metric that a rule's `score` names, as it is written.
+pub fn scored_metric(table: Table<'_>) -> Option<&str> {
+    let condition = Table::of(table.get("condition")?)?;
+    Table::of(condition.get("score")?)?.get("metric")?.get_ref().as_str()
+}
+
+/// `score = { metric = "news2.total", at_least = 7 }`: a threshold on a metric; the rule's signal, where it has one, must
+/// be that metric or its measure.
+fn read_score(reader: &mut Reader<'_>, value: &Value<'_>, signal: Option<Signal>) -> Option<(Signal, Condition)> {
+    let fields = reader.table(value, "score")?;
+    let known: Vec<_> = SCORE_LIMITS.iter().copied().chain(["metric"]).collect();
+    reader.only(fields, &known);
+    let (name, at) = reader.required(fields, "metric")?;
+    let Some(metric) = catalogue::find(name) else {
+        let near = nearest(name, catalogue::list().iter().map(|metric| metric.name)).map(str::to_owned);
+        reader.error(at, format!("unknown metric `{name}`"), near);
+        return None;
+    };
+    let looks_at = [Signal::Metric(metric.name), Signal::Measure(metric.measure)];
+    if let Some(signal) = signal.filter(|signal| !looks_at.contains(signal)) {
+        let message = format!("`score` looks at `{name}`, the rule's signal is `{}`", signal.name());
+        reader.error(at, message, None);
+        return None;
+    }
+    let mut limits = fields.entries.iter().filter(|(key, _)| SCORE_LIMITS.contains(&key.get_ref().as_ref()));
+    let (Some((key, limit)), None) = (limits.next(), limits.next()) else {
+        reader.error(fields.at, format!("`score` needs one of: {}", SCORE_LIMITS.join(" ")), None);
+        return None;
+    };
+    let comparison = read_comparison(reader, key.get_ref(), limit)?;
+    Some((Signal::Metric(metric.name), Condition::Threshold(comparison)))
 }
 
 fn has_numbers(signal: Signal) -> bool {

@@ -1,15 +1,16 @@
-//! Which class an ingredient belongs to: a data file beside the packs, each row with its source.
+//! Which classes an ingredient belongs to: a data file beside the packs, each row with its source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("../../../rules/tables/ingredients.toml");
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Table {
     ingredient: Vec<Row>,
+    synonym: Vec<Synonym>,
 }
 
 #[derive(Deserialize)]
@@ -18,15 +19,49 @@ struct Row {
     class: String,
 }
 
-static CLASSES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
-    let rows = toml::from_str::<Table>(TABLE).map(|table| table.ingredient).unwrap_or_default();
-    rows.into_iter().flat_map(|row| row.names.into_iter().map(move |name| (name, row.class.clone()))).collect()
+#[derive(Deserialize)]
+struct Synonym {
+    name: String,
+    is: String,
+}
+
+/// Classes by ingredient, and ingredients by their other names.
+struct Known {
+    classes: BTreeMap<String, BTreeSet<String>>,
+    synonyms: BTreeMap<String, String>,
+}
+
+static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+    let table: Table = toml::from_str(TABLE).unwrap_or_default();
+    let mut classes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in table.ingredient {
+        for name in row.names {
+            classes.entry(name).or_default().insert(row.class.clone());
+        }
+    }
+    Known { classes, synonyms: table.synonym.into_iter().map(|row| (row.name, row.is)).collect() }
 });
 
-/// Whether an ingredient as the roster writes it (`oxycodone hydrochloride`, `Oxycodone/acetaminophen`) is of a class.
+/// The ingredients that a text of the roster names (`Oxycodone hydrochloride`, `oxycodone/paracetamol`), by the names of
+/// the table, in the order of the text. What the table does not know is left out.
+pub fn named(text: &str) -> Vec<&'static str> {
+    let known = &*KNOWN;
+    let words = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    let name = |word: String| {
+        let word = known.synonyms.get(&word).unwrap_or(&word);
+        known.classes.get_key_value(word).map(|(name, _)| name.as_str())
+    };
+    words.filter_map(name).collect()
+}
+
+/// Whether one of the ingredients that a text of the roster names is of a class.
 pub fn is_of_class(ingredient: &str, class: &str) -> bool {
-    let words = ingredient.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
-    words.into_iter().any(|word| CLASSES.get(&word).is_some_and(|found| found == class))
+    named(ingredient).into_iter().any(|name| KNOWN.classes.get(name).is_some_and(|found| found.contains(class)))
+}
+
+/// Every class of the table, ascending.
+pub fn classes() -> BTreeSet<&'static str> {
+    KNOWN.classes.values().flatten().map(String::as_str).collect()
 }
 
 #[cfg(test)]
@@ -39,5 +74,7 @@ mod tests {
         assert!(is_of_class("acetaminophen/codeine", "opioid"));
         assert!(is_of_class("lorazepam", "benzodiazepine"));
         assert!(!is_of_class("acetaminophen", "opioid"));
+        assert!(is_of_class("ibuprofen", "nsaid") && is_of_class("ibuprofen", "simple_analgesic"));
+        assert_eq!(named("Oxycodone HCl 5 mg / Paracetamol 325 mg"), ["oxycodone", "acetaminophen"]);
     }
 }

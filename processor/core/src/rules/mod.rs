@@ -3,6 +3,7 @@
 //! A rule is versioned by its content and runs in shadow until a named clinician accepted it. Evaluating it is the
 //! patient core's work; the words of its conditions are computed in [`crate::metrics`].
 
+mod circumstance;
 mod condition;
 mod default_packs;
 pub mod ingredients;
@@ -10,6 +11,7 @@ mod nearest;
 mod parse;
 mod print;
 mod reader;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -90,6 +92,10 @@ pub enum Circumstance {
     Exposure(String),
     /// One of these is on the patient's problem list.
     Condition(Vec<String>),
+    /// An order of that class of ingredients began at most so long before the episode.
+    Started { class: String, within_ms: i64 },
+    /// An event of that kind began at most so long before the episode.
+    Event { kind: String, within_ms: i64 },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

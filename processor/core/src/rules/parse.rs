@@ -6,11 +6,12 @@ use painwatch_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use painwatch_domain::{Measure, Priority, RuleDomain, RuleId};
 use toml::de::DeTable;
 
-use super::condition::{read_clear, read_condition};
+use super::circumstance::read_priority_when;
+use super::condition::{read_clear, read_condition, scored_metric};
 use super::nearest::nearest;
-use super::reader::{Reader, Table, Value};
+use super::reader::{Reader, Table};
 use super::words::{parse_duration, parse_min_data};
-use super::{Circumstance, Clear, Condition, MinData, MinDataUnit, PriorityWhen, Rule, Signal};
+use super::{Clear, Condition, MinData, MinDataUnit, Rule, Signal};
 use crate::metrics::catalogue;
 
 /// Why a rule file is refused.
@@ -47,9 +48,7 @@ const RULE_KEYS: &[&str] = &[
     "source",
     "accepted_by",
 ];
-/// Words of the grammar that this version cannot evaluate: refused by name, so that no rule is silently half obeyed.
-const LATER_CIRCUMSTANCES: &[&str] = &["started", "event", "within"];
-const PRIORITIES: &[&str] = &["high", "medium", "low", "info"];
+pub(super) const PRIORITIES: &[&str] = &["high", "medium", "low", "info"];
 
 const DEFAULT_REFRACTORY_MS: i64 = 60 * MINUTE_MS;
 const CONTINUOUS_HOLD_MS: i64 = 90 * SECOND_MS;
@@ -167,6 +166,10 @@ fn find_signal(name: &str) -> Option<Signal> {
 }
 
 fn read_signal(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Signal> {
+    // A score names the metric it looks at: the signal may be left out.
+    if let (None, Some(metric)) = (table.get("signal"), scored_metric(table)) {
+        return find_signal(metric);
+    }
     let (name, at) = reader.required(table, "signal")?;
     let signal = find_signal(name);
     if signal.is_none() {
@@ -177,57 +180,6 @@ fn read_signal(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Signal> {
         reader.error(at, format!("unknown signal `{name}`: neither a measure nor a metric"), near);
     }
     signal
-}
-
-fn read_priority_when(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Vec<PriorityWhen>> {
-    let Some(value) = table.get("priority_when") else { return Some(Vec::new()) };
-    let Some(items) = value.get_ref().as_array() else {
-        reader.wrong_type(value, "priority_when", "a list such as [{ exposure = \"opioid\", priority = \"high\" }]");
-        return None;
-    };
-    let read: Vec<_> = items.iter().map(|item| read_raise(reader, item)).collect();
-    read.into_iter().collect()
-}
-
-fn read_raise(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<PriorityWhen> {
-    let fields = reader.table(value, "priority_when")?;
-    let mut later = fields.entries.keys().filter(|key| LATER_CIRCUMSTANCES.contains(&key.get_ref().as_ref()));
-    if let Some(key) = later.next() {
-        reader.error(
-            key.span().start,
-            format!("not supported yet by this version: priority_when `{}`", key.get_ref()),
-            None,
-        );
-        return None;
-    }
-    reader.only(fields, &["exposure", "condition", "priority"]);
-    let priority = reader.required(fields, "priority");
-    let priority = reader.word(priority, "priority", PRIORITIES, Priority::parse)?;
-    let when = match (fields.get("exposure"), fields.get("condition")) {
-        (Some(_), None) => {
-            let (class, at) = reader.string(fields, "exposure")?;
-            if class != "opioid" {
-                reader.error(
-                    at,
-                    format!("not supported yet by this version: exposure `{class}`"),
-                    Some("opioid".into()),
-                );
-                return None;
-            }
-            Circumstance::Exposure(class.to_owned())
-        }
-        (None, Some(conditions)) => {
-            let mut conditions = reader.texts(conditions, "condition")?;
-            conditions.sort();
-            conditions.dedup();
-            Circumstance::Condition(conditions)
-        }
-        _ => {
-            reader.error(fields.at, "`priority_when` needs one of: exposure condition", None);
-            return None;
-        }
-    };
-    Some(PriorityWhen { when, priority })
 }
 
 struct Timing {

@@ -49,6 +49,12 @@ fn content(rule: &Rule) -> String {
                 Circumstance::Condition(names) => {
                     format!("condition = {}", list(names.iter().map(|name| quoted(name))))
                 }
+                Circumstance::Started { class, within_ms } => {
+                    format!("started = {}, within = {}", quoted(class), duration(*within_ms))
+                }
+                Circumstance::Event { kind, within_ms } => {
+                    format!("event = {}, within = {}", quoted(kind), duration(*within_ms))
+                }
             };
             format!("{{ {when}, priority = {} }}", quoted(raise.priority.as_str()))
         })),

@@ -113,9 +113,39 @@ fn a_fault_shows_its_line_and_the_nearest_known_word() {
         ),
         (with("signal", r#"signal = "sleep_stage""#), 7, "has no number", None),
         (
-            with("priority_when", r#"priority_when = [{ started = "nsaid", within = "14d", priority = "high" }]"#),
+            with("priority_when", r#"priority_when = [{ started = "nsaids", within = "14d", priority = "high" }]"#),
             12,
-            "not supported yet by this version: priority_when `started`",
+            "unknown started `nsaids`",
+            Some("nsaid"),
+        ),
+        (
+            with("priority_when", r#"priority_when = [{ event = "surgery", priority = "high" }]"#),
+            12,
+            "`event` needs `within`",
+            None,
+        ),
+        (
+            with("priority_when", r#"priority_when = [{ exposure = "opioid", within = "1d", priority = "high" }]"#),
+            12,
+            "`within` belongs to `started` or `event`",
+            None,
+        ),
+        (
+            with("condition", r#"condition = { score = { metric = "news2.totl", at_least = 7 } }"#),
+            7,
+            "unknown metric `news2.totl`",
+            Some("news2.total"),
+        ),
+        (
+            with("condition", r#"condition = { score = { metric = "news2.total", at_least = 7 } }"#),
+            7,
+            "`score` looks at `news2.total`, the rule's signal is `oxygen_saturation`",
+            None,
+        ),
+        (
+            with("condition", r#"condition = { score = { metric = "oxygen_saturation.daily_median" } }"#),
+            7,
+            "`score` needs one of",
             None,
         ),
         (
@@ -247,5 +277,60 @@ proptest! {
         let _ = parse(&text, "x.toml");
         let (at, cut) = (EXAMPLE.floor_char_boundary(at), EXAMPLE.floor_char_boundary(cut));
         let _ = parse(&format!("{}{text}{}", &EXAMPLE[..at], &EXAMPLE[cut..]), "x.toml");
+    }
+}
+
+#[test]
+fn a_score_names_its_metric_and_urgency_may_come_from_what_began_before() {
+    let text = r#"
+[[rule]]
+id = "early-warning"
+title = "Early warning score high"
+domain = "safety"
+condition = { score = { metric = "news2.total", at_least = 7 } }
+priority = "medium"
+priority_when = [
+    { started = "nsaid", within = "14d", priority = "high" },
+    { event = "surgery", within = "14d", priority = "high" },
+]
+action = "Call."
+source = "Royal College of Physicians 2017"
+"#;
+    let rule = one(text);
+    assert_eq!(
+        (rule.signal, rule.condition),
+        (Signal::Metric("news2.total"), Condition::Threshold(Comparison::AtLeast(7.0)))
+    );
+    let within_ms = 14 * 86_400_000;
+    let when: Vec<_> = rule.priority_when.iter().map(|raise| raise.when.clone()).collect();
+    let expected = [
+        Circumstance::Started { class: "nsaid".to_owned(), within_ms },
+        Circumstance::Event { kind: "surgery".to_owned(), within_ms },
+    ];
+    assert_eq!(when, expected);
+    assert_eq!(parse(&rule.to_toml(), "clinic.toml"), Ok(vec![rule.clone()]));
+    let plain = text.replace("{ score = { metric = \"news2.total\", at_least = 7 } }", "{ at_least = 7 }");
+    let plain = plain.replace("domain =", "signal = \"news2.total\"\ndomain =");
+    assert_eq!(one(&plain).version(), rule.version());
+}
+
+/// What stands in two places says the same: OIVI-5 looks for what the pack's rules look for.
+#[test]
+fn the_rules_on_one_signal_are_those_that_impaired_ventilation_is_made_of() {
+    use crate::metrics::oivi;
+    let rules = default_packs();
+    for (id, expected) in [
+        ("respiratory-rate-critical", oivi::RATE_CRITICAL),
+        ("respiratory-rate-low", oivi::RATE_LOW),
+        ("spo2-critical", oivi::SATURATION_CRITICAL),
+        ("spo2-sustained-low", oivi::SATURATION_LOW),
+    ] {
+        let rule = rules.iter().find(|rule| rule.id.as_str() == id).unwrap();
+        assert_eq!(rule.condition, Condition::Threshold(expected.comparison), "{id}");
+        assert_eq!(
+            (rule.for_ms, rule.max_gap_ms, rule.min_data.count),
+            (expected.for_ms, expected.hold_ms, expected.min_samples),
+            "{id}"
+        );
     }
 }

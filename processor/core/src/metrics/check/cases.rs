@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use painwatch_domain::{measure, unit};
 use serde_json::{Value, json};
 
+use super::safety_medication_pain;
 use crate::metrics::dose_adherence::{Cell, adherence};
 use crate::metrics::pain_summary::{Params, summarise};
 use crate::metrics::robust_z::{DailyBaseline, WINDOW_DAYS};
@@ -25,38 +26,51 @@ pub static METRICS: &[(&str, Compute)] = &[
     ("dose_adherence", doses),
     ("unit_conversion", conversion),
     ("loinc_check_digit", check_digit),
+    ("news2", safety_medication_pain::news2),
+    ("prodigy", safety_medication_pain::prodigy),
+    ("orthostatic", safety_medication_pain::orthostatic),
+    ("bp_category", safety_medication_pain::bp_category),
+    ("mme_daily", safety_medication_pain::mme_daily),
+    ("pdc_mpr", safety_medication_pain::pdc_mpr),
+    ("rolling_24h_dose", safety_medication_pain::rolling_24h_dose),
+    ("opioid_benzo_overlap", safety_medication_pain::opioid_benzo_overlap),
+    ("prn_escalation", safety_medication_pain::prn_escalation),
+    ("pain_change", safety_medication_pain::pain_change),
+    ("peg", safety_medication_pain::peg),
+    ("pain_flare", safety_medication_pain::pain_flare),
+    ("return_to_baseline", safety_medication_pain::return_to_baseline),
 ];
 
 /// The fields of a case's input.
 pub struct Input(pub BTreeMap<String, Value>);
 
 impl Input {
-    fn get(&self, key: &str) -> Result<&Value, String> {
+    pub fn get(&self, key: &str) -> Result<&Value, String> {
         self.0.get(key).ok_or_else(|| format!("input has no `{key}`"))
     }
 
-    fn number(&self, key: &str) -> Result<f64, String> {
+    pub fn number(&self, key: &str) -> Result<f64, String> {
         self.get(key)?.as_f64().ok_or_else(|| format!("`{key}` is not a number"))
     }
 
-    fn optional(&self, key: &str) -> Option<f64> {
+    pub fn optional(&self, key: &str) -> Option<f64> {
         self.0.get(key).and_then(Value::as_f64)
     }
 
-    fn text(&self, key: &str) -> Result<&str, String> {
+    pub fn text(&self, key: &str) -> Result<&str, String> {
         self.get(key)?.as_str().ok_or_else(|| format!("`{key}` is not a text"))
     }
 
-    fn array(&self, key: &str) -> Result<&[Value], String> {
+    pub fn array(&self, key: &str) -> Result<&[Value], String> {
         self.get(key)?.as_array().map(Vec::as_slice).ok_or_else(|| format!("`{key}` is not a list"))
     }
 
     /// `null` stays `None`.
-    fn series(&self, key: &str) -> Result<Vec<Option<f64>>, String> {
+    pub fn series(&self, key: &str) -> Result<Vec<Option<f64>>, String> {
         Ok(self.array(key)?.iter().map(Value::as_f64).collect())
     }
 
-    fn integers(&self, key: &str) -> Result<Vec<i64>, String> {
+    pub fn integers(&self, key: &str) -> Result<Vec<i64>, String> {
         let whole =
             |value: &Value| value.as_i64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0).map(|f| f as i64));
         self.array(key)?.iter().map(|value| whole(value).ok_or_else(|| format!("`{key}` holds {value}"))).collect()
@@ -78,7 +92,7 @@ fn summary(input: &Input) -> Result<Value, String> {
     serde_json::to_value(summary_stats::summarise(&input.series("x")?)).map_err(|error| error.to_string())
 }
 
-fn to_ms(units: f64, unit_ms: f64) -> i64 {
+pub fn to_ms(units: f64, unit_ms: f64) -> i64 {
     (units * unit_ms).round() as i64
 }
 
@@ -169,7 +183,7 @@ fn doses(input: &Input) -> Result<Value, String> {
     }))
 }
 
-fn minutes_of(ms: i64) -> Value {
+pub fn minutes_of(ms: i64) -> Value {
     if ms % 60_000 == 0 { json!(ms / 60_000) } else { json!(ms as f64 / 6e4) }
 }
 

@@ -12,6 +12,7 @@ use super::super::compiled::{Compiled, Kind};
 use super::super::coverage::{self, DeviceStates};
 use super::super::daily::{self, Book};
 use super::super::day::{Frame, Group, Observation};
+use super::super::derived::Facts;
 use super::daily::group_of;
 use super::{CoverageOut, Performed};
 
@@ -49,13 +50,14 @@ impl Clinic {
 
     /// A daily rule saw the day iff its metric has a value.
     pub(super) fn daily_coverage(&self, person: &Patient, group: Group, frame: &Frame, out: &mut Performed) {
+        let facts = Facts::of(&self.roster, person);
         let Some(state) = self.patients.get(&person.id) else { return };
         let rules = Arc::clone(&self.rules);
         let judged_here = |metric: &str| group_of(metric) == Some(group);
         let rules = rules.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
         let rules: Vec<_> = rules.filter_map(|rule| rule.at(frame.end - 1).zip(rule.metric())).collect();
         let of_rules = |name: &str| rules.iter().any(|(_, metric)| *metric == name);
-        let derived = daily::derive(&state.days, &state.missed, frame.day.0, of_rules);
+        let derived = daily::derive(&state.kept(&facts), frame.day.0, of_rules);
         let book =
             Book { calendar: Calendar::of(person), days: &state.days, derived: &derived, open_from: frame.day.0 };
         for (version, metric) in rules {

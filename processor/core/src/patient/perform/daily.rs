@@ -7,12 +7,14 @@ use painwatch_domain::roster::Patient;
 use painwatch_domain::{JournalTime, LocalDay};
 
 use super::super::calendar::Calendar;
+use super::super::circumstances::Around;
 use super::super::daily::{self, Book, Derived};
 use super::super::day::{self, DailyValue, Frame, Group, Observation, Values};
+use super::super::derived::Facts;
 use super::super::episodes::{Judged, Subject};
 use super::super::state::Work;
 use super::super::{Clinic, FINAL_AFTER_MS, closes_after_ms};
-use super::{MetricOut, Performed, exposed};
+use super::{MetricOut, Performed};
 use crate::metrics::catalogue;
 
 /// Why a value that was told is none any more: the readings it came from were taken back. Such a row is as good as none.
@@ -33,7 +35,7 @@ impl Clinic {
         let (start, end) = calendar.bounds(day);
         let (closed, roster) = (end + closes_after_ms(&person.id) <= now.0, Arc::clone(&self.roster));
         let (day_of, zone) = (LocalDay(day), calendar.zone_of(day));
-        let frame = Frame { day: day_of, start, end, zone, now: now.0, closed, roster: &roster };
+        let frame = Frame { day: day_of, start, end, zone, now: now.0, closed, roster: &roster, person };
         if group == Group::Coverage {
             return self.hold_coverage(person, &frame, history, out);
         }
@@ -49,6 +51,10 @@ impl Clinic {
         self.publish_daily(person, Some(group), now, out);
         if closed {
             self.daily_coverage(person, group, &frame, out);
+        }
+        if closed && group != Group::Composite {
+            // At the close it comes after the groups it looks at; later, after whatever was computed again.
+            self.owe(&person.id, now, Work::Evaluate(Group::Composite, day));
         }
         if end + FINAL_AFTER_MS > now.0 {
             self.owe(&person.id, JournalTime(end + FINAL_AFTER_MS), Work::Finish(day));
@@ -81,12 +87,13 @@ impl Clinic {
         let calendar = Calendar::of(person);
         let since = self.horizon(calendar, now).max(day);
         let wanted = |name: &str| group.is_none() || group_of(name) == group;
+        let facts = Facts::of(&self.roster, person);
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let mut all: BTreeMap<(i32, String), Derived> = BTreeMap::new();
         for (name, value) in state.days.get(&day).into_iter().flatten().filter(|(name, _)| wanted(name)) {
             all.insert((day, name.clone()), Derived { value: value.clone(), baseline: None, deviation: None });
         }
-        for ((day, name), derived) in daily::derive(&state.days, &state.missed, since, wanted) {
+        for ((day, name), derived) in daily::derive(&state.kept(&facts), since, wanted) {
             all.insert((day, name.to_owned()), derived);
         }
         let told = state.told.get(&day).into_iter().flat_map(BTreeMap::keys).filter(|name| wanted(name));
@@ -166,9 +173,11 @@ impl Clinic {
             rule.applies_to(person) && rule.metric().is_some_and(|metric| group.is_none() || group_of(metric) == group)
         };
         let rules: Vec<_> = rules.iter().filter(judged_here).collect();
+        let facts = Facts::of(&self.roster, person);
+        let around = Around::of(&self.roster, person);
         let Some(state) = self.patients.get_mut(&person.id).filter(|_| !rules.is_empty()) else { return };
         let of_rules = |name: &str| rules.iter().any(|rule| rule.metric() == Some(name));
-        let derived = daily::derive(&state.days, &state.missed, i32::MIN, of_rules);
+        let derived = daily::derive(&state.kept(&facts), i32::MIN, of_rules);
         let open_from = calendar.day_of(now.0 - closes_after_ms(&person.id));
         let book = Book { calendar, days: &state.days, derived: &derived, open_from };
         let exposure = state.exposure();
@@ -177,7 +186,7 @@ impl Clinic {
             let Some(metric) = rule.metric() else { continue };
             let judged = daily::episodes(rule, metric, &book).into_iter().map(|span| {
                 let version = rule.speaking_at(span.start);
-                Judged { peak: version.peak(person, exposed(&exposure, &span)), face: &version.face, span }
+                Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }
             });
             state.reports.publish(&subject, &rule.newest().face, since, judged.collect(), &mut out.episodes);
         }
@@ -190,6 +199,6 @@ fn withdrawn() -> Derived {
 }
 
 /// The group a metric is computed in.
-pub(super) fn group_of(metric: &str) -> Option<Group> {
-    catalogue::find(metric).and_then(|info| Group::of(info.measure))
+pub(in super::super) fn group_of(metric: &str) -> Option<Group> {
+    catalogue::find(metric).and_then(Group::of_metric)
 }

@@ -7,13 +7,14 @@ use painwatch_domain::{JournalTime, Measure, TenantId};
 
 use super::super::Clinic;
 use super::super::calendar::Calendar;
+use super::super::circumstances::Around;
 use super::super::compiled::Ruled;
 use super::super::day::Observation;
 use super::super::episodes::{Judged, Subject};
 use super::super::hold::{self, HoldSample, SampleId};
 use super::super::signal::{Folded, HOUR, HoldSignal, Look};
 use super::super::state::Work;
-use super::{Performed, exposed};
+use super::Performed;
 
 impl Clinic {
     /// Folds the oldest stale hours of a measure under every hold rule on it; when none is stale, publishes.
@@ -70,13 +71,14 @@ impl Clinic {
     ) {
         let calendar = Calendar::of(person);
         let since = calendar.start(self.horizon(calendar, now));
+        let around = Around::of(&self.roster, person);
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let Some((signal, versions)) = state.holds.get(measure.name()).zip(rule.over(measure)) else { return };
         let exposure = if rule.depends_on_exposure() { state.exposure() } else { Vec::new() };
         let spans = signal.spans(rule.id(), versions, measure, now.0).into_iter();
         let judged = spans.map(|span| {
             let version = rule.speaking_at(span.start);
-            Judged { peak: version.peak(person, exposed(&exposure, &span)), face: &version.face, span }
+            Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }
         });
         let judged = judged.collect();
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };

@@ -23,6 +23,8 @@ struct Schedule<'a> {
     cells: Vec<Cell>,
     /// Whether any dose at all fills the cell, also one of doubtful amount or time: then it was not missed.
     filled: Vec<bool>,
+    /// Doses that count in sums and fill no cell.
+    extra: Vec<i64>,
 }
 
 /// What is known of the day's cells.
@@ -32,6 +34,8 @@ struct Tally {
     matched: u32,
     on_time: u32,
     by_medication: BTreeMap<String, Vec<MissedDose>>,
+    /// Doses of scheduled opioids that fill no cell; `None` without such an order.
+    extra_opioids: Option<Vec<i64>>,
     /// When the next cell, of this day or the day after, can be judged.
     next_known: [Option<i64>; 2],
 }
@@ -61,7 +65,10 @@ impl Clinic {
         if exposure_changed && self.rules.iter().any(|rule| rule.depends_on_exposure() && rule.applies_to(person)) {
             self.owe(&person.id, now, Work::Republish);
         }
-        values(frame, history, &tally)
+        let mut values = values(frame, history, &tally);
+        values.extend(super::doses::values(frame, history));
+        values.extend(super::fills::values(person, frame));
+        values
     }
 }
 
@@ -80,6 +87,10 @@ where
 fn tally(person: &Patient, frame: &Frame, history: &[Observation]) -> Tally {
     let mut tally = Tally::default();
     for schedule in schedules(person, frame, history) {
+        if is_of_class(&schedule.medication.ingredient, "opioid") {
+            let extra = schedule.extra.iter().copied().filter(|time| frame.contains(*time));
+            tally.extra_opioids.get_or_insert_default().extend(extra);
+        }
         for (cell, filled) in schedule.cells.iter().zip(&schedule.filled) {
             let known_at = cell.closes + DOSE_LATENESS_MS + 1;
             let later = usize::from(cell.scheduled >= frame.end);
@@ -111,14 +122,24 @@ fn schedules<'a>(person: &Patient, frame: &Frame<'a>, history: &[Observation]) -
         let medication = frame.roster.medications.get(&prescription.medication)?;
         let scheduled = scheduled(person, frame, prescription);
         let interval = 24 * 60 * 60_000 / prescription.times_min.len() as i64;
-        let cells =
-            |doses: Vec<i64>| dose_adherence::adherence(&scheduled, &doses, dose_adherence::ON_TIME_MS, interval).cells;
+        let matched =
+            |doses: Vec<i64>| dose_adherence::adherence(&scheduled, &doses, dose_adherence::ON_TIME_MS, interval);
         let taken = |all: bool| {
             let doses = history.iter().filter(|seen| is_taken(seen, medication) && (all || counts_in_sums(seen)));
             doses.map(|seen| seen.time).collect::<Vec<_>>()
         };
-        let filled = cells(taken(true)).iter().map(|cell| cell.matched.is_some()).collect();
-        Some(Schedule { medication, cells: cells(taken(false)), filled })
+        let filled = matched(taken(true)).cells.iter().map(|cell| cell.matched.is_some()).collect();
+        let counted = matched(taken(false));
+        // A rescue dose of the same medication is no extra dose of the schedule.
+        let as_needed = |time: i64| {
+            frame.roster.prescriptions.iter().any(|order| {
+                let same = order.patient == person.id && order.medication == prescription.medication;
+                same && order.prn.is_some() && order.start.0 <= time && order.end.is_none_or(|end| time < end.0)
+            })
+        };
+        let in_force = |time: i64| prescription.start.0 <= time && prescription.end.is_none_or(|end| time < end.0);
+        let extra = counted.extra.into_iter().filter(|time| in_force(*time) && !as_needed(*time)).collect();
+        Some(Schedule { medication, cells: counted.cells, filled, extra })
     });
     matched.collect()
 }
@@ -159,8 +180,9 @@ fn opioid_doses(roster: &Roster, frame: &Frame, history: &[Observation]) -> Vec<
 }
 
 fn values(frame: &Frame, history: &[Observation], tally: &Tally) -> Values {
+    let mut values: Values = extra_opioids(frame, history, tally).into_iter().collect();
     if tally.scheduled == 0 || !frame.closed {
-        return Values::new();
+        return values;
     }
     let doses: Vec<&Observation> =
         history.iter().filter(|seen| seen.reading.about.dose.is_some() && frame.contains(seen.time)).collect();
@@ -174,8 +196,23 @@ fn values(frame: &Frame, history: &[Observation], tally: &Tally) -> Values {
         historical: !doses.is_empty() && doses.iter().all(|seen| seen.historical),
         ..DailyValue::default()
     };
-    Values::from([
-        ("medication_event.taking_pct".to_owned(), value(tally.matched)),
-        ("medication_event.timing_pct".to_owned(), value(tally.on_time)),
-    ])
+    values.insert("medication_event.taking_pct".to_owned(), value(tally.matched));
+    values.insert("medication_event.timing_pct".to_owned(), value(tally.on_time));
+    values
+}
+
+/// Said as soon as such a dose comes.
+fn extra_opioids(frame: &Frame, history: &[Observation], tally: &Tally) -> Option<(String, DailyValue)> {
+    let extra = tally.extra_opioids.as_ref().filter(|extra| frame.closed || !extra.is_empty())?;
+    let because: Vec<&Observation> =
+        history.iter().filter(|seen| seen.reading.about.dose.is_some() && extra.contains(&seen.time)).collect();
+    let value = DailyValue {
+        value: Some(extra.len() as f64),
+        n: tally.scheduled,
+        held_at: extra.iter().copied().max().unwrap_or(frame.end),
+        evidence: because.iter().take(4).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
+        historical: !because.is_empty() && because.iter().all(|seen| seen.historical),
+        ..DailyValue::default()
+    };
+    Some(("medication_event.opioid_extra".to_owned(), value))
 }

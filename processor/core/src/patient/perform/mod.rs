@@ -2,16 +2,18 @@
 
 mod coverage;
 mod daily;
+mod doses;
+mod fills;
 mod hold;
 mod medication;
 
+pub(super) use daily::group_of;
 use painwatch_domain::roster::Patient;
 use painwatch_domain::{JournalTime, PatientId};
 
 use super::Clinic;
 use super::daily::Derived;
-use super::episodes::{EpisodeChanges, Span, Subject};
-use crate::metrics::wear;
+use super::episodes::{EpisodeChanges, Subject};
 
 /// What a task led to.
 #[derive(Debug, Default)]
@@ -60,9 +62,4 @@ impl Clinic {
             state.reports.retire(&subject, &rule.newest().face, &mut out.episodes);
         }
     }
-}
-
-/// Whether an episode overlaps an exposure; one that lasts overlaps all that is to come.
-fn exposed(exposure: &[wear::Span], span: &Span) -> bool {
-    exposure.iter().any(|window| window.start <= span.until() && span.start < window.end)
 }

@@ -1,0 +1,63 @@
+//! Severe pain that lasts, and the response to rescue (clinical catalogue F4, E6; engineering choice).
+//!
+//! Definition: two reports >= 7 at least 1 h apart on one day, or one >= 7 an hour (30 to 120 min) after a rescue dose.
+//! Response of a dose = the report nearest to 60 min after it (30 to 120) minus the last one at or before it, at most 2 h
+//! old; told as the median of at least 5 such pairs.
+
+use painwatch_domain::time::{HOUR_MS, MINUTE_MS};
+
+use super::pain_summary::SEVERE_FROM;
+use super::summary_stats::{median, sorted_present};
+
+const AFTER_MS: std::ops::RangeInclusive<i64> = 30 * MINUTE_MS..=120 * MINUTE_MS;
+const NEAREST_TO_MS: i64 = 60 * MINUTE_MS;
+/// How old the report before a dose may be.
+pub const BEFORE_MS: i64 = 2 * HOUR_MS;
+const MIN_PAIRS: usize = 5;
+
+/// When it was known that severe pain lasts; (time, score) reports in ascending time, times of rescue doses.
+pub fn lasting(reports: &[(i64, f64)], rescue: &[i64]) -> Option<i64> {
+    let severe = || reports.iter().filter(|(_, score)| *score >= SEVERE_FROM).map(|(time, _)| *time);
+    let first = severe().next()?;
+    let again = severe().find(|time| time - first >= HOUR_MS);
+    let after_dose = severe().find(|time| rescue.iter().any(|dose| AFTER_MS.contains(&(time - dose))));
+    again.into_iter().chain(after_dose).min()
+}
+
+/// The change of each rescue dose that has a report before and after it.
+pub fn responses(reports: &[(i64, f64)], rescue: &[i64]) -> Vec<f64> {
+    let response = |dose: &i64| {
+        let before = reports.iter().rev().find(|(time, _)| *time <= *dose && dose - time <= BEFORE_MS)?;
+        let after = reports.iter().filter(|(time, _)| AFTER_MS.contains(&(time - dose)));
+        let after = after.min_by_key(|(time, _)| ((time - dose - NEAREST_TO_MS).abs(), *time))?;
+        Some(after.1 - before.1)
+    };
+    rescue.iter().filter_map(response).collect()
+}
+
+/// The median response, and of how many pairs.
+pub fn median_response(responses: &[f64]) -> (Option<f64>, usize) {
+    let known: Vec<_> = responses.iter().copied().map(Some).collect();
+    (median(&sorted_present(&known)).filter(|_| known.len() >= MIN_PAIRS), known.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severe_pain_lasts_when_it_is_said_again_an_hour_later_or_after_rescue() {
+        assert_eq!(lasting(&[(0, 7.0), (59 * MINUTE_MS, 9.0)], &[]), None);
+        assert_eq!(lasting(&[(0, 7.0), (HOUR_MS, 8.0)], &[]), Some(HOUR_MS));
+        assert_eq!(lasting(&[(HOUR_MS, 7.0)], &[0]), Some(HOUR_MS));
+        assert_eq!(lasting(&[(HOUR_MS, 6.9)], &[0]), None);
+    }
+
+    #[test]
+    fn a_response_compares_the_report_before_a_dose_with_the_one_nearest_to_an_hour_after() {
+        let reports = [(0, 8.0), (55 * MINUTE_MS, 5.0), (80 * MINUTE_MS, 6.0), (10 * HOUR_MS, 3.0)];
+        assert_eq!(responses(&reports, &[5 * MINUTE_MS, 9 * HOUR_MS]), [-3.0]);
+        assert_eq!(median_response(&[-1.0, -2.0, -3.0, -4.0]), (None, 4));
+        assert_eq!(median_response(&[-1.0, -2.0, -3.0, -4.0, 0.0]), (Some(-2.0), 5));
+    }
+}

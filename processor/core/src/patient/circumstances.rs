@@ -1,0 +1,69 @@
+//! What else was so while an episode lasted: circumstances that make a rule more urgent.
+
+use painwatch_domain::Roster;
+use painwatch_domain::roster::Patient;
+
+use super::derived::starts;
+use super::episodes::Span;
+use crate::metrics::wear;
+use crate::rules::Circumstance;
+use crate::rules::tables::has_condition;
+
+/// What the roster knows around a patient's episodes.
+pub struct Around<'a> {
+    roster: &'a Roster,
+    person: &'a Patient,
+}
+
+impl<'a> Around<'a> {
+    pub const fn of(roster: &'a Roster, person: &'a Patient) -> Self {
+        Self { roster, person }
+    }
+
+    pub fn holds(&self, circumstance: &Circumstance, exposure: &[wear::Span], span: &Span) -> bool {
+        match circumstance {
+            Circumstance::Exposure(class) => class == "opioid" && exposed(exposure, span),
+            Circumstance::Condition(listed) => {
+                listed.iter().any(|condition| has_condition(&self.person.conditions, condition))
+            }
+            Circumstance::Started { class, within_ms } => {
+                starts(self.roster, self.person, class).into_iter().any(|start| follows(span, start, *within_ms))
+            }
+            Circumstance::Event { kind, within_ms } => {
+                let own = self.roster.patient_events.iter().filter(|event| event.patient == self.person.id);
+                own.filter(|event| &event.kind == kind).any(|event| follows(span, event.start.0, *within_ms))
+            }
+        }
+    }
+}
+
+/// Whether an episode overlaps an exposure; one that lasts overlaps all that is to come.
+fn exposed(exposure: &[wear::Span], span: &Span) -> bool {
+    exposure.iter().any(|window| window.start <= span.until() && span.start < window.end)
+}
+
+/// Whether some moment at which the episode is known to have held lies at most `within_ms` after `start`.
+const fn follows(span: &Span, start: i64, within_ms: i64) -> bool {
+    start <= span.last_held && span.start <= start.saturating_add(within_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_episode_follows_an_event_that_lies_before_its_last_moment_and_not_too_far_before_its_first() {
+        let span = Span {
+            start: 100,
+            last_held: 200,
+            fresh_from: 200,
+            end: None,
+            evidence: Vec::new(),
+            why: String::new(),
+            historical: false,
+        };
+        let follows = [(201, 50), (200, 50), (50, 50), (49, 50), (i64::MIN, 5)]
+            .map(|(start, within)| follows(&span, start, within));
+        assert_eq!(follows, [false, true, true, false, false]);
+    }
+}

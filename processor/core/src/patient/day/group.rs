@@ -1,0 +1,152 @@
+//! Which daily values are computed together, and which days a reading bears on.
+
+use painwatch_domain::Measure;
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::MetricInfo;
+
+/// Which days a reading bears on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Its own.
+    Day,
+    /// The neighbours as well, and whatever 24 hours after it touch: a dose may fill the cell of either, and counts in sums.
+    Beside,
+    /// Those of the 24 h after its day: a sleep belongs to the night of the next morning, and a device that was taken off
+    /// stays off. When a patient travels that may be more than one.
+    Hours24,
+    /// Those of the seven days after its own, too: a week of them, and the report before a dose.
+    Week,
+}
+
+/// Measures whose daily values are computed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Group {
+    Weight,
+    Pain,
+    Medication,
+    Activity,
+    Vitals,
+    Sleep,
+    /// Not a group of values: what hold rules could see.
+    Coverage,
+    /// What is judged from several vital signs together, and blood pressure.
+    Safety,
+    /// What a week of doses and reports shows.
+    Rescue,
+    /// Derives from the values of other groups: computed after them.
+    Composite,
+}
+
+impl Group {
+    pub const ALL: [Self; 10] = [
+        Self::Weight,
+        Self::Pain,
+        Self::Medication,
+        Self::Activity,
+        Self::Vitals,
+        Self::Sleep,
+        Self::Coverage,
+        Self::Safety,
+        Self::Rescue,
+        Self::Composite,
+    ];
+
+    /// The group in which a metric is computed: that of its measure, but for scores over several measures.
+    pub fn of_metric(info: &MetricInfo) -> Option<Self> {
+        match info.name {
+            "pain_nrs.rescue_response" => Some(Self::Rescue),
+            "heart_rate.rest_score" => Some(Self::Safety),
+            "pain_nrs.flare_signals" => Some(Self::Composite),
+            name if name.ends_with(".progress") => Some(Self::Composite),
+            name if SCORES.iter().any(|score| name.starts_with(score)) => Some(Self::Safety),
+            _ => Self::of(info.measure),
+        }
+    }
+
+    /// The group in which the metrics of a measure are computed.
+    pub const fn of(measure: Measure) -> Option<Self> {
+        Some(match measure {
+            Measure::BodyWeight => Self::Weight,
+            Measure::PainNrs | Measure::PainVas | Measure::PainScaleOther | Measure::Peg | Measure::FlareReport => {
+                Self::Pain
+            }
+            Measure::MedicationEvent => Self::Medication,
+            Measure::StepCount | Measure::HeartRate => Self::Activity,
+            Measure::RestingHeartRate | Measure::RespiratoryRate | Measure::OxygenSaturation => Self::Vitals,
+            Measure::TotalSleepTime => Self::Sleep,
+            Measure::BloodPressure | Measure::Poss => Self::Safety,
+            _ => return None,
+        })
+    }
+
+    /// What a reading of the measure bears on, and how far.
+    pub const fn affected_by(measure: Measure) -> &'static [(Self, Reach)] {
+        match measure {
+            Measure::BodyWeight => &[(Self::Weight, Reach::Day)],
+            Measure::PainNrs => &[(Self::Pain, Reach::Day), (Self::Rescue, Reach::Week)],
+            Measure::PainVas | Measure::PainScaleOther | Measure::Peg | Measure::FlareReport => {
+                &[(Self::Pain, Reach::Day)]
+            }
+            Measure::MedicationEvent => {
+                &[(Self::Medication, Reach::Beside), (Self::Pain, Reach::Hours24), (Self::Rescue, Reach::Week)]
+            }
+            Measure::StepCount => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24)],
+            Measure::HeartRate => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24)],
+            Measure::RestingHeartRate => &[(Self::Vitals, Reach::Day)],
+            Measure::RespiratoryRate | Measure::OxygenSaturation => {
+                &[(Self::Vitals, Reach::Day), (Self::Safety, Reach::Hours24)]
+            }
+            Measure::BloodPressure
+            | Measure::BodyTemperature
+            | Measure::OxygenFlow
+            | Measure::Acvpu
+            | Measure::Poss
+            | Measure::FallReport => &[(Self::Safety, Reach::Hours24)],
+            Measure::TotalSleepTime => &[(Self::Sleep, Reach::Hours24), (Self::Activity, Reach::Hours24)],
+            Measure::DeviceWorn | Measure::DeviceCharging => &[(Self::Coverage, Reach::Hours24)],
+            _ => &[],
+        }
+    }
+
+    pub const fn measures(self) -> &'static [Measure] {
+        match self {
+            Self::Weight => &[Measure::BodyWeight],
+            Self::Pain => &[
+                Measure::PainNrs,
+                Measure::PainVas,
+                Measure::PainScaleOther,
+                Measure::Peg,
+                Measure::FlareReport,
+                Measure::MedicationEvent,
+            ],
+            Self::Medication => &[Measure::MedicationEvent],
+            Self::Activity => &[Measure::StepCount, Measure::HeartRate, Measure::TotalSleepTime],
+            Self::Vitals => &[Measure::RestingHeartRate, Measure::RespiratoryRate, Measure::OxygenSaturation],
+            Self::Sleep => &[Measure::TotalSleepTime],
+            Self::Coverage => &[Measure::DeviceWorn, Measure::DeviceCharging],
+            Self::Safety => &[
+                Measure::RespiratoryRate,
+                Measure::OxygenSaturation,
+                Measure::OxygenFlow,
+                Measure::BloodPressure,
+                Measure::HeartRate,
+                Measure::Acvpu,
+                Measure::BodyTemperature,
+                Measure::Poss,
+                Measure::FallReport,
+                Measure::StepCount,
+            ],
+            Self::Rescue => &[Measure::PainNrs, Measure::MedicationEvent],
+            Self::Composite => &[],
+        }
+    }
+
+    /// Few readings a day, each of which may matter at once: judged on arrival. The others wait for the day's close.
+    pub const fn is_judged_on_arrival(self) -> bool {
+        matches!(self, Self::Weight | Self::Pain | Self::Medication)
+    }
+}
+
+/// Names of scores that belong to no one measure.
+pub const SCORES: [&str; 3] = ["news2.", "oivi.", "prodigy."];

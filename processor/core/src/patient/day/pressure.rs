@@ -1,0 +1,169 @@
+//! The day's blood pressure: means, sittings, and what standing up did (clinical catalogue A5, A6).
+
+use painwatch_domain::time::MINUTE_MS;
+use painwatch_domain::{Measure, Value};
+
+use super::{DailyValue, Frame, Observation, Values, value_of};
+use crate::metrics::bp_category::{self, Sitting, category};
+use crate::metrics::orthostatic::{self, Orthostatic, Reading};
+use crate::metrics::summary_stats::{mean, sorted_present};
+
+/// A reading after standing up belongs to the supine one so long before it [engineering choice].
+const STANDING_WITHIN_MS: i64 = 15 * MINUTE_MS;
+/// A pulse this near to a pressure is of the same inflation [engineering choice].
+const PULSE_WITHIN_MS: i64 = MINUTE_MS;
+
+pub(super) fn pressure(frame: &Frame, seen: &[&Observation]) -> Values {
+    let all: Vec<(&Observation, f64, f64)> = seen
+        .iter()
+        .filter_map(|seen| Some((*seen, parts(seen)?)))
+        .map(|(seen, (systolic, diastolic))| (seen, systolic, diastolic))
+        .collect();
+    let seated: Vec<_> =
+        all.iter().filter(|(seen, ..)| frame.contains(seen.time) && posture(seen) == Posture::Other).copied().collect();
+    let mut values = means(frame, &seated);
+    values.extend(sittings(frame, &seated));
+    values.extend(standing_up(frame, seen, &all));
+    values
+}
+
+fn parts(seen: &Observation) -> Option<(f64, f64)> {
+    match seen.reading.value {
+        Value::Pressure { systolic, diastolic } => {
+            let of = |scaled| Measure::BloodPressure.to_canonical(scaled);
+            Some((of(systolic), of(diastolic)))
+        }
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Posture {
+    Supine,
+    Standing,
+    Other,
+}
+
+fn posture(seen: &Observation) -> Posture {
+    match seen.reading.about.posture.as_deref() {
+        Some("supine" | "lying" | "lying_down" | "recumbent") => Posture::Supine,
+        Some("standing" | "upright") => Posture::Standing,
+        _ => Posture::Other,
+    }
+}
+
+fn means(frame: &Frame, seated: &[(&Observation, f64, f64)]) -> Values {
+    let readings: Vec<&Observation> = seated.iter().map(|(seen, ..)| *seen).collect();
+    let of = |part: fn(&(&Observation, f64, f64)) -> f64| {
+        mean(&sorted_present(&seated.iter().map(|reading| Some(part(reading))).collect::<Vec<_>>()))
+    };
+    if readings.is_empty() || !frame.closed {
+        return Values::new();
+    }
+    Values::from([
+        ("blood_pressure.daily_systolic".to_owned(), value_of(frame, &readings, of(|reading| reading.1), "")),
+        ("blood_pressure.daily_diastolic".to_owned(), value_of(frame, &readings, of(|reading| reading.2), "")),
+    ])
+}
+
+/// The worst category and the lowest systolic mean of the day's sittings.
+fn sittings(frame: &Frame, seated: &[(&Observation, f64, f64)]) -> Values {
+    let readings: Vec<&Observation> = seated.iter().map(|(seen, ..)| *seen).collect();
+    let Some(newest) = readings.iter().map(|seen| seen.time).max() else { return Values::new() };
+    let rows: Vec<(i64, f64, f64)> =
+        seated.iter().map(|(seen, systolic, diastolic)| (seen.time, *systolic, *diastolic)).collect();
+    let found = bp_category::sittings(&rows);
+    let worst = found.iter().map(|one| (category(one.systolic, one.diastolic), one.at)).max();
+    let lowest = found.iter().min_by(|a, b| a.systolic.total_cmp(&b.systolic).then(b.at.cmp(&a.at)));
+    let value = |at: Option<i64>, value: Option<f64>| {
+        let reason = if value.is_some() { "" } else { "insufficient" };
+        DailyValue { held_at: at.unwrap_or(newest), ..value_of(frame, &readings, value, reason) }
+    };
+    let at = |one: &Sitting| one.at;
+    Values::from([
+        ("blood_pressure.category".to_owned(), value(worst.map(|(_, at)| at), worst.map(|(worst, _)| worst.rank()))),
+        ("blood_pressure.sitting_systolic".to_owned(), value(lowest.map(at), lowest.map(|one| one.systolic))),
+    ])
+}
+
+/// The worst of the day's orthostatic tests: a supine reading and the standing ones that follow it. When the patient stood
+/// up is not sent: the seconds count from the supine reading, which makes a fall look later, never earlier.
+fn standing_up(frame: &Frame, seen: &[&Observation], all: &[(&Observation, f64, f64)]) -> Values {
+    let pulses: Vec<(i64, f64)> = seen
+        .iter()
+        .filter(|seen| seen.reading.measure == Measure::HeartRate)
+        .filter_map(|seen| Some((seen.time, seen.number()?)))
+        .collect();
+    let mut tests: Vec<Test> = Vec::new();
+    for (index, (supine, ..)) in all.iter().enumerate() {
+        if posture(supine) == Posture::Supine
+            && let Some(test) = test(frame, &all[index..], &pulses)
+        {
+            tests.push(test);
+        }
+    }
+    let rank =
+        |test: &Test| (test.judged.is_hypotension(), test.judged.standing_sbp_lt90, test.judged.pots_hr_criterion);
+    let Some(worst) = tests.iter().max_by(|a, b| rank(a).cmp(&rank(b)).then(a.at.cmp(&b.at))) else {
+        return Values::new();
+    };
+    let fell = seen.iter().any(|seen| seen.reading.measure == Measure::FallReport && frame.contains(seen.time));
+    let judged = &worst.judged;
+    let urgent = judged.is_hypotension() && (judged.standing_sbp_lt90 || fell);
+    let quality = words(judged, fell);
+    let value = |value: Option<f64>| {
+        let reason = if value.is_some() { "" } else { "insufficient" };
+        let told = value_of(frame, &worst.readings, value, reason);
+        DailyValue { held_at: worst.at, quality: quality.clone(), ..told }
+    };
+    let flag = |holds: bool| Some(f64::from(u8::from(holds)));
+    Values::from([
+        ("blood_pressure.orthostatic".to_owned(), value(flag(judged.is_hypotension()))),
+        ("blood_pressure.orthostatic_urgent".to_owned(), value(flag(urgent))),
+        ("blood_pressure.orthostatic_pulse_rise".to_owned(), value(judged.hr_rise_max)),
+        ("blood_pressure.orthostatic_ratio".to_owned(), value(judged.dhr_dsbp)),
+    ])
+}
+
+fn words(judged: &Orthostatic, fell: bool) -> String {
+    let words = [
+        (judged.classic, "classic"),
+        (judged.initial, "initial"),
+        (judged.delayed, "delayed"),
+        (judged.standing_sbp_lt90, "standing_below_90"),
+        (judged.pots_hr_criterion, "pots_like"),
+        (judged.neurogenic_pattern == Some(true), "neurogenic_pattern"),
+        (fell, "fall_report"),
+    ];
+    words.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect::<Vec<_>>().join(",")
+}
+
+struct Test<'a> {
+    at: i64,
+    judged: Orthostatic,
+    readings: Vec<&'a Observation>,
+}
+
+/// `rows` begin with the supine reading.
+fn test<'a>(frame: &Frame, rows: &[(&'a Observation, f64, f64)], pulses: &[(i64, f64)]) -> Option<Test<'a>> {
+    let reading = |(seen, systolic, diastolic): &(&Observation, f64, f64)| Reading {
+        systolic: *systolic,
+        diastolic: *diastolic,
+        pulse: nearest(pulses, seen.time),
+    };
+    let (supine, rest) = rows.split_first()?;
+    let until = supine.0.time + STANDING_WITHIN_MS;
+    let after = rest.iter().take_while(|(seen, ..)| seen.time <= until && posture(seen) != Posture::Supine);
+    let standing: Vec<_> = after.filter(|(seen, ..)| posture(seen) == Posture::Standing).collect();
+    let at = standing.last()?.0.time;
+    let timed: Vec<(f64, Reading)> =
+        standing.iter().map(|row| ((row.0.time - supine.0.time) as f64 / 1000.0, reading(row))).collect();
+    let judged = orthostatic::judge(reading(supine), &timed, false);
+    let readings = std::iter::once(supine.0).chain(standing.iter().map(|(seen, ..)| *seen)).collect();
+    frame.contains(at).then_some(Test { at, judged, readings })
+}
+
+fn nearest(pulses: &[(i64, f64)], time: i64) -> Option<f64> {
+    let near = pulses.iter().filter(|(at, _)| (at - time).abs() <= PULSE_WITHIN_MS);
+    near.min_by_key(|(at, _)| ((at - time).abs(), *at)).map(|(_, pulse)| *pulse)
+}

@@ -1,0 +1,121 @@
+//! What derives from a patient's daily values and from what the roster says happened: one file a group of ideas.
+
+mod composite;
+mod medication;
+mod pain;
+mod pressure;
+mod recovery;
+
+use std::collections::BTreeMap;
+
+use painwatch_domain::Roster;
+use painwatch_domain::roster::Patient;
+
+use super::calendar::Calendar;
+use super::daily::{Days, Derived, DerivedDays};
+use super::day::DailyValue;
+use crate::rules::ingredients::is_of_class;
+use crate::rules::tables::has_condition;
+
+/// What the roster says about a patient, in local days, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    pub surgeries: Vec<i32>,
+    /// First days of orders of an NSAID that was not taken the day before.
+    pub nsaid_starts: Vec<i32>,
+    pub has_headache: bool,
+}
+
+impl Facts {
+    pub const NONE: Self = Self { surgeries: Vec::new(), nsaid_starts: Vec::new(), has_headache: false };
+
+    pub fn of(roster: &Roster, person: &Patient) -> Self {
+        let calendar = Calendar::of(person);
+        let own = roster.patient_events.iter().filter(|event| event.patient == person.id && event.kind == "surgery");
+        let mut surgeries: Vec<i32> = own.map(|event| calendar.day_of(event.start.0)).collect();
+        surgeries.sort_unstable();
+        let mut nsaid_starts: Vec<i32> =
+            starts(roster, person, "nsaid").into_iter().map(|start| calendar.day_of(start)).collect();
+        nsaid_starts.sort_unstable();
+        Self { surgeries, nsaid_starts, has_headache: has_condition(&person.conditions, "headache") }
+    }
+
+    /// The latest of the days that lies at or before `day`.
+    fn latest(of: &[i32], day: i32) -> Option<i32> {
+        of.iter().rev().find(|start| **start <= day).copied()
+    }
+}
+
+/// When the patient began an order of a class that no other order of the class, in force the day before, goes on with.
+pub fn starts(roster: &Roster, person: &Patient, class: &str) -> Vec<i64> {
+    let is = |medication| roster.medications.get(medication).is_some_and(|known| is_of_class(&known.ingredient, class));
+    let orders: Vec<_> =
+        roster.prescriptions.iter().filter(|order| order.patient == person.id && is(&order.medication)).collect();
+    let before = |start: i64| start - painwatch_domain::time::DAY_MS;
+    let goes_on = |start: i64| {
+        orders.iter().any(|other| other.start.0 < start && other.end.is_none_or(|end| before(start) <= end.0))
+    };
+    let mut starts: Vec<i64> = orders.iter().map(|order| order.start.0).filter(|start| !goes_on(*start)).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    starts
+}
+
+/// Values from day `since` on, of the metrics that are `wanted`.
+pub fn derive(days: &Days, facts: &Facts, since: i32, wanted: &dyn Fn(&str) -> bool, derived: &mut DerivedDays) {
+    let mut book = Book { days, facts, since, wanted, derived };
+    pain::derive(&mut book);
+    medication::derive(&mut book);
+    pressure::derive(&mut book);
+    recovery::derive(&mut book);
+    composite::derive(&mut book);
+}
+
+/// What is derived from and into.
+struct Book<'a> {
+    days: &'a Days,
+    facts: &'a Facts,
+    since: i32,
+    wanted: &'a dyn Fn(&str) -> bool,
+    derived: &'a mut DerivedDays,
+}
+
+impl<'a> Book<'a> {
+    fn wants(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| (self.wanted)(name))
+    }
+
+    /// The kept values of a metric, ascending by day.
+    fn each(&self, metric: &str) -> Vec<(i32, &'a DailyValue)> {
+        self.days.iter().filter_map(|(day, values)| Some((*day, values.get(metric)?))).collect()
+    }
+
+    fn numbers(&self, metric: &str) -> Vec<(i32, f64)> {
+        self.each(metric).into_iter().filter_map(|(day, value)| Some((day, value.value?))).collect()
+    }
+
+    fn put(&mut self, day: i32, metric: &'static str, value: DailyValue, around: (Option<f64>, Option<f64>)) {
+        if day >= self.since && (self.wanted)(metric) {
+            self.derived.insert((day, metric), Derived { value, baseline: around.0, deviation: around.1 });
+        }
+    }
+}
+
+/// A value that takes when it held and what shows it from the day's own.
+fn like(day: &DailyValue, value: Option<f64>, n: usize) -> DailyValue {
+    let reason = if value.is_some() { "" } else { "insufficient" };
+    DailyValue { value, n: n as u32, reason: reason.to_owned(), quality: String::new(), coverage: None, ..day.clone() }
+}
+
+/// Values of (day, number) pairs within days.
+fn within(numbers: &[(i32, f64)], days: std::ops::RangeInclusive<i32>) -> Vec<f64> {
+    let mut found: Vec<f64> = numbers.iter().filter(|(day, _)| days.contains(day)).map(|(_, x)| *x).collect();
+    found.sort_by(f64::total_cmp);
+    found
+}
+
+/// The newest value of each metric on a day, by name.
+type OfDay<'a> = BTreeMap<&'a str, f64>;
+
+#[cfg(test)]
+mod tests;

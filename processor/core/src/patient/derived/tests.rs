@@ -1,0 +1,115 @@
+use std::collections::BTreeMap;
+
+use super::super::daily::{self, Days, Kept};
+use super::super::day::DailyValue;
+use super::Facts;
+
+/// Days of one metric, each with the number of readings.
+fn days(metrics: &[(&str, &[(i32, f64)])]) -> Days {
+    let mut days: Days = BTreeMap::new();
+    for (metric, values) in metrics {
+        for (day, value) in *values {
+            let value = DailyValue { value: Some(*value), n: 3, held_at: i64::from(*day), ..DailyValue::default() };
+            days.entry(*day).or_default().insert((*metric).to_owned(), value);
+        }
+    }
+    days
+}
+
+fn derived(days: &Days, facts: &Facts, metric: &'static str) -> BTreeMap<i32, Option<f64>> {
+    let kept = Kept { facts, ..Kept::of(days) };
+    let found = daily::derive(&kept, i32::MIN, |name| name == metric);
+    found.into_iter().map(|((day, _), found)| (day, found.value.value)).collect()
+}
+
+fn every(range: std::ops::Range<i32>, value: impl Fn(i32) -> f64) -> Vec<(i32, f64)> {
+    range.map(|day| (day, value(day))).collect()
+}
+
+#[test]
+fn pain_of_a_week_is_compared_with_the_four_weeks_before_it() {
+    let means = every(0..35, |day| if day < 28 { 7.0 } else { 5.0 });
+    let days = days(&[("pain_nrs.daily_mean", &means)]);
+    let grade = derived(&days, &Facts::NONE, "pain_nrs.change_grade");
+    assert_eq!((grade[&34], grade[&10]), (Some(2.0), None));
+    assert_eq!(derived(&days, &Facts::NONE, "pain_nrs.change")[&34], Some(-2.0));
+}
+
+#[test]
+fn the_patients_own_yes_makes_a_flare_where_the_numbers_do_not() {
+    let means = every(0..12, |day| if day >= 10 { 7.0 } else { 3.0 });
+    let days = days(&[("pain_nrs.daily_mean", &means), ("flare_report.said_yes", &[(8, 1.0), (9, 0.0)])]);
+    let flare = derived(&days, &Facts::NONE, "pain_nrs.flare");
+    assert_eq!(
+        [6, 7, 8, 9, 10, 11].map(|day| flare[&day]),
+        [None, Some(0.0), Some(1.0), Some(0.0), Some(0.0), Some(1.0)]
+    );
+}
+
+#[test]
+fn a_weekly_peg_is_compared_with_the_week_before() {
+    let days = days(&[("peg.score", &[(0, 5.0), (2, 5.5), (7, 6.0), (14, 4.0)])]);
+    let grade = derived(&days, &Facts::NONE, "peg.change_grade");
+    assert_eq!([0, 2, 7, 14].map(|day| grade[&day]), [None, None, Some(0.0), Some(1.0)]);
+    assert_eq!(derived(&days, &Facts::NONE, "peg.progress")[&7], Some(-1.0));
+}
+
+#[test]
+fn as_needed_doses_escalate_against_the_four_weeks_before() {
+    let doses = every(0..35, |day| if day >= 28 { 3.0 } else { 1.0 });
+    let days = days(&[("medication_event.prn_doses", &doses)]);
+    let escalation = derived(&days, &Facts::NONE, "medication_event.prn_escalation");
+    assert_eq!((escalation[&34], escalation[&27], escalation[&8]), (Some(1.0), Some(0.0), None));
+    assert_eq!(derived(&days, &Facts::NONE, "medication_event.prn_7d")[&34], Some(21.0));
+}
+
+#[test]
+fn equivalents_that_rise_by_a_third_in_a_week_show_it() {
+    let mme = every(0..10, |day| if day >= 8 { 40.0 } else { 30.0 });
+    let days = days(&[("medication_event.mme_prescribed", &mme)]);
+    let rise = derived(&days, &Facts::NONE, "medication_event.mme_rise_pct");
+    assert!(rise[&8].is_some_and(|pct| (pct - 100.0 / 3.0).abs() < 1e-9) && rise[&0].is_none());
+    assert_eq!(derived(&days, &Facts::NONE, "medication_event.progress")[&9], Some(-1.0));
+}
+
+#[test]
+fn pressure_at_home_needs_twelve_readings_on_three_days_and_an_nsaid_shows_against_the_weeks_before() {
+    let systolic = every(0..20, |day| if day >= 10 { 141.0 } else { 132.0 });
+    let diastolic = every(0..20, |_| 70.0);
+    let days = days(&[("blood_pressure.daily_systolic", &systolic), ("blood_pressure.daily_diastolic", &diastolic)]);
+    let home = derived(&days, &Facts::NONE, "blood_pressure.home_category");
+    assert_eq!((home[&2], home[&3], home[&19]), (None, Some(2.0), Some(3.0)));
+    let facts = Facts { nsaid_starts: vec![6], ..Facts::NONE };
+    let rise = derived(&days, &facts, "blood_pressure.nsaid_rise");
+    assert_eq!((rise.get(&9), rise[&11]), (None, Some(9.0)));
+    assert_eq!(derived(&days, &facts, "blood_pressure.nsaid_effect")[&11], Some(1.0));
+}
+
+#[test]
+fn walking_recovers_against_the_days_before_surgery() {
+    let steps = every(0..30, |day| if day < 10 { 5000.0 } else { 500.0 * f64::from(day - 10) });
+    let days = days(&[("step_count.daily_sum", &steps)]);
+    let facts = Facts { surgeries: vec![10], ..Facts::NONE };
+    let ratio = derived(&days, &facts, "step_count.recovery_ratio");
+    assert_eq!((ratio.get(&10), ratio[&11], ratio[&17]), (None, None, Some(0.4)));
+    let recovered = derived(&days, &facts, "step_count.recovered");
+    assert_eq!((recovered[&17], recovered[&29]), (Some(0.0), Some(1.0)));
+    assert!(derived(&days, &Facts::NONE, "step_count.recovery_ratio").is_empty());
+}
+
+#[test]
+fn signals_of_a_flare_are_counted_when_three_are_there_and_named() {
+    let steps = every(0..20, |day| if day == 19 { 100.0 } else { 5000.0 + f64::from(day % 3) * 100.0 });
+    let resting = every(0..20, |day| if day == 19 { 70.0 } else { 60.0 + f64::from(day % 2) });
+    let pain = every(0..20, |day| if day == 19 { 9.0 } else { 3.0 + f64::from(day % 3) });
+    let days = days(&[
+        ("step_count.daily_sum", &steps),
+        ("resting_heart_rate.daily_median", &resting),
+        ("pain_nrs.daily_mean", &pain),
+    ]);
+    let kept = Kept::of(&days);
+    let found = daily::derive(&kept, i32::MIN, |name| name == "pain_nrs.flare_signals");
+    let last = &found[&(19, "pain_nrs.flare_signals")].value;
+    assert_eq!((last.value, last.n, last.quality.as_str()), (Some(3.0), 3, "steps,resting_heart_rate,pain"));
+    assert_eq!(found[&(2, "pain_nrs.flare_signals")].value.value, None);
+}

@@ -1,0 +1,364 @@
+//! What the doses of a day come to: amounts by ingredient, sums over 24 hours, equivalents, and what was handed out
+//! (clinical catalogue E1, E2, E4 to E7). Pure functions of the roster and the readings.
+
+use painwatch_domain::reading::DoseEvent;
+use painwatch_domain::roster::{Medication, Prescription, Roster};
+use painwatch_domain::time::DAY_MS;
+use painwatch_domain::{Flags, Value};
+
+use super::super::day::{DailyValue, Frame, Observation, Values};
+use crate::metrics::mme::{self, Amount, Equivalents};
+use crate::metrics::opioid_benzo_overlap::together;
+use crate::metrics::rolling_dose::{DAY_WINDOW_MS, Total, micrograms, milligrams, totals};
+use crate::rules::ingredients::{is_of_class, named};
+use crate::rules::tables;
+
+/// One ingredient of a recorded dose.
+struct Part<'a> {
+    seen: &'a Observation,
+    ingredient: &'static str,
+    /// `None`: how much is not known.
+    micrograms: Option<i64>,
+    patch: bool,
+}
+
+/// Ingredients of a medication with micrograms in one unit of it; of a patch, micrograms an hour times 1000.
+fn ingredients(medication: &Medication) -> Vec<(&'static str, Option<i64>)> {
+    let parts: Vec<&str> = medication.ingredient.split(['/', '+', ',']).collect();
+    let own = |part: &str| -> Option<i64> {
+        let digits = part.find(|c: char| c.is_ascii_digit())?;
+        let number = part[digits..].split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
+        micrograms(number.parse().ok()?)
+    };
+    let shared = medication.strength_mg.and_then(|strength| micrograms(strength.get()));
+    let without = parts.iter().filter(|part| own(part).is_none()).count();
+    let amount = |part: &str| own(part).or(shared.filter(|_| without == 1));
+    parts.iter().flat_map(|part| named(part).into_iter().map(|name| (name, amount(part))).take(1)).collect()
+}
+
+/// What was taken, where it counts in sums: neither undecided nor by a fast clock; ascending in time.
+fn taken<'a>(roster: &Roster, history: &'a [Observation]) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    for seen in history.iter().filter(|seen| counts(seen)) {
+        let Some(dose) = seen.reading.about.dose.as_ref() else { continue };
+        let Some(medication) = roster.medications.get(&dose.medication) else { continue };
+        let patch = medication.release == "patch";
+        let of_medication = ingredients(medication);
+        let single = of_medication.len() == 1;
+        for (ingredient, strength) in of_medication {
+            let micrograms = amount_of(&seen.reading.value, medication, strength, single);
+            parts.push(Part { seen, ingredient, micrograms, patch });
+        }
+    }
+    parts
+}
+
+fn counts(seen: &Observation) -> bool {
+    let given = |event| matches!(event, DoseEvent::Taken | DoseEvent::Applied);
+    let trusted = !seen.undecided && !seen.reading.flags.has(Flags::CLOCK_AHEAD);
+    trusted && seen.reading.about.dose.as_ref().is_some_and(|dose| given(dose.event))
+}
+
+fn amount_of(value: &Value, medication: &Medication, strength: Option<i64>, single: bool) -> Option<i64> {
+    let Value::Dose { amount, unit } = value else { return None };
+    // Thousandths of milligrams are micrograms.
+    let milli = amount.filter(|milli| (0..1_000_000_000).contains(milli))?;
+    match &**unit {
+        "mg" => Some(milli).filter(|_| single),
+        "ug" => Some((milli + 500) / 1000).filter(|_| single),
+        "g" => Some(milli * 1000).filter(|_| single),
+        unit if unit == medication.unit || unit.is_empty() || unit.starts_with('{') => {
+            Some(strength?.checked_mul(milli)? / 1000)
+        }
+        _ => None,
+    }
+}
+
+/// Everything about the doses of the frame's day. `history` reaches a day back at least.
+pub(super) fn values(frame: &Frame, history: &[Observation]) -> Values {
+    let taken = taken(frame.roster, history);
+    let mut values = prescribed(frame);
+    values.extend(sums(frame, &taken, history));
+    values.extend(opioids(frame, &taken, history));
+    values.extend(analgesics(frame, &taken));
+    values
+}
+
+fn told(frame: &Frame, value: Option<f64>, held_at: i64, because: &[&Observation]) -> DailyValue {
+    DailyValue {
+        value,
+        n: because.len() as u32,
+        held_at,
+        evidence: because.iter().rev().take(4).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
+        historical: !because.is_empty() && because.iter().all(|seen| seen.historical),
+        ..DailyValue::default()
+    }
+}
+
+fn named_values(values: impl IntoIterator<Item = (&'static str, DailyValue)>) -> Values {
+    values.into_iter().map(|(method, value)| (format!("medication_event.{method}"), value)).collect()
+}
+
+/// Orders in force at some moment of the day.
+pub(super) fn active<'a>(frame: &'a Frame, patient: &'a Prescription) -> bool {
+    patient.patient == frame.person.id
+        && patient.start.0 < frame.end
+        && patient.end.is_none_or(|end| frame.start < end.0)
+}
+
+fn mme_name(ingredient: &'static str, patch: bool) -> &'static str {
+    if patch && ingredient == "fentanyl" { "fentanyl_transdermal" } else { ingredient }
+}
+
+/// Equivalents of the day's orders: scheduled ones, and as-needed ones at their maximum, apart.
+fn prescribed(frame: &Frame) -> Values {
+    let (mut scheduled, mut as_needed) = (Equivalents::default(), Equivalents::default());
+    let (mut any, mut unsure) = ([false; 2], [false; 2]);
+    for order in frame.roster.prescriptions.iter().filter(|order| active(frame, order)) {
+        let Some(medication) = frame.roster.medications.get(&order.medication) else { continue };
+        let patch = medication.release == "patch";
+        for (ingredient, strength) in
+            ingredients(medication).into_iter().filter(|(name, _)| is_of_class(name, "opioid"))
+        {
+            let kind = usize::from(order.prn.is_some());
+            any[kind] = true;
+            let a_day = order.prn.map_or(order.times_min.len() as i64, |prn| i64::from(prn.max_per_day));
+            let dose = micrograms(order.dose.get()).zip(strength).map(|(milli, strength)| strength * milli / 1000);
+            let opioid = mme_name(ingredient, patch);
+            let doses_milli = if patch { 1000 } else { a_day * 1000 };
+            let sum = if kind == 1 { &mut as_needed } else { &mut scheduled };
+            match dose {
+                Some(micrograms) => sum.add(&Amount { opioid, micrograms, doses_milli }),
+                None => unsure[kind] = true,
+            }
+        }
+    }
+    let value = |sum: &Equivalents, unsure: bool| {
+        let none = sum.is_unknown() || (unsure && sum.total_mg() == 0.0);
+        let mut value = told(frame, Some(sum.total_mg()).filter(|_| !none), frame.end, &[]);
+        value.reason = if none { "no_factor" } else { "" }.to_owned();
+        value.quality = quality(sum, unsure);
+        value
+    };
+    let rows = [("mme_prescribed", &scheduled, 0), ("mme_prn_maximum", &as_needed, 1)];
+    let rows = rows.into_iter().filter(|(.., kind)| any[*kind]);
+    named_values(rows.map(|(method, sum, kind)| (method, value(sum, unsure[kind]))))
+}
+
+/// The table, and what makes the sum incomplete.
+fn quality(sum: &Equivalents, unsure: bool) -> String {
+    let mut quality = vec![format!("table:{}", tables::mme_version())];
+    if sum.is_incomplete() || unsure {
+        quality.push("incomplete".to_owned());
+        quality.extend(sum.no_factor.iter().map(|opioid| format!("no_factor:{opioid}")));
+    }
+    quality.join(",")
+}
+
+/// The greatest total whose window ends within the day.
+fn greatest(frame: &Frame, doses: &[(i64, i64)]) -> Option<Total> {
+    let of_day = totals(doses, DAY_WINDOW_MS).into_iter().filter(|total| frame.contains(total.time));
+    of_day.max_by(|a, b| a.sum.cmp(&b.sum).then(a.time.cmp(&b.time)))
+}
+
+fn within<'a>(taken: &[Part<'a>], total: Total, is: &dyn Fn(&Part) -> bool) -> Vec<&'a Observation> {
+    let inside = |part: &&Part| total.time - DAY_WINDOW_MS < part.seen.time && part.seen.time <= total.time;
+    taken.iter().filter(inside).filter(|part| is(part)).map(|part| part.seen).collect()
+}
+
+/// Doses of the 24 hours before the day's end whose amount counts in no sum.
+fn doubtful(frame: &Frame, taken: &[Part], history: &[Observation], is: &dyn Fn(&str) -> bool) -> bool {
+    let near = |time: i64| frame.start - DAY_WINDOW_MS < time && time < frame.end;
+    let undecided = history.iter().filter(|seen| seen.undecided && near(seen.time)).any(|seen| {
+        let medication =
+            seen.reading.about.dose.as_ref().and_then(|dose| frame.roster.medications.get(&dose.medication));
+        medication.is_some_and(|medication| ingredients(medication).iter().any(|(name, _)| is(name)))
+    });
+    undecided || taken.iter().any(|part| part.micrograms.is_none() && near(part.seen.time) && is(part.ingredient))
+}
+
+/// Totals of 24 hours against the daily maxima.
+fn sums(frame: &Frame, taken: &[Part], history: &[Observation]) -> Values {
+    let mut worst: Option<(f64, DailyValue)> = None;
+    let mut rows = Vec::new();
+    for limit in tables::maxima() {
+        let is = |part: &Part| part.ingredient == limit.ingredient && !part.patch;
+        let doses: Vec<(i64, i64)> =
+            taken.iter().filter(|part| is(part)).filter_map(|part| Some((part.seen.time, part.micrograms?))).collect();
+        let Some(total) = greatest(frame, &doses) else { continue };
+        let ratio = milligrams(total.sum) / limit.mg as f64;
+        let mut value = told(frame, Some(ratio), total.time, &within(taken, total, &is));
+        let mut marks = vec![format!("{} {} mg", limit.ingredient, milligrams(total.sum))];
+        marks.push(format!("table:{}", tables::maximum_version()));
+        if doubtful(frame, taken, history, &|name| name == limit.ingredient) {
+            marks.push("incomplete".to_owned());
+        }
+        value.quality = marks.join(",");
+        if limit.ingredient == "acetaminophen" {
+            rows.push(("acetaminophen_ratio", value.clone()));
+        }
+        if worst.as_ref().is_none_or(|(known, _)| *known < ratio) {
+            worst = Some((ratio, value));
+        }
+    }
+    rows.extend(worst.map(|(_, value)| ("dose_ratio", value)));
+    rows.extend(nsaids(frame, taken).map(|value| ("nsaids_24h", value)));
+    rows.extend(mme_taken(frame, taken, history).map(|value| ("mme_taken", value)));
+    named_values(rows)
+}
+
+/// The greatest number of different NSAIDs within 24 hours.
+fn nsaids(frame: &Frame, taken: &[Part]) -> Option<DailyValue> {
+    let is = |part: &Part| is_of_class(part.ingredient, "nsaid") && !part.patch;
+    let doses = taken.iter().filter(|part| is(part) && frame.contains(part.seen.time));
+    let count = |last: &Part| {
+        let total = Total { time: last.seen.time, sum: 0 };
+        let inside = |part: &&Part| total.time - DAY_WINDOW_MS < part.seen.time && part.seen.time <= total.time;
+        let mut names: Vec<&str> =
+            taken.iter().filter(inside).filter(|part| is(part)).map(|part| part.ingredient).collect();
+        names.sort_unstable();
+        names.dedup();
+        (names, total)
+    };
+    let (names, total) = doses.map(count).max_by(|a, b| a.0.len().cmp(&b.0.len()).then(a.1.time.cmp(&b.1.time)))?;
+    let value = told(frame, Some(names.len() as f64), total.time, &within(taken, total, &is));
+    Some(DailyValue { quality: names.join(","), ..value })
+}
+
+/// The greatest sum of equivalents within 24 hours. Patches count in what is prescribed, not here.
+fn mme_taken(frame: &Frame, taken: &[Part], history: &[Observation]) -> Option<DailyValue> {
+    let is = |part: &Part| is_of_class(part.ingredient, "opioid");
+    if !taken.iter().any(|part| is(part) && frame.contains(part.seen.time)) {
+        return None;
+    }
+    let amount = |part: &Part| mme::micrograms_of_dose(part.ingredient, part.micrograms?);
+    let counted = |part: &Part| is(part) && !part.patch && amount(part).is_some();
+    let doses: Vec<(i64, i64)> =
+        taken.iter().filter(|part| counted(part)).filter_map(|part| Some((part.seen.time, amount(part)?))).collect();
+    let mut missing: Vec<&str> =
+        taken.iter().filter(|part| is(part) && !counted(part)).map(|part| part.ingredient).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    let mut marks = vec![format!("table:{}", tables::mme_version())];
+    if !missing.is_empty() || doubtful(frame, taken, history, &|name| is_of_class(name, "opioid")) {
+        marks.push("incomplete".to_owned());
+        marks.extend(missing.iter().map(|name| format!("not_counted:{name}")));
+    }
+    let mut value = match greatest(frame, &doses) {
+        Some(total) => told(frame, Some(milligrams(total.sum)), total.time, &within(taken, total, &counted)),
+        None => DailyValue { reason: "no_factor".to_owned(), ..told(frame, None, frame.end, &[]) },
+    };
+    value.quality = marks.join(",");
+    Some(value)
+}
+
+/// An opioid beside a benzodiazepine, rescue doses, and doses that come too soon.
+fn opioids(frame: &Frame, taken: &[Part], history: &[Observation]) -> Values {
+    let of_class =
+        |class: &str| -> Vec<&Part> { taken.iter().filter(|part| is_of_class(part.ingredient, class)).collect() };
+    let times = |parts: &[&Part]| parts.iter().map(|part| part.seen.time).collect::<Vec<i64>>();
+    let (opioid, benzodiazepine) = (of_class("opioid"), of_class("benzodiazepine"));
+    let today: Vec<&Observation> =
+        opioid.iter().chain(&benzodiazepine).map(|part| part.seen).filter(|seen| frame.contains(seen.time)).collect();
+    let mut rows = Vec::new();
+    if !today.is_empty() {
+        let pairs = together(&times(&opioid), &times(&benzodiazepine)).into_iter().filter(|at| frame.contains(*at));
+        let at = pairs.max();
+        let because = if at.is_some() { &today[..] } else { &[] };
+        let newest = today.iter().map(|seen| seen.time).max().unwrap_or(frame.start);
+        rows.push((
+            "opioid_benzodiazepine",
+            told(frame, Some(f64::from(u8::from(at.is_some()))), at.unwrap_or(newest), because),
+        ));
+    }
+    let rescue: Vec<&Part> = opioid.iter().filter(|part| is_rescue(frame, part.seen)).copied().collect();
+    let each: Vec<(i64, i64)> = rescue.iter().map(|part| (part.seen.time, 1)).collect();
+    if let Some(total) = greatest(frame, &each) {
+        let because: Vec<_> = rescue
+            .iter()
+            .map(|part| part.seen)
+            .filter(|seen| total.time - DAY_WINDOW_MS < seen.time && seen.time <= total.time)
+            .collect();
+        rows.push(("rescue_24h", told(frame, Some(total.sum as f64), total.time, &because)));
+    }
+    rows.extend(as_needed(frame, history).map(|value| ("prn_doses", value)));
+    rows.extend(too_soon(frame, &opioid).map(|value| ("opioid_too_soon", value)));
+    named_values(rows)
+}
+
+/// Taken under an as-needed order that was in force.
+fn is_rescue(frame: &Frame, seen: &Observation) -> bool {
+    order_of(frame, seen).is_some_and(|order| order.prn.is_some())
+}
+
+/// The order that a dose was taken under; of several, the as-needed one.
+fn order_of<'a>(frame: &'a Frame, seen: &Observation) -> Option<&'a Prescription> {
+    let dose = seen.reading.about.dose.as_ref()?;
+    let orders = frame.roster.prescriptions.iter().filter(|order| {
+        order.patient == frame.person.id
+            && order.medication == dose.medication
+            && order.start.0 <= seen.time
+            && order.end.is_none_or(|end| seen.time < end.0)
+    });
+    orders.max_by_key(|order| order.prn.is_some())
+}
+
+/// As-needed doses of the day, 0 where there is such an order and none was taken by the day's close.
+fn as_needed(frame: &Frame, history: &[Observation]) -> Option<DailyValue> {
+    let ordered = frame.roster.prescriptions.iter().any(|order| active(frame, order) && order.prn.is_some());
+    let doses: Vec<&Observation> =
+        history.iter().filter(|seen| frame.contains(seen.time) && counts(seen) && is_rescue(frame, seen)).collect();
+    let newest = doses.iter().map(|seen| seen.time).max().unwrap_or(frame.end);
+    (ordered && (frame.closed || !doses.is_empty())).then(|| told(frame, Some(doses.len() as f64), newest, &doses))
+}
+
+/// Opioid doses of the day that came after less than half the least interval of their order.
+fn too_soon(frame: &Frame, opioid: &[&Part]) -> Option<DailyValue> {
+    let today = opioid.iter().filter(|part| frame.contains(part.seen.time));
+    let mut known = 0;
+    let mut soon: Vec<&Observation> = Vec::new();
+    for part in today {
+        let Some(interval) = order_of(frame, part.seen).and_then(least_interval) else { continue };
+        known += 1;
+        let medication = |seen: &Observation| seen.reading.about.dose.as_ref().map(|dose| dose.medication.clone());
+        let before = opioid
+            .iter()
+            .filter(|other| other.seen.time < part.seen.time && medication(other.seen) == medication(part.seen))
+            .map(|other| other.seen.time)
+            .max();
+        if before.is_some_and(|before| 2 * (part.seen.time - before) < interval) {
+            soon.push(part.seen);
+        }
+    }
+    let newest = soon.iter().map(|seen| seen.time).max().unwrap_or(frame.start);
+    (known > 0).then(|| told(frame, Some(soon.len() as f64), newest, &soon))
+}
+
+fn least_interval(order: &Prescription) -> Option<i64> {
+    let scheduled = || DAY_MS.checked_div(order.times_min.len() as i64);
+    order.prn.map(|prn| prn.min_interval_ms).or_else(scheduled)
+}
+
+/// Classes whose use on ten days a month may keep a headache going.
+const ACUTE: [&str; 3] = ["opioid", "triptan", "ergot"];
+
+/// Whether the day saw analgesics of the two kinds that overuse counts.
+fn analgesics(frame: &Frame, taken: &[Part]) -> Values {
+    let today: Vec<&Part> = taken.iter().filter(|part| frame.contains(part.seen.time)).collect();
+    let combined = |part: &Part| {
+        let same = today.iter().filter(|other| std::ptr::eq(other.seen, part.seen));
+        same.count() > 1
+    };
+    let simple = |part: &&&Part| is_of_class(part.ingredient, "simple_analgesic");
+    let acute = |part: &&&Part| {
+        ACUTE.iter().any(|class| is_of_class(part.ingredient, class)) || (simple(part) && combined(part))
+    };
+    let value = |parts: Vec<&Observation>| {
+        let held_at = parts.iter().map(|seen| seen.time).max().unwrap_or(frame.start);
+        told(frame, Some(1.0), held_at, &parts)
+    };
+    let acute: Vec<_> = today.iter().filter(acute).map(|part| part.seen).collect();
+    let simple: Vec<_> = today.iter().filter(simple).map(|part| part.seen).collect();
+    let rows = [("acute_analgesic", acute), ("simple_analgesic", simple)];
+    named_values(rows.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(method, parts)| (method, value(parts))))
+}

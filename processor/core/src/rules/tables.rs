@@ -1,0 +1,127 @@
+//! The data files beside the packs, each row with its source: equivalents of opioids, daily maxima, words for conditions.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+const MME: &str = include_str!("../../../rules/tables/mme.toml");
+const MAXIMA: &str = include_str!("../../../rules/tables/daily_maximum.toml");
+const CONDITIONS: &str = include_str!("../../../rules/tables/conditions.toml");
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Factors {
+    version: String,
+    factor: Vec<Factor>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Factor {
+    opioid: String,
+    factor: f64,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Maxima {
+    version: String,
+    maximum: Vec<Maximum>,
+}
+
+/// Most of an ingredient within 24 hours.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maximum {
+    pub ingredient: String,
+    pub mg: i64,
+    /// Most days in a row.
+    pub max_days: Option<u32>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Conditions {
+    condition: Vec<Condition>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Condition {
+    name: String,
+    words: Vec<String>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// The files are part of the program; a test parses each, so that a fault cannot leave the house.
+static FACTORS: LazyLock<Factors> = LazyLock::new(|| toml::from_str(MME).unwrap_or_default());
+static FACTOR_OF: LazyLock<BTreeMap<&'static str, i64>> = LazyLock::new(|| {
+    let milli = |row: &'static Factor| (row.opioid.as_str(), (row.factor * 1000.0).round() as i64);
+    FACTORS.factor.iter().map(milli).collect()
+});
+static MAXIMUM: LazyLock<Maxima> = LazyLock::new(|| toml::from_str(MAXIMA).unwrap_or_default());
+static CONDITION: LazyLock<Conditions> = LazyLock::new(|| toml::from_str(CONDITIONS).unwrap_or_default());
+
+/// Which table of equivalents results are made with.
+pub fn mme_version() -> &'static str {
+    &FACTORS.version
+}
+
+/// Thousandths of a milligram of morphine that a milligram counts as; `None` for an opioid that has no factor.
+pub fn mme_factor_milli(opioid: &str) -> Option<i64> {
+    FACTOR_OF.get(opioid).copied()
+}
+
+/// Which table of daily maxima results are made with.
+pub fn maximum_version() -> &'static str {
+    &MAXIMUM.version
+}
+
+pub fn maxima() -> &'static [Maximum] {
+    &MAXIMUM.maximum
+}
+
+/// Whether a patient's problem list, in the clinic's words or codes, holds a condition of the table, or one of that very
+/// name.
+pub fn has_condition(listed: &[String], name: &str) -> bool {
+    let row = CONDITION.condition.iter().find(|row| row.name == name);
+    let words = row.into_iter().flat_map(|row| row.words.iter().map(String::as_str)).chain([name]);
+    words.into_iter().any(|word| listed.iter().any(|said| says(said, word)))
+}
+
+/// `I50` is said by `i50` and `I50.1`, not by `I501`.
+fn says(said: &str, word: &str) -> bool {
+    let Some(rest) = said.get(word.len()..) else { return false };
+    said[..word.len()].eq_ignore_ascii_case(word) && (rest.is_empty() || rest.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_parses_has_a_version_and_names_nothing_twice() {
+        assert!(toml::from_str::<Factors>(MME).is_ok() && !mme_version().is_empty());
+        assert!(toml::from_str::<Maxima>(MAXIMA).is_ok() && !maximum_version().is_empty());
+        assert!(toml::from_str::<Conditions>(CONDITIONS).is_ok());
+        assert_eq!((FACTORS.factor.len(), FACTOR_OF.len()), (10, 10));
+        assert!(FACTORS.factor.iter().all(|row| (row.factor * 1000.0).fract() == 0.0), "factors are thousandths");
+        for (index, row) in maxima().iter().enumerate() {
+            assert!(row.mg > 0 && maxima()[index + 1..].iter().all(|other| other.ingredient != row.ingredient));
+        }
+    }
+
+    #[test]
+    fn a_condition_is_found_by_its_name_a_word_or_a_code_with_a_subdivision() {
+        let listed = ["I50.22".to_owned(), "OSA".to_owned(), "gout".to_owned()];
+        assert!(has_condition(&listed, "heart_failure") && has_condition(&listed, "sleep_disordered_breathing"));
+        assert!(has_condition(&listed, "gout") && !has_condition(&listed, "headache"));
+        assert!(!has_condition(&["I501".to_owned(), "x".to_owned(), "é".to_owned()], "heart_failure"));
+    }
+}

@@ -1,0 +1,68 @@
+use super::*;
+
+const CLINIC: &str = r#"
+    [[patient]]
+    id = "p-1"
+    zone = "Europe/Paris"
+    packs = ["pain"]
+    [[device]]
+    id = "watch-1"
+    streams = [{ measure = "heart_rate", every = "5s" }]
+    [[pairing]]
+    device = "watch-1"
+    patient = "p-1"
+    from = 2026-03-01
+    [[medication]]
+    id = "oxycodone-5mg"
+    ingredient = "oxycodone"
+    [[prescription]]
+    patient = "p-1"
+    medication = "oxycodone-5mg"
+    dose = 1.0
+    start = 2026-03-01
+    times = ["20:00", "08:00"]
+"#;
+
+#[test]
+fn a_date_in_the_roster_is_midnight_where_the_patient_lives() {
+    let roster = parse(CLINIC, &TenantId::default()).unwrap();
+    assert_eq!(roster.pairings[0].from.to_string(), "2026-02-28T23:00:00Z");
+    assert_eq!(roster.prescriptions[0].times_min, [480, 1200]);
+}
+
+#[test]
+fn combinations_fills_and_events_are_read_and_what_makes_no_sense_is_refused() {
+    let more = r#"
+        [[medication]]
+        id = "percocet"
+        ingredient = "oxycodone/acetaminophen"
+        strength = "5/325"
+        [[dispense]]
+        patient = "p-1"
+        medication = "percocet"
+        date = 2026-03-01
+        days_supply = 30
+        [[patient_event]]
+        patient = "p-1"
+        kind = "surgery"
+        start = 2026-03-01
+    "#;
+    let text = format!("{CLINIC}{more}");
+    let roster = parse(&text, &TenantId::default()).unwrap();
+    let combined = &roster.medications[&MedicationId::parse("percocet").unwrap()];
+    assert_eq!(combined.ingredient, "oxycodone 5 mg/acetaminophen 325 mg");
+    assert_eq!((roster.dispenses[0].days_supply, roster.patient_events[0].kind.as_str()), (30, "surgery"));
+    for (right, wrong, said) in [("5/325", "5", "one number"), ("surgery", "party", "admission")] {
+        let error = format!("{:#}", parse(&text.replace(right, wrong), &TenantId::default()).unwrap_err());
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn an_error_names_the_entry_and_what_was_expected() {
+    let broken = CLINIC.replace("[\"20:00\", \"08:00\"]", "[\"25:00\"]");
+    let error = format!("{:#}", parse(&broken, &TenantId::default()).unwrap_err());
+    assert!(error.contains("[[prescription]] of \"oxycodone-5mg\"") && error.contains("25:00"), "{error}");
+    let error = format!("{:#}", parse(&CLINIC.replace("zone =", "zoen ="), &TenantId::default()).unwrap_err());
+    assert!(error.contains("zoen"), "{error}");
+}
