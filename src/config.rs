@@ -8,6 +8,8 @@ use painwatch_proto::json::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::security::{Listen, TlsConfig};
+
 /// The defaults, as a file a person can read.
 const DEFAULTS: &str = include_str!("config.default.toml");
 
@@ -16,6 +18,8 @@ pub struct Config {
     pub data: PathBuf,
     pub ingest: Ingest,
     pub http: Listener,
+    pub listen: Listen,
+    pub tls: TlsConfig,
     pub journal: Journal,
     pub store: Url,
     pub lake: Url,
@@ -102,27 +106,6 @@ impl Config {
     fn located(&self, url: &str, scheme: &str, default: &str) -> PathBuf {
         if url.is_empty() { self.data.join(default) } else { PathBuf::from(url.strip_prefix(scheme).unwrap_or(url)) }
     }
-
-    /// Loopback may be plain; anything else needs TLS, which this version does not have yet.
-    ///
-    /// # Errors
-    /// The listener that is not on loopback.
-    pub fn refuse_open_listeners(&self) -> Result<()> {
-        let listeners = [
-            ("ingest.mqtt.listen", &self.ingest.mqtt),
-            ("ingest.grpc.listen", &self.ingest.grpc),
-            ("http.listen", &self.http),
-        ];
-        for (key, listener) in listeners {
-            if !listener.listen.ip().is_loopback() {
-                bail!(
-                    "{key} = {}: without TLS painwatch listens on loopback only; use 127.0.0.1 and put a TLS proxy on the same host in front",
-                    listener.listen
-                );
-            }
-        }
-        Ok(())
-    }
 }
 
 /// `ingest__mqtt__listen` = `x` as a nested table; numbers and booleans become what they look like.
@@ -163,10 +146,10 @@ fn merge(base: &mut Table, given: Table, at: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn with_environment(pairs: &[(&str, &str)]) -> Result<Config> {
+    pub fn with_environment(pairs: &[(&str, &str)]) -> Result<Config> {
         Config::load(None, pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
@@ -181,11 +164,5 @@ mod tests {
     fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
         let error = format!("{:#}", with_environment(&[("PAINWATCH__INGEST__MQTT__LISTN", "x")]).unwrap_err());
         assert!(error.contains("ingest.mqtt.listn") && error.contains("\"listen\""), "{error}");
-    }
-
-    #[test]
-    fn a_listener_off_loopback_is_refused_while_there_is_no_tls() {
-        let config = with_environment(&[("PAINWATCH__HTTP__LISTEN", "0.0.0.0:8080")]).unwrap();
-        assert!(config.refuse_open_listeners().unwrap_err().to_string().contains("http.listen"));
     }
 }

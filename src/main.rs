@@ -4,8 +4,10 @@ mod clock;
 mod commands;
 mod compose;
 mod config;
+mod enrolment;
 mod operator;
 mod roster;
+mod security;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use painwatch_access::Access;
 use painwatch_alerts::{Alerts, LinkBase, WebhookConfig, WebhookSecret};
 use painwatch_domain::{Clock, Offset, Roster, TenantId};
-use painwatch_ingest::{IngestConfig, IngestHandle, IngestLimits};
+use painwatch_ingest::{IngestConfig, IngestHandle};
 use painwatch_journal::file::{FileJournal, Options};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_processor::ProcessorHandle;
@@ -96,7 +96,7 @@ pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) ->
         clock: Arc::clone(&clock),
         roster: processor.roster.clone(),
     };
-    let doors = IngestConfig { mqtt_listen: any, grpc_listen: any, limits: IngestLimits::default() };
+    let doors = IngestConfig { mqtt_listen: any, grpc_listen: any, ..IngestConfig::default() };
     let ingest = painwatch_ingest::serve(doors, deps, stop.clone()).await?;
     let access = Access::open(dir.path())?;
     let alerts_applied = handle.applied;

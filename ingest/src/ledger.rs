@@ -39,6 +39,8 @@ counters! {
     Tally {
         Connections = "connections",
         ConnectionFaults = "connection_faults",
+        /// TLS that was not agreed on, or plain bytes from where they may not come.
+        HandshakesFailed = "handshakes_failed",
         Submissions = "submissions",
         ReadingsAdmitted = "readings_admitted",
         ReadingsQuarantined = "readings_quarantined",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use painwatch_access::Access;
+use painwatch_access::tls::{Door, Security};
 use painwatch_domain::{Clock, Roster};
 use painwatch_journal::Journal;
 use tokio::net::TcpListener;
@@ -25,6 +26,8 @@ pub struct IngestConfig {
     pub mqtt_listen: Option<SocketAddr>,
     pub grpc_listen: Option<SocketAddr>,
     pub limits: IngestLimits,
+    /// TLS of both doors, and the proxies that end it for us.
+    pub security: Security,
 }
 
 /// What bounds the memory and the patience of the doors.
@@ -133,7 +136,7 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mqtt_addr = local_addr(mqtt_listener.as_ref());
     if let Some(listener) = mqtt_listener {
         let endpoint = mqtt::Endpoint::new(answers.clone(), Arc::clone(&access), limits.clone(), stop.clone());
-        doors.spawn(Arc::new(endpoint).listen(listener));
+        doors.spawn(Arc::new(endpoint).listen(listener, config.security.gate(Door::Mqtt)));
     }
     let grpc_addr = local_addr(grpc_listener.as_ref());
     if let Some(listener) = grpc_listener {
@@ -144,7 +147,8 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
             verdict_timeout: limits.verdict_timeout,
             stream_bytes: limits.session_bytes,
         };
-        doors.spawn(grpc::serve(listener, service, limits.clone(), stop));
+        let incoming = grpc::Incoming::new(listener, config.security.gate(Door::Grpc));
+        doors.spawn(grpc::serve(incoming, service, limits.clone(), stop));
     }
     let http_router = http::router(http::Readings {
         admission: Arc::clone(&admission),

@@ -10,7 +10,7 @@ use painwatch_gateway::import::{self, ImportOptions};
 use painwatch_proto::ingest::v1::{BatchVerdict, Mode};
 
 use super::{Context, Usage};
-use crate::operator;
+use crate::{operator, security};
 
 /// Imports an export of another program through gRPC, as a gateway would, as historical data: it never pages.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     let gateway = format!("import-{}", args.device);
     let token = access.gateway_token().reveal().to_owned();
     let client = GrpcClient::connect(&ClientOptions {
-        address: addresses.grpc.to_string(),
+        address: security::local_way(&context.config, addresses.grpc, addresses.tls, b"h2").await?.to_string(),
         gateway: gateway.clone(),
         token,
         window: 8,

@@ -56,7 +56,7 @@ impl Doors {
         let token = table["gateway"]["token"].as_str().unwrap().to_owned();
         let (roster, in_force) = watch::channel(Arc::new(Roster::default()));
         let any = Some("127.0.0.1:0".parse().unwrap());
-        let config = IngestConfig { mqtt_listen: any, grpc_listen: any, limits };
+        let config = IngestConfig { mqtt_listen: any, grpc_listen: any, limits, security };
         let deps = Deps { journal, access, clock: clock(), roster: in_force };
         let stop = CancellationToken::new();
         let handle = serve(config, deps, stop.clone()).await.unwrap();
