@@ -269,8 +269,15 @@ impl System {
     ) -> Result<()> {
         let tls = security.tls.clone();
         let every = security::reload_every(config);
-        let watching = painwatch_access::watch(Arc::clone(&self.access), tls.clone(), Arc::clone(clock), every, self.stop.clone());
-        self.tasks.push(("revocation", tokio::spawn(async move { watching.await; Ok(()) })));
+        let watching =
+            painwatch_access::watch(Arc::clone(&self.access), tls.clone(), Arc::clone(clock), every, self.stop.clone());
+        self.tasks.push((
+            "revocation",
+            tokio::spawn(async move {
+                watching.await;
+                Ok(())
+            }),
+        ));
         let deps = painwatch_ingest::Deps {
             journal: Arc::clone(&self.journal),
             access: Arc::clone(&self.access),
@@ -283,7 +290,8 @@ impl System {
             ..IngestLimits::default()
         };
         let (mqtt, grpc) = (config.ingest.mqtt.listen, config.ingest.grpc.listen);
-        let doors = IngestConfig { mqtt_listen: Some(mqtt), grpc_listen: Some(grpc), limits, security: security.clone() };
+        let doors =
+            IngestConfig { mqtt_listen: Some(mqtt), grpc_listen: Some(grpc), limits, security: security.clone() };
         let ingest = painwatch_ingest::serve(doors, deps, self.stop.clone()).await?;
         let address = http.local_addr()?;
         let console = Console::new(painwatch_console::Deps {
@@ -294,7 +302,7 @@ impl System {
             people_clock: Arc::new(SystemClock::new()),
             alerts_applied: self.alerts_applied.clone(),
             logic_version: LOGIC_VERSION,
-            secure_cookies: tls.is_some(),
+            secure_cookies: tls.is_some() || !security.trusted_proxies.is_empty(),
             checks: Vec::<Check>::new(),
         });
         let operator = crate::operator::router(self, Arc::clone(&ingest.ledger));

@@ -49,9 +49,29 @@ pub struct Journal {
     pub fsync: bool,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub struct Url {
     pub url: String,
+}
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Url").field("url", &masked(&self.url)).finish()
+    }
+}
+
+/// A URL without what only its reader's machine should know: `postgres://user:…@host/database`. The last `@` before the path
+/// ends the password, which may hold others.
+pub fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let query = path.split_once('?').filter(|(_, query)| query.contains("password="));
+    let path = query.map_or_else(|| path.to_owned(), |(path, _)| format!("{path}?…"));
+    let authority = match authority.rsplit_once('@') {
+        Some((who, host)) => format!("{}:…@{host}", who.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}")
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -85,6 +105,15 @@ impl Config {
             }
         }
         Value::Table(merged).try_into().context("configuration")
+    }
+
+    /// As it may be shown: passwords in URLs are masked.
+    pub fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        for url in [&mut shown.store.url, &mut shown.lake.url, &mut shown.journal.url] {
+            *url = masked(url);
+        }
+        shown
     }
 
     pub fn journal_dir(&self) -> PathBuf {
@@ -158,6 +187,21 @@ pub mod tests {
         let config = with_environment(&[("PAINWATCH__INGEST__MQTT__LISTEN", "127.0.0.1:0")]).unwrap();
         assert_eq!(config.ingest.mqtt.listen.port(), 0);
         assert_eq!(config.ingest.grpc.listen.port(), 50051);
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_shown_to_nobody() {
+        let given = "postgres://painwatch:s3cr@t:x@db.example/painwatch?sslmode=verify-full";
+        let config = with_environment(&[("PAINWATCH__STORE__URL", given)]).unwrap();
+        let shown = toml::to_string(&config.shown()).unwrap();
+        let debug = format!("{config:?}");
+        assert!(shown.contains("postgres://painwatch:…@db.example/painwatch?sslmode=verify-full"), "{shown}");
+        assert!(!shown.contains("s3cr") && !debug.contains("s3cr") && !debug.contains("t:x"));
+        assert_eq!(config.store_url(), given);
+        for plain in ["", "file:journal", "sqlite:painwatch.db", "nats://hub:4222", "s3://bucket/lake"] {
+            assert_eq!(masked(plain), plain);
+        }
+        assert_eq!(masked("postgres://h/db?user=u&password=p"), "postgres://h/db?…");
     }
 
     #[test]

@@ -90,7 +90,13 @@ impl Enrolment {
     ///
     /// # Errors
     /// The request is not one, there is no authority, or the gateway is unknown or revoked.
-    pub fn issue_certificate(&self, who: &GatewayPrincipal, request: &str, now_ms: i64, lasts: Lasts) -> Result<Issued> {
+    pub fn issue_certificate(
+        &self,
+        who: &GatewayPrincipal,
+        request: &str,
+        now_ms: i64,
+        lasts: Lasts,
+    ) -> Result<Issued> {
         let valid_ms = lasts.until_ms.map_or(i64::from(CERTIFICATE_DAYS) * DAY_MS, |until| until - now_ms);
         let issued = self.authority.issue(request, &who.gateway, now_ms, valid_ms)?;
         let grant = grant(Kind::Certificate, issued.sha256, now_ms, Some(issued.not_after_ms));

@@ -79,7 +79,9 @@ impl TlsConfig {
             bail!("tls.certificate and tls.key belong together: one of them is missing");
         }
         if !self.is_on() && !(self.client_ca.is_empty() && self.crl.is_empty()) {
-            bail!("tls.client_ca and tls.crl need a server certificate: tls.auto = {SELF_SIGNED:?}, or tls.certificate and tls.key");
+            bail!(
+                "tls.client_ca and tls.crl need a server certificate: tls.auto = {SELF_SIGNED:?}, or tls.certificate and tls.key"
+            );
         }
         if !["1.2", "1.3"].contains(&self.min_version.as_str()) {
             bail!("tls.min_version = {:?}: expected \"1.2\" or \"1.3\"", self.min_version);
@@ -88,7 +90,8 @@ impl TlsConfig {
             bail!("tls.reload_ms = {}: expected {RELOAD_MS_MIN} to {RELOAD_MS_MAX}", self.reload_ms);
         }
         for authority in &self.client_ca {
-            TenantId::parse(&authority.tenant).with_context(|| format!("tls.client_ca: tenant {:?}", authority.tenant))?;
+            TenantId::parse(&authority.tenant)
+                .with_context(|| format!("tls.client_ca: tenant {:?}", authority.tenant))?;
         }
         Ok(())
     }

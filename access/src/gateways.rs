@@ -43,7 +43,11 @@ impl Gateways {
     }
 
     /// Whom the certificate names, while it holds. A chain that no authority of ours vouches for never comes this far.
-    pub fn by_certificate(&self, certificate: &std::sync::Arc<PeerCertificate>, now_ms: i64) -> Option<GatewayCredential> {
+    pub fn by_certificate(
+        &self,
+        certificate: &std::sync::Arc<PeerCertificate>,
+        now_ms: i64,
+    ) -> Option<GatewayCredential> {
         let who = certified(&self.current().registry, certificate, now_ms)?;
         Some(credential(who, Source::Certificate(std::sync::Arc::clone(certificate))))
     }
@@ -107,7 +111,8 @@ fn certified(registry: &Registry, certificate: &PeerCertificate, now_ms: i64) ->
 fn holds(registry: &Registry, credential: &GatewayCredential, now_ms: i64, tls: Option<&Tls>) -> bool {
     let token = |digest| registry.holder(Kind::Token, digest, now_ms).is_some();
     let certificate = |certificate: &PeerCertificate| {
-        let vouched = tls.is_none_or(|tls| tls.vouches_for(&certificate.chain, now_ms).as_ref() == Some(&certificate.origin));
+        let vouched =
+            tls.is_none_or(|tls| tls.vouches_for(&certificate.chain, now_ms).as_ref() == Some(&certificate.origin));
         vouched && certified(registry, certificate, now_ms).is_some()
     };
     match &credential.source {

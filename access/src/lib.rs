@@ -20,8 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use painwatch_domain::TenantId;
 
 pub use credentials::{CredentialsError, FILE_NAME};
-pub use principal::{GatewayCredential, GatewayPrincipal, Principal, Role};
 pub use leases::Lease;
+pub use principal::{GatewayCredential, GatewayPrincipal, Principal, Role};
 pub use registry::{RegistryError, RegistryFile};
 pub use secret::{Secret, digest};
 pub use sessions::{Login, SessionLimits};

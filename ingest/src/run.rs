@@ -104,6 +104,11 @@ pub struct IngestHandle {
 }
 
 impl IngestHandle {
+    /// The path behind every door.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
     /// Returns when every door is closed. True when that was asked for, false when the journal closed under us.
     pub async fn stopped(mut self) -> bool {
         while self.doors.join_next().await.is_some() {}

@@ -109,7 +109,8 @@ impl Who {
     /// What is wrong with the id or the tenant, as a fault of the command line.
     pub fn principal(&self) -> Result<GatewayPrincipal> {
         let gateway = GatewayId::parse(&self.id).map_err(|error| Usage(format!("gateway {:?}: {error}", self.id)))?;
-        let tenant = TenantId::parse(&self.tenant).map_err(|error| Usage(format!("--tenant {:?}: {error}", self.tenant)))?;
+        let tenant =
+            TenantId::parse(&self.tenant).map_err(|error| Usage(format!("--tenant {:?}: {error}", self.tenant)))?;
         Ok(GatewayPrincipal { tenant, gateway })
     }
 }
@@ -136,9 +137,15 @@ fn duration_ms(text: &str) -> Result<i64, String> {
 fn add(enrolment: &Enrolment, who: &GatewayPrincipal, now_ms: i64, context: &Context) -> Result<()> {
     let news = enrolment.change(|registry| Ok(registry.add(who, now_ms)))?;
     if context.json {
-        println!("{}", serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(), "added": news}));
+        println!(
+            "{}",
+            serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(), "added": news})
+        );
     } else if news {
-        println!("gateway {} of tenant {} is registered; `painwatch gateway enrol` gives it a credential", who.gateway, who.tenant);
+        println!(
+            "gateway {} of tenant {} is registered; `painwatch gateway enrol` gives it a credential",
+            who.gateway, who.tenant
+        );
     } else {
         println!("gateway {} of tenant {} was registered already", who.gateway, who.tenant);
     }
@@ -213,7 +220,10 @@ fn show_certificate(who: &GatewayPrincipal, issued: &Issued, trusted: &str, cont
 fn revoke(enrolment: &Enrolment, who: &GatewayPrincipal, now_ms: i64, context: &Context) -> Result<()> {
     enrolment.change(|registry| Ok(registry.revoke(who, now_ms)?))?;
     if context.json {
-        println!("{}", serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(), "revoked": true}));
+        println!(
+            "{}",
+            serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(), "revoked": true})
+        );
     } else {
         println!("gateway {} of tenant {} is revoked", who.gateway, who.tenant);
     }
@@ -235,7 +245,12 @@ fn list(enrolment: &Enrolment, now_ms: i64, context: &Context) -> Result<()> {
     for (who, entry) in registry.gateways() {
         println!("{}  {}{}", who.tenant, who.gateway, if entry.revoked_ms.is_some() { "  revoked" } else { "" });
         for grant in live(entry, now_ms) {
-            println!("    {:12} {}  until {}", grant.kind.as_str(), grant.name(), until_text(grant).as_deref().unwrap_or("revoked"));
+            println!(
+                "    {:12} {}  until {}",
+                grant.kind.as_str(),
+                grant.name(),
+                until_text(grant).as_deref().unwrap_or("revoked")
+            );
         }
     }
     Ok(())
@@ -243,7 +258,9 @@ fn list(enrolment: &Enrolment, now_ms: i64, context: &Context) -> Result<()> {
 
 fn live(entry: &Entry, now_ms: i64) -> impl Iterator<Item = &Grant> {
     let admitted = entry.revoked_ms.is_none();
-    Kind::ALL.into_iter().flat_map(move |kind| entry.grants.iter().filter(move |grant| grant.kind == kind && admitted && grant.holds(now_ms)))
+    Kind::ALL.into_iter().flat_map(move |kind| {
+        entry.grants.iter().filter(move |grant| grant.kind == kind && admitted && grant.holds(now_ms))
+    })
 }
 
 fn until_text(grant: &Grant) -> Option<String> {
@@ -256,7 +273,10 @@ mod tests {
 
     #[test]
     fn an_overlap_is_a_number_with_a_unit() {
-        assert_eq!(["0s", "90s", "15m", "24h", "7d"].map(|text| duration_ms(text).unwrap()), [0, 90_000, 900_000, 86_400_000, 604_800_000]);
+        assert_eq!(
+            ["0s", "90s", "15m", "24h", "7d"].map(|text| duration_ms(text).unwrap()),
+            [0, 90_000, 900_000, 86_400_000, 604_800_000]
+        );
         for wrong in ["", "h", "24", "-1h", "1.5h", "24 h", "24µ", "99999999999d"] {
             assert!(duration_ms(wrong).is_err(), "{wrong}");
         }

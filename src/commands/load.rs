@@ -60,7 +60,8 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     let Some(addresses) = operator::running(&context.config).await else {
         bail!("no server runs on {}; start one with `painwatch serve --data {0}`", context.config.data.display());
     };
-    let (to, spoken) = if protocol == Protocol::Mqtt { (addresses.mqtt, &b""[..]) } else { (addresses.grpc, &b"h2"[..]) };
+    let (to, spoken) =
+        if protocol == Protocol::Mqtt { (addresses.mqtt, &b""[..]) } else { (addresses.grpc, &b"h2"[..]) };
     let address = security::local_way(&context.config, to, addresses.tls, spoken).await?;
     let options = LoadOptions {
         seed: args.seed,

@@ -14,9 +14,11 @@ use crate::security;
 #[derive(Debug, clap::Subcommand)]
 pub enum Tls {
     /// Makes an authority and a server certificate, or replaces the authority in two steps.
-    #[command(after_help = "Examples:\n  painwatch tls init               # what tls.auto = \"self-signed\" does at the first start\n  \
+    #[command(
+        after_help = "Examples:\n  painwatch tls init               # what tls.auto = \"self-signed\" does at the first start\n  \
                             painwatch tls init --next-ca     # a new authority issues, the old one is trusted as well\n  \
-                            painwatch tls init --retire-ca   # once every gateway has the new ca.pem")]
+                            painwatch tls init --retire-ca   # once every gateway has the new ca.pem"
+    )]
     Init {
         /// Begin to replace the authority: the new one issues client certificates, both are trusted.
         #[arg(long, conflicts_with = "retire_ca")]

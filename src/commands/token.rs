@@ -46,8 +46,11 @@ pub fn run(command: Token, context: &Context) -> Result<ExitCode> {
         Token::Revoke { name } => {
             let (who, kind) = enrolment.change(|registry| Ok(registry.revoke_grant(&name, now_ms)?))?;
             if context.json {
-                println!("{}", serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(),
-                    "kind": kind.as_str(), "revoked": true}));
+                println!(
+                    "{}",
+                    serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(),
+                    "kind": kind.as_str(), "revoked": true})
+                );
             } else {
                 println!("{} {name} of gateway {} is revoked", kind.as_str(), who.gateway);
             }

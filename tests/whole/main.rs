@@ -12,4 +12,5 @@ mod power;
 mod program;
 mod python;
 mod receiver;
+mod secure;
 mod waiting;

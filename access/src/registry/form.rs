@@ -7,7 +7,8 @@ use super::{Digest, Entry, Grant, Kind, Registry};
 use crate::principal::GatewayPrincipal;
 
 const FORMAT: u32 = 1;
-const HEADER: &str = "# Gateways and the digests of what lets them in. Written by `painwatch gateway`; it holds no secret.\n";
+const HEADER: &str =
+    "# Gateways and the digests of what lets them in. Written by `painwatch gateway`; it holds no secret.\n";
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -156,10 +156,18 @@ impl Registry {
     ///
     /// # Errors
     /// The gateway is unknown or revoked.
-    pub fn expire(&mut self, who: &GatewayPrincipal, kind: Kind, now_ms: i64, until_ms: i64) -> Result<usize, ChangeError> {
+    pub fn expire(
+        &mut self,
+        who: &GatewayPrincipal,
+        kind: Kind,
+        now_ms: i64,
+        until_ms: i64,
+    ) -> Result<usize, ChangeError> {
         let entry = Self::admitted(&mut self.gateways, who)?;
         let live = entry.grants.iter_mut().filter(|grant| grant.kind == kind && grant.holds(now_ms));
-        Ok(live.map(|grant| grant.until_ms = Some(grant.until_ms.map_or(until_ms, |until| until.min(until_ms)))).count())
+        Ok(live
+            .map(|grant| grant.until_ms = Some(grant.until_ms.map_or(until_ms, |until| until.min(until_ms))))
+            .count())
     }
 
     /// Nothing lets this gateway in any more.

@@ -53,7 +53,11 @@ fn a_revoked_gateway_has_nothing_left_and_its_tokens_do_not_return_with_it() {
     assert!((0..2).all(|nth| registry.holder(Kind::Token, &[nth; 32], HOUR_MS).is_none()));
     assert!(!registry.is_admitted(&who));
     assert_eq!(registry.issue(&who, token(3, HOUR_MS)), Err(ChangeError::Revoked("gw-1".into())));
-    assert_eq!(registry.holder(Kind::Token, &[9; 32], HOUR_MS), Some(&other), "the same id of another tenant is another");
+    assert_eq!(
+        registry.holder(Kind::Token, &[9; 32], HOUR_MS),
+        Some(&other),
+        "the same id of another tenant is another"
+    );
     assert!(registry.add(&who, HOUR_MS) && registry.is_admitted(&who));
     assert!(registry.holder(Kind::Token, &[0; 32], HOUR_MS).is_none());
 }
@@ -135,6 +139,19 @@ fn the_file_is_its_owners_alone_and_survives_reopening_and_a_malformed_one_is_re
 }
 
 #[test]
+fn the_golden_file_is_read_and_written_as_it_stands() {
+    let golden = include_str!("../../tests/golden/gateways.toml");
+    let registry = Registry::parse(golden).unwrap();
+    assert_eq!(
+        registry.to_toml().unwrap().split_whitespace().collect::<Vec<_>>(),
+        golden.split_whitespace().collect::<Vec<_>>()
+    );
+    assert_eq!(registry.gateways().count(), 2);
+    assert_eq!(registry.holder(Kind::Certificate, &[2; 32], 1_803_902_404_999), Some(&gateway("main", "gw-17")));
+    assert_eq!(registry.holder(Kind::Enrolment, &[3; 32], 1_772_366_405_000), None, "used up");
+}
+
+#[test]
 fn changes_made_at_once_lose_nothing_of_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let file = RegistryFile::of(dir.path());
@@ -179,16 +196,19 @@ struct Model {
 
 impl Model {
     fn apply(&mut self, step: &Step, now: i64) {
-        let end = |tokens: &mut std::collections::BTreeMap<u8, (usize, i64)>, of: &dyn Fn(u8, usize) -> bool, at: i64| {
-            let ending = tokens.iter_mut().filter(|(nth, (who, ends))| of(**nth, *who) && now < *ends);
-            ending.for_each(|(_, (_, ends))| *ends = (*ends).min(at));
-        };
+        let end =
+            |tokens: &mut std::collections::BTreeMap<u8, (usize, i64)>, of: &dyn Fn(u8, usize) -> bool, at: i64| {
+                let ending = tokens.iter_mut().filter(|(nth, (who, ends))| of(**nth, *who) && now < *ends);
+                ending.for_each(|(_, (_, ends))| *ends = (*ends).min(at));
+            };
         match *step {
             Step::Add(who) => self.admitted[who] = true,
             Step::Issue(who, nth) if self.admitted[who] => {
                 self.tokens.entry(nth).or_insert((who, i64::MAX));
             }
-            Step::Expire(who, overlap) if self.admitted[who] => end(&mut self.tokens, &|_, of| of == who, now + overlap),
+            Step::Expire(who, overlap) if self.admitted[who] => {
+                end(&mut self.tokens, &|_, of| of == who, now + overlap)
+            }
             Step::Revoke(who) => {
                 self.admitted[who] = false;
                 end(&mut self.tokens, &|_, of| of == who, now);

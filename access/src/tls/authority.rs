@@ -115,8 +115,11 @@ impl Authority {
         if !self.exists() {
             return self.create(names, now_ms);
         }
-        let left = super::PeerCertificate::read(super::certificates_in(&self.server()).unwrap_or_default(), super::Origin::Own)
-            .map_or(0, |server| server.not_after_ms - now_ms);
+        let left = super::PeerCertificate::read(
+            super::certificates_in(&self.server()).unwrap_or_default(),
+            super::Origin::Own,
+        )
+        .map_or(0, |server| server.not_after_ms - now_ms);
         if left < RENEW_MS { self.issue_server(names, now_ms) } else { Ok(()) }
     }
 
@@ -155,7 +158,13 @@ impl Authority {
     ///
     /// # Errors
     /// The request is not one, or is not signed by its own key.
-    pub fn issue(&self, request: &str, gateway: &GatewayId, now_ms: i64, valid_ms: i64) -> Result<Issued, AuthorityError> {
+    pub fn issue(
+        &self,
+        request: &str,
+        gateway: &GatewayId,
+        now_ms: i64,
+        valid_ms: i64,
+    ) -> Result<Issued, AuthorityError> {
         if request.len() > REQUEST_BYTES_MAX {
             return Err(AuthorityError::Request(format!("more than {REQUEST_BYTES_MAX} bytes")));
         }

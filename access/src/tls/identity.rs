@@ -41,7 +41,10 @@ pub struct PeerCertificate {
 impl std::fmt::Debug for PeerCertificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let sha256 = hex::encode(self.sha256);
-        f.debug_struct("PeerCertificate").field("identity", &self.identity).field("sha256", &sha256).finish_non_exhaustive()
+        f.debug_struct("PeerCertificate")
+            .field("identity", &self.identity)
+            .field("sha256", &sha256)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +76,8 @@ fn named_by(certificate: &X509Certificate<'_>) -> Result<GatewayId, NoIdentity> 
     if names.iter().any(|name| matches!(name, GeneralName::Invalid(..))) {
         return Err(NoIdentity::Unreadable);
     }
-    let uris: Vec<&str> = names.iter().filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None }).collect();
+    let uris: Vec<&str> =
+        names.iter().filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None }).collect();
     let name = match uris[..] {
         [] => common_name(certificate)?,
         [uri] => uri.to_owned(),

@@ -54,7 +54,10 @@ fn a_certificate_names_its_uri_and_only_without_one_its_common_name() {
     assert_eq!(named(&[], &["gw-2"]), Ok("gw-2".into()));
     assert_eq!(named(&[utf8("gw-1")], &["gw-2", "gw-3"]), Err(NoIdentity::SeveralUris));
     assert_eq!(named(&[], &[]), Err(NoIdentity::NoName));
-    assert!(matches!(named(&[utf8("gw-1")], &["https://gw-2/"]), Err(NoIdentity::NotAnId(_))), "no way back to the name");
+    assert!(
+        matches!(named(&[utf8("gw-1")], &["https://gw-2/"]), Err(NoIdentity::NotAnId(_))),
+        "no way back to the name"
+    );
     assert_eq!(identity_of(b"nonsense"), Err(NoIdentity::Unreadable));
     let mut trailing = certificate(&[utf8("gw-1")], &[]);
     trailing.push(0);
@@ -71,9 +74,30 @@ fn a_common_name_that_is_not_utf8_by_its_type_names_nobody() {
 
 /// Names that look like `gw-17` to a person, a normaliser or a careless comparison.
 const NEAR_MISSES: [&str; 24] = [
-    "GW-17", "Gw-17", "gw-17.", "gw-17 ", " gw-17", "gw-17\0", "\0gw-17", "gw-17\n", "gw-17/", "gw-17/a", "gw-1", "gw-170",
-    "gw_17", "gw\u{2010}17", "gw\u{2011}17", "ｇｗ-17", "gw-1７", "gw-17\u{200b}", "\u{feff}gw-17", "gw-l7", "gw%2D17", "gw-17,gw-18",
-    "urn:gw-17", "gw-17\u{301}",
+    "GW-17",
+    "Gw-17",
+    "gw-17.",
+    "gw-17 ",
+    " gw-17",
+    "gw-17\0",
+    "\0gw-17",
+    "gw-17\n",
+    "gw-17/",
+    "gw-17/a",
+    "gw-1",
+    "gw-170",
+    "gw_17",
+    "gw\u{2010}17",
+    "gw\u{2011}17",
+    "ｇｗ-17",
+    "gw-1７",
+    "gw-17\u{200b}",
+    "\u{feff}gw-17",
+    "gw-l7",
+    "gw%2D17",
+    "gw-17,gw-18",
+    "urn:gw-17",
+    "gw-17\u{301}",
 ];
 
 #[test]
@@ -171,7 +195,12 @@ fn only_the_key_of_a_request_is_signed_and_name_use_and_time_are_ours() {
     assert_eq!(tls.vouches_for(&chain, NOW_MS + DAY_MS + 1_000), None, "expired");
     assert_eq!(tls.vouches_for(&chain, NOW_MS - 2 * 3_600_000), None, "not yet valid");
     let forged = request().replacen('A', "B", 3);
-    for wrong in ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", &forged, &"x".repeat(20_000)] {
+    for wrong in [
+        "",
+        "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+        &forged,
+        &"x".repeat(20_000),
+    ] {
         let refused = home.authority.issue(wrong, &GatewayId::parse("gw-17").unwrap(), NOW_MS, DAY_MS);
         assert!(matches!(refused, Err(AuthorityError::Request(_))), "{refused:?}");
     }
@@ -294,7 +323,10 @@ fn a_foreign_authority_speaks_for_its_own_tenant_alone_and_its_revocation_list_c
     std::fs::write(&ca, &foreign.pem).unwrap();
     foreign.revoke(99, &crl);
     let authority = ClientAuthority { file: ca, tenant: TenantId::parse("clinic-b").unwrap() };
-    let tls = Tls::open(TlsFiles { client_authorities: vec![authority], revoked: vec![crl.clone()], ..home.files() }, clock());
+    let tls = Tls::open(
+        TlsFiles { client_authorities: vec![authority], revoked: vec![crl.clone()], ..home.files() },
+        clock(),
+    );
     let tls = tls.unwrap();
     home.register(&gateway("main", "gw-1"), None);
     home.register(&gateway("clinic-b", "gw-2"), None);
@@ -335,7 +367,13 @@ async fn a_revocation_ends_running_sessions_within_a_minute_and_others_go_on() {
     let clock = Arc::new(TestClock(AtomicI64::new(NOW_MS)));
     let stop = tokio_util::sync::CancellationToken::new();
     let every = std::time::Duration::from_secs(5);
-    let watching = crate::watch(Arc::clone(&access), Some(Arc::clone(&tls)), Arc::clone(&clock) as Arc<dyn Clock>, every, stop.clone());
+    let watching = crate::watch(
+        Arc::clone(&access),
+        Some(Arc::clone(&tls)),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        every,
+        stop.clone(),
+    );
     let watching = tokio::spawn(watching);
     let minute = std::time::Duration::from_secs(60);
     assert!(tokio::time::timeout(minute, revoked.ended()).await.is_err(), "nothing ends what holds");
@@ -344,7 +382,10 @@ async fn a_revocation_ends_running_sessions_within_a_minute_and_others_go_on() {
     assert!(tokio::time::timeout(minute, revoked.ended()).await.is_ok());
     assert!(tokio::time::timeout(minute, other.ended()).await.is_err());
     clock.0.store(NOW_MS + DAY_MS, Ordering::SeqCst);
-    assert!(tokio::time::timeout(minute, other.ended()).await.is_ok(), "a certificate that ends mid-session ends the session");
+    assert!(
+        tokio::time::timeout(minute, other.ended()).await.is_ok(),
+        "a certificate that ends mid-session ends the session"
+    );
     drop((revoked, other));
     assert_eq!(access.leases(), 0);
     stop.cancel();

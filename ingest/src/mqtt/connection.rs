@@ -125,7 +125,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let notices = subscription.map(|qos| endpoint.sessions.listen(&who, &hello.client_id, generation, qos));
         let keep = Duration::from_secs(u64::from(kept_s));
         Self {
-            seat: Seat { lease: endpoint.access.lease(&guest.credential), endpoint, who, client_id: hello.client_id.clone(), generation, keep },
+            seat: Seat {
+                lease: endpoint.access.lease(&guest.credential),
+                endpoint,
+                who,
+                client_id: hello.client_id.clone(),
+                generation,
+                keep,
+            },
             link,
             pending: FuturesOrdered::new(),
             pending_bytes: 0,
