@@ -18,8 +18,11 @@ use super::{Door, PeerCertificate, Tls};
 
 /// A peer that has not finished its handshake by then is closed: one that trickles bytes must not hold a place.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// Handshakes of one door at once: a signature takes some 0.1 ms, so these are a fraction of a second of one core.
-const HANDSHAKES: usize = 256;
+/// Handshakes of one door at once. Some 20 KB each; so many silent strangers at a time must be thrown out by the deadline
+/// before they keep a gateway waiting.
+const HANDSHAKES: usize = 2_048;
+/// Connections that are ready and not yet taken by the server behind the door.
+const READY: usize = 64;
 /// Pause after `accept` failed, which is mostly for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -111,7 +114,7 @@ pub struct Arrival {
 
 /// Connections ready to be spoken on, accepted until the receiver is dropped. Slow handshakes hold up nobody else.
 pub fn arrivals(listener: TcpListener, gate: Gate) -> mpsc::Receiver<Arrival> {
-    let (ready, receiver) = mpsc::channel(HANDSHAKES);
+    let (ready, receiver) = mpsc::channel(READY);
     tokio::spawn(async move {
         let places = Arc::new(Semaphore::new(HANDSHAKES));
         tokio::select! {

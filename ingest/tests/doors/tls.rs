@@ -16,7 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
 use crate::support::raw::{BOTH, CONNACK, Connect, DISCONNECT, Raw, Version, confirmed, publish};
-use crate::support::secure::{DAY_MS, Secure, Wallet, gateway};
+use crate::support::secure::{DAY_MS, ONLY_12, ONLY_13, Secure, Wallet, gateway};
 use crate::support::{NOW_MS, SOON, batch_json, eventually};
 
 const TOPIC: &str = "painwatch/v1/gw-1/readings/json";
@@ -35,7 +35,7 @@ async fn a_certificate_is_credential_enough_over_mqtt_in_both_tls_versions_and_b
     let secure = Secure::open().await;
     let wallet = secure.wallet(&gateway("clinic-b", "gw-1"), DAY_MS);
     let mut nth = 0;
-    for versions in [&[&rustls::version::TLS13][..], &[&rustls::version::TLS12]] {
+    for versions in [&ONLY_13[..], &ONLY_12] {
         for version in BOTH {
             let stream = secure.mqtt(&Wallet { versions, ..wallet.clone() }).await.unwrap();
             let (mut raw, answer) = Raw::greet(stream, &bare(version, "gw-1")).await;

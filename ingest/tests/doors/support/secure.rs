@@ -23,6 +23,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::{A_WHILE, Doors, House, NOW_MS, TestClock, TestJournal};
 
+pub static ONLY_13: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
+pub static ONLY_12: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
+static EITHER: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+
 pub const DAY_MS: i64 = 24 * 3_600_000;
 
 pub struct Secure {
@@ -108,7 +112,7 @@ impl Secure {
     /// Trusts the server and shows nothing.
     pub fn stranger(&self) -> Wallet {
         let trusted = certificates_in(&self.authority.certificates()).unwrap();
-        Wallet { certificate: None, trusted, versions: &[&rustls::version::TLS13, &rustls::version::TLS12] }
+        Wallet { certificate: None, trusted, versions: &EITHER }
     }
 
     pub async fn mqtt(&self, wallet: &Wallet) -> std::io::Result<TlsStream<TcpStream>> {
