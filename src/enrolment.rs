@@ -196,13 +196,13 @@ async fn enrol(
 ) -> Result<Json<Answer>, (StatusCode, String)> {
     let (now_ms, address) = (desk.clock.wall_ms(), caller.0.address);
     // Waits for the lock and for the disk.
-    let signed = tokio::task::spawn_blocking(move || {
+    let signed = tokio::task::spawn_blocking(move || -> Result<Answer, Refusal> {
         let issued = desk.enrolment.redeem(&asked, now_ms)?;
         let ca = desk.enrolment.trusted().map_err(|error| Refusal::Request(error.to_string()))?;
         Ok(Answer { certificate: issued.pem, ca, not_after_ms: issued.not_after_ms })
     });
     let signed = signed.await.map_err(|_| (StatusCode::INTERNAL_SERVER_ERROR, "a fault of ours".to_owned()))?;
-    signed.map(Json).map_err(|refusal: Refusal| {
+    signed.map(Json).map_err(|refusal| {
         tracing::info!(%address, %refusal, "a gateway was not enrolled");
         let status = match refusal {
             Refusal::Code => StatusCode::FORBIDDEN,

@@ -78,7 +78,8 @@ impl TlsConfig {
         if certificate != key {
             bail!("tls.certificate and tls.key belong together: one of them is missing");
         }
-        if !self.is_on() && !(self.client_ca.is_empty() && self.crl.is_empty()) {
+        let authorities = !self.client_ca.is_empty() || !self.crl.is_empty();
+        if authorities && !self.is_on() {
             bail!(
                 "tls.client_ca and tls.crl need a server certificate: tls.auto = {SELF_SIGNED:?}, or tls.certificate and tls.key"
             );
