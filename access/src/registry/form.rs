@@ -25,7 +25,7 @@ struct GatewayForm {
     id: String,
     added_ms: i64,
     revoked_ms: Option<i64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     grant: Vec<GrantForm>,
 }
 
