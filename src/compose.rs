@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use painwatch_access::tls::{Door, Security};
 use painwatch_access::{Access, Secret};
 use painwatch_alerts::{Alerts, LinkBase, Opened, WebhookConfig, WebhookSecret};
 use painwatch_console::{Check, Console};
 use painwatch_domain::{Clock, JournalTime, Offset, TenantId};
+use painwatch_ingest::http::{Caller, HttpListener};
 use painwatch_ingest::{IngestConfig, IngestHandle, IngestLimits};
 use painwatch_journal::file::{FileJournal, Options};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
@@ -27,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{DrivenClock, SystemClock};
 use crate::config::Config;
-use crate::roster;
+use crate::{roster, security};
 
 /// Version of the logic that findings are written by (semantics 21).
 pub const LOGIC_VERSION: u32 = 1;
@@ -53,6 +55,9 @@ pub struct Addresses {
     pub mqtt: SocketAddr,
     pub grpc: SocketAddr,
     pub http: SocketAddr,
+    /// Whether they speak TLS.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 /// The running services.
@@ -64,6 +69,8 @@ pub struct System {
     pub alerts_applied: watch::Receiver<Offset>,
     pub ingest: Option<IngestHandle>,
     pub addresses: Option<Addresses>,
+    /// What a person compares: SHA-256 of the server certificate, where TLS is spoken.
+    pub fingerprint: Option<String>,
     pub console: Option<Console>,
     stop_processor: watch::Sender<bool>,
     stop: CancellationToken,
@@ -103,6 +110,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
     // The doors open once everything that was durable before this start has been applied.
     wait_until(&mut processor.applied.clone(), begin, tasks.last_mut().map(|(_, task)| task)).await?;
 
+    let security = if wiring.listen { security::open(config, &wiring.clock)? } else { Security::default() };
     let http = if wiring.listen { Some(bind(config.http.listen).await?) } else { None };
     let link = http.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.http.listen);
     let deps = painwatch_alerts::Deps {
@@ -114,7 +122,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         parse_roster: |text| roster::parse(text, &TenantId::default()).map_err(|error| format!("{error:#}")),
         webhook: WebhookConfig {
             secret: webhook_secret(&config.data)?,
-            link_base: LinkBase(format!("http://{link}")),
+            link_base: LinkBase(format!("{}://{link}", if config.tls.is_on() { "https" } else { "http" })),
             timeout: Duration::from_millis(config.alerts.webhook_timeout_ms),
             allow_plain_loopback: true,
         },
@@ -133,6 +141,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         alerts_applied: alerts_handle.applied,
         ingest: None,
         addresses: None,
+        fingerprint: security.tls.as_ref().map(|tls| tls.fingerprint()),
         console: None,
         stop_processor,
         stop,
@@ -140,13 +149,13 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         data: config.data.clone(),
     };
     if let Some(http) = http {
-        system.listen(config, &wiring.clock, http).await?;
+        system.listen(config, &wiring.clock, http, security).await?;
     }
     Ok(system)
 }
 
 /// The directory holds health data: nobody but its owner looks in.
-fn create_private(data: &Path) -> std::io::Result<()> {
+pub fn create_private(data: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
@@ -251,7 +260,24 @@ async fn wait_until(
 }
 
 impl System {
-    async fn listen(&mut self, config: &Config, clock: &Arc<dyn Clock>, http: TcpListener) -> Result<()> {
+    async fn listen(
+        &mut self,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        http: TcpListener,
+        security: Security,
+    ) -> Result<()> {
+        let tls = security.tls.clone();
+        let every = security::reload_every(config);
+        let watching =
+            painwatch_access::watch(Arc::clone(&self.access), tls.clone(), Arc::clone(clock), every, self.stop.clone());
+        self.tasks.push((
+            "revocation",
+            tokio::spawn(async move {
+                watching.await;
+                Ok(())
+            }),
+        ));
         let deps = painwatch_ingest::Deps {
             journal: Arc::clone(&self.journal),
             access: Arc::clone(&self.access),
@@ -269,6 +295,7 @@ impl System {
             grpc_listen: Some(grpc),
             broker: config.ingest.mqtt.existing_broker()?,
             limits,
+            security: security.clone(),
         };
         let ingest = painwatch_ingest::serve(doors, deps, self.stop.clone()).await?;
         let address = http.local_addr()?;
@@ -280,18 +307,20 @@ impl System {
             people_clock: Arc::new(SystemClock::new()),
             alerts_applied: self.alerts_applied.clone(),
             logic_version: LOGIC_VERSION,
-            secure_cookies: false,
+            secure_cookies: tls.is_some() || !security.trusted_proxies.is_empty(),
             checks: Vec::<Check>::new(),
         });
         let operator = crate::operator::router(self, Arc::clone(&ingest.ledger));
-        let router = ingest.http_router.clone().merge(console.router()).merge(operator);
+        let enrolment = crate::enrolment::router(&self.data, config.authority(), Arc::clone(clock));
+        let router = ingest.http_router.clone().merge(console.router()).merge(operator).merge(enrolment);
         self.console = Some(console);
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let service = router.into_make_service_with_connect_info::<Caller>();
         let stop = self.stop.clone();
+        let http = HttpListener::new(http, security.gate(Door::Http))?;
         let server = axum::serve(http, service).with_graceful_shutdown(stop.cancelled_owned());
         self.tasks.push(("http", tokio::spawn(async move { Ok(server.await?) })));
-        let addresses =
-            Addresses { mqtt: ingest.mqtt_addr.unwrap_or(mqtt), grpc: ingest.grpc_addr.unwrap_or(grpc), http: address };
+        let (mqtt, grpc) = (ingest.mqtt_addr.unwrap_or(mqtt), ingest.grpc_addr.unwrap_or(grpc));
+        let addresses = Addresses { mqtt, grpc, http: address, tls: tls.is_some() };
         std::fs::write(self.data.join("server.json"), serde_json::to_string(&addresses)?)?;
         self.ingest = Some(ingest);
         self.addresses = Some(addresses);

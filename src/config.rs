@@ -8,6 +8,8 @@ use painwatch_proto::json::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::security::{Listen, TlsConfig};
+
 /// The defaults, as a file a person can read.
 const DEFAULTS: &str = include_str!("config.default.toml");
 
@@ -16,6 +18,8 @@ pub struct Config {
     pub data: PathBuf,
     pub ingest: Ingest,
     pub http: Listener,
+    pub listen: Listen,
+    pub tls: TlsConfig,
     pub journal: Journal,
     pub store: Url,
     pub lake: Url,
@@ -54,9 +58,29 @@ pub struct Journal {
     pub fsync: bool,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub struct Url {
     pub url: String,
+}
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Url").field("url", &masked(&self.url)).finish()
+    }
+}
+
+/// A URL without what only its reader's machine should know: `postgres://user:…@host/database`. The last `@` before the path
+/// ends the password, which may hold others.
+pub fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let query = path.split_once('?').filter(|(_, query)| query.contains("password="));
+    let path = query.map_or_else(|| path.to_owned(), |(path, _)| format!("{path}?…"));
+    let authority = match authority.rsplit_once('@') {
+        Some((who, host)) => format!("{}:…@{host}", who.split(':').next().unwrap_or_default()),
+        None => authority.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}")
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -92,6 +116,15 @@ impl Config {
         Value::Table(merged).try_into().context("configuration")
     }
 
+    /// As it may be shown: passwords in URLs are masked.
+    pub fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        for url in [&mut shown.store.url, &mut shown.lake.url, &mut shown.journal.url] {
+            *url = masked(url);
+        }
+        shown
+    }
+
     pub fn journal_dir(&self) -> PathBuf {
         self.located(&self.journal.url, "file:", "journal")
     }
@@ -110,27 +143,6 @@ impl Config {
 
     fn located(&self, url: &str, scheme: &str, default: &str) -> PathBuf {
         if url.is_empty() { self.data.join(default) } else { PathBuf::from(url.strip_prefix(scheme).unwrap_or(url)) }
-    }
-
-    /// Loopback may be plain; anything else needs TLS, which this version does not have yet.
-    ///
-    /// # Errors
-    /// The listener that is not on loopback.
-    pub fn refuse_open_listeners(&self) -> Result<()> {
-        let listeners = [
-            ("ingest.mqtt.listen", self.ingest.mqtt.listen),
-            ("ingest.grpc.listen", self.ingest.grpc.listen),
-            ("http.listen", self.http.listen),
-        ];
-        for (key, listen) in listeners {
-            if !listen.ip().is_loopback() {
-                bail!(
-                    "{key} = {}: without TLS painwatch listens on loopback only; use 127.0.0.1 and put a TLS proxy on the same host in front",
-                    listen
-                );
-            }
-        }
-        Ok(())
     }
 }
 
@@ -172,10 +184,10 @@ fn merge(base: &mut Table, given: Table, at: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn with_environment(pairs: &[(&str, &str)]) -> Result<Config> {
+    pub fn with_environment(pairs: &[(&str, &str)]) -> Result<Config> {
         Config::load(None, pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
@@ -187,14 +199,23 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
-        let error = format!("{:#}", with_environment(&[("PAINWATCH__INGEST__MQTT__LISTN", "x")]).unwrap_err());
-        assert!(error.contains("ingest.mqtt.listn") && error.contains("\"listen\""), "{error}");
+    fn a_password_in_a_url_is_shown_to_nobody() {
+        let given = "postgres://painwatch:s3cr@t:x@db.example/painwatch?sslmode=verify-full";
+        let config = with_environment(&[("PAINWATCH__STORE__URL", given)]).unwrap();
+        let shown = toml::to_string(&config.shown()).unwrap();
+        let debug = format!("{config:?}");
+        assert!(shown.contains("postgres://painwatch:…@db.example/painwatch?sslmode=verify-full"), "{shown}");
+        assert!(!shown.contains("s3cr") && !debug.contains("s3cr") && !debug.contains("t:x"));
+        assert_eq!(config.store_url(), given);
+        for plain in ["", "file:journal", "sqlite:painwatch.db", "nats://hub:4222", "s3://bucket/lake"] {
+            assert_eq!(masked(plain), plain);
+        }
+        assert_eq!(masked("postgres://h/db?user=u&password=p"), "postgres://h/db?…");
     }
 
     #[test]
-    fn a_listener_off_loopback_is_refused_while_there_is_no_tls() {
-        let config = with_environment(&[("PAINWATCH__HTTP__LISTEN", "0.0.0.0:8080")]).unwrap();
-        assert!(config.refuse_open_listeners().unwrap_err().to_string().contains("http.listen"));
+    fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
+        let error = format!("{:#}", with_environment(&[("PAINWATCH__INGEST__MQTT__LISTN", "x")]).unwrap_err());
+        assert!(error.contains("ingest.mqtt.listn") && error.contains("\"listen\""), "{error}");
     }
 }

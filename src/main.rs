@@ -8,6 +8,10 @@ mod existing_broker;
 mod operator;
 mod roster;
 mod tail;
+mod enrolment;
+mod operator;
+mod roster;
+mod security;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -1,17 +1,17 @@
 //! How the command line reaches a running server on the same machine: one endpoint that journals a control record, with
 //! the operator's token.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use painwatch_access::{Access, Role};
 use painwatch_domain::Offset;
+use painwatch_ingest::http::Caller;
 use painwatch_journal::{Class, Journal};
 use painwatch_proto::journal::v1 as pb;
 use prost::Message as _;
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::compose::{self, Addresses, System, Wiring};
 use crate::config::Config;
+use crate::security;
 use crate::tail::{self, Wanted};
 
 const CONTROL: &str = "/api/v1/operator/control";
@@ -44,20 +45,20 @@ pub fn router(system: &System, refused: Arc<painwatch_ingest::Ledger>) -> Router
         .with_state(state)
 }
 
-fn may(operator: &Operator, peer: SocketAddr, headers: &HeaderMap) -> bool {
+fn may(operator: &Operator, caller: &Caller, headers: &HeaderMap) -> bool {
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let principal = token.and_then(|token| operator.access.bearer(token));
-    peer.ip().is_loopback() && principal.is_some_and(|principal| principal.role == Role::Operator)
+    caller.0.is_local && principal.is_some_and(|principal| principal.role == Role::Operator)
 }
 
 /// Journals the record, then answers with its offset once the processor has applied it.
 async fn control(
     State(mut operator): State<Operator>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    caller: Caller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<String, (StatusCode, String)> {
-    if !may(&operator, peer, &headers) {
+    if !may(&operator, &caller, &headers) {
         return Err((StatusCode::FORBIDDEN, "the operator's token is needed".to_owned()));
     }
     pb::Control::decode(body.clone()).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
@@ -70,10 +71,10 @@ async fn control(
 
 async fn refused_counts(
     State(operator): State<Operator>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<String, StatusCode> {
-    if may(&operator, peer, &headers) {
+    if may(&operator, &caller, &headers) {
         Ok(operator.refused.refused_total().to_string())
     } else {
         Err(StatusCode::FORBIDDEN)
@@ -83,11 +84,11 @@ async fn refused_counts(
 /// What comes in from now on, until the reader hangs up.
 async fn follow(
     State(operator): State<Operator>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    caller: Caller,
     headers: HeaderMap,
     Json(wanted): Json<Wanted>,
 ) -> Result<Body, (StatusCode, &'static str)> {
-    if !may(&operator, peer, &headers) {
+    if !may(&operator, &caller, &headers) {
         return Err((StatusCode::FORBIDDEN, "the operator's token is needed"));
     }
     Ok(tail::body(operator.journal, wanted))
@@ -107,7 +108,8 @@ pub async fn running(config: &Config) -> Option<Addresses> {
 pub async fn submit(config: &Config, control: pb::Control) -> Result<()> {
     let Some(addresses) = running(config).await else { return submit_offline(config, control).await };
     let access = Access::open(&config.data)?;
-    let url = format!("http://{}{CONTROL}", addresses.http);
+    let http = security::local_way(config, addresses.http, addresses.tls, b"http/1.1").await?;
+    let url = format!("http://{http}{CONTROL}");
     let request =
         reqwest::Client::new().post(url).bearer_auth(access.operator_token().reveal()).body(control.encode_to_vec());
     let answer = request.send().await.context("the running server does not answer")?;

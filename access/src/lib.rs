@@ -4,9 +4,15 @@
 //! right; a clock (times are arguments).
 
 mod credentials;
+mod durable;
+mod gateways;
+mod leases;
 mod principal;
+pub mod registry;
 mod secret;
 mod sessions;
+pub mod tls;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,11 +20,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use painwatch_domain::TenantId;
 
 pub use credentials::{CredentialsError, FILE_NAME};
+pub use leases::Lease;
 pub use principal::{GatewayCredential, GatewayPrincipal, Principal, Role};
-pub use secret::Secret;
+pub use registry::{RegistryError, RegistryFile};
+pub use secret::{Secret, digest};
 pub use sessions::{Login, SessionLimits};
+pub use tls::Peer;
+pub use watch::watch;
 
 use credentials::Credentials;
+use gateways::Gateways;
+use principal::Source;
 use sessions::Sessions;
 
 /// Who may do what, as decided by the credentials file of this installation.
@@ -28,18 +40,29 @@ pub struct Access {
     credentials: Credentials,
     tenant: TenantId,
     sessions: Mutex<Sessions>,
+    gateways: Gateways,
+}
+
+/// Why the doors stay shut: what decides who may come in cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
 }
 
 impl Access {
     /// Reads `<data_dir>/credentials.toml`, or writes it with fresh random secrets when there is none.
     ///
     /// # Errors
-    /// [`CredentialsError`] names the file and what is wrong with it, never its content.
-    pub fn open(data_dir: &Path) -> Result<Self, CredentialsError> {
+    /// [`OpenError`] names the file and what is wrong with it, never its content.
+    pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
         let path = data_dir.join(FILE_NAME);
         let credentials = credentials::load_or_create(data_dir, &path)?;
         let sessions = Mutex::new(Sessions::new(SessionLimits::default()));
-        Ok(Self { path, credentials, tenant: TenantId::default(), sessions })
+        let gateways = Gateways::open(RegistryFile::of(data_dir))?;
+        Ok(Self { path, credentials, tenant: TenantId::default(), sessions, gateways })
     }
 
     /// Where the secrets are, for telling a person where to look.
@@ -57,15 +80,39 @@ impl Access {
         &self.credentials.operator_token
     }
 
-    /// Who a gateway is, when its token speaks for it.
-    pub fn gateway(&self, token: &str, gateway: &str, peer_is_loopback: bool) -> Option<GatewayPrincipal> {
-        self.gateway_credential(token, peer_is_loopback)?.speaking_for(gateway)
+    /// What a gateway's token and certificate allow, whichever it brings; where it brings both, both must name the same
+    /// gateway. The built-in token speaks for any gateway id, but only from this machine.
+    pub fn gateway(&self, peer: &Peer, token: Option<&str>, now_ms: i64) -> Option<GatewayCredential> {
+        let certified = peer.certificate.as_ref().map(|certificate| self.gateways.by_certificate(certificate, now_ms));
+        let tokened = token.map(|token| self.by_token(token, peer.is_local, now_ms));
+        match (tokened, certified) {
+            (Some(one), None) | (None, Some(one)) => one,
+            (Some(by_token), Some(by_certificate)) => agreed(by_token?, by_certificate?),
+            (None, None) => None,
+        }
     }
 
-    /// What a gateway's token allows. The built-in one speaks for any gateway id, but only from this machine.
-    pub fn gateway_credential(&self, token: &str, peer_is_loopback: bool) -> Option<GatewayCredential> {
-        let fits = self.credentials.gateway_token.matches(token) & peer_is_loopback;
-        fits.then(|| GatewayCredential { tenant: self.tenant.clone(), gateway: None })
+    fn by_token(&self, token: &str, peer_is_local: bool, now_ms: i64) -> Option<GatewayCredential> {
+        if self.credentials.gateway_token.matches(token) & peer_is_local {
+            return Some(GatewayCredential { tenant: self.tenant.clone(), gateway: None, source: Source::BuiltIn });
+        }
+        self.gateways.by_token(token, now_ms)
+    }
+
+    /// To be held for as long as the session runs that was opened with this credential.
+    pub fn lease(&self, credential: &GatewayCredential) -> Lease {
+        self.gateways.lease(credential)
+    }
+
+    /// Sessions that hold a lease.
+    pub fn leases(&self) -> usize {
+        self.gateways.leases()
+    }
+
+    /// Ends the leases of credentials that were revoked or have expired by now; returns how many. With `tls`, which
+    /// authorities vouch for a certificate is asked again as well.
+    pub fn expel(&self, now_ms: i64, tls: Option<&tls::Tls>) -> usize {
+        self.gateways.expel(now_ms, tls)
     }
 
     /// Who holds an API token.
@@ -129,6 +176,18 @@ impl Access {
     /// A panic elsewhere while the lock was held leaves a map that is still a map.
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Two credentials of one gateway. The built-in token adds nothing to a certificate.
+fn agreed(by_token: GatewayCredential, by_certificate: GatewayCredential) -> Option<GatewayCredential> {
+    let same = by_token.tenant == by_certificate.tenant && by_token.gateway == by_certificate.gateway;
+    match (by_token.source, by_certificate.source.clone()) {
+        (Source::BuiltIn, _) => Some(by_certificate),
+        (Source::Token(digest), Source::Certificate(by)) if same => {
+            Some(GatewayCredential { source: Source::Both(digest, by), ..by_certificate })
+        }
+        _ => None,
     }
 }
 

@@ -21,7 +21,7 @@ impl Secret {
     /// When the operating system has no randomness to give: nothing secret can be made then.
     pub fn random(bytes: usize) -> Self {
         let mut noise = vec![0; bytes];
-        OsRng.try_fill_bytes(&mut noise).expect("the operating system's random generator answers");
+        fill(&mut noise);
         Self(hex::encode(noise))
     }
 
@@ -36,9 +36,25 @@ impl Secret {
     }
 }
 
+/// From the operating system's generator; without one nothing secret can be made.
+fn fill(noise: &mut [u8]) {
+    OsRng.try_fill_bytes(noise).expect("the operating system's random generator answers");
+}
+
+/// As many bytes from the operating system's generator.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut noise = [0; N];
+    fill(&mut noise);
+    noise
+}
+
 /// What is kept instead of a token where it need not be shown again.
 pub fn digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
+    digest_of(text.as_bytes())
+}
+
+pub fn digest_of(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 impl fmt::Debug for Secret {

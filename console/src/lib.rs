@@ -45,7 +45,7 @@ pub struct Deps {
     /// Everything below is applied by the alert service.
     pub alerts_applied: watch::Receiver<Offset>,
     pub logic_version: u32,
-    /// Cookies travel over TLS only. False where the listener is plain, which is loopback alone.
+    /// Cookies travel over TLS only. False where the listener is plain and no proxy ends TLS, which is loopback alone.
     pub secure_cookies: bool,
     /// What `/readyz` and `/healthz` look at.
     pub checks: Vec<Check>,

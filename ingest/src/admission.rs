@@ -160,7 +160,7 @@ impl Admission {
             gateway: &from.gateway,
             protocol,
             received_at,
-            device_zone: &|device| zone_of(&roster, device, received_at),
+            device_zone: &|device| zone_of(&roster, from, device, received_at),
             may_speak_for: &|device| may_speak_for(&roster, from, device),
             roster: &roster,
             // No credential says yet that its gateway may change what is prescribed.
@@ -269,15 +269,16 @@ fn refusal_of(refused: &Refused) -> Refusal {
     }
 }
 
-/// A device the roster does not know belongs to whoever brings it: its readings are stored with no patient (semantics 6).
+/// A device the roster does not know belongs to whoever brings it: its readings are stored with no patient (semantics 6). The
+/// roster of one tenant says nothing about a device of another that has the same id.
 fn may_speak_for(roster: &Roster, from: &GatewayPrincipal, device: &DeviceId) -> bool {
-    let Some(known) = roster.devices.get(device) else { return true };
+    let Some(known) = roster.devices.get(device).filter(|_| roster.tenant == from.tenant) else { return true };
     known.gateways.is_empty() || known.gateways.contains(&from.gateway)
 }
 
 /// The zone in which a stamp without an offset is read: that of whoever wears the device now.
-fn zone_of(roster: &Roster, device: &DeviceId, now: ReceivedAt) -> Option<Zone> {
+fn zone_of(roster: &Roster, from: &GatewayPrincipal, device: &DeviceId, now: ReceivedAt) -> Option<Zone> {
     let now = EventTime(now.ms());
-    let wearer = roster.wearer(device, now)?;
+    let wearer = roster.wearer(device, now).filter(|_| roster.tenant == from.tenant)?;
     roster.patients.get(wearer).map(|patient| patient.zone_at(now).clone())
 }

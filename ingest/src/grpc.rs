@@ -1,29 +1,30 @@
 //! `painwatch.ingest.v1.Ingest`: the answer is the verdict, and it never comes before the submission is durable.
 
+mod incoming;
 mod retry;
 mod server;
 mod stream;
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
 use futures::future::BoxFuture;
-use painwatch_access::{Access, GatewayCredential, GatewayPrincipal};
+use painwatch_access::{Access, GatewayCredential, GatewayPrincipal, Peer};
 use painwatch_ingest_core::{Protocol, Refused};
 use painwatch_proto::ingest::v1::ingest_server::Ingest;
 use painwatch_proto::ingest::v1::{BatchVerdict, ReadingBatch};
 use prost::Message as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use crate::admission::{Admission, Outcome};
 use crate::answer::Answers;
 use crate::ledger::Refusal;
 
+pub use incoming::Incoming;
 pub use retry::{RetryInfo, RichStatus};
 pub use server::serve;
 
@@ -46,7 +47,7 @@ pub struct Service {
 #[tonic::async_trait]
 impl Ingest for Service {
     async fn submit(&self, request: Request<ReadingBatch>) -> Result<Response<BatchVerdict>, Status> {
-        let credential = self.authenticate(request.metadata(), request.remote_addr())?;
+        let credential = self.authenticate(request.metadata(), request.extensions())?;
         let batch = request.into_inner();
         let room = self.room(&batch).await?;
         let answer = self.take(&credential, batch, room)?;
@@ -56,20 +57,22 @@ impl Ingest for Service {
     type StreamStream = Pin<Box<dyn Stream<Item = Result<BatchVerdict, Status>> + Send>>;
 
     async fn stream(&self, request: Request<Streaming<ReadingBatch>>) -> Result<Response<Self::StreamStream>, Status> {
-        let credential = self.authenticate(request.metadata(), request.remote_addr())?;
+        let credential = self.authenticate(request.metadata(), request.extensions())?;
         let verdicts = stream::pump(self.clone(), credential, request.into_inner());
         Ok(Response::new(Box::pin(verdicts)))
     }
 }
 
 impl Service {
-    fn authenticate(&self, metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<GatewayCredential, Status> {
-        let peer_is_loopback = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-        let header = metadata.get("authorization").and_then(|value| value.to_str().ok());
-        let token = header.and_then(bearer_token).unwrap_or_default();
-        self.access.gateway_credential(token, peer_is_loopback).ok_or_else(|| {
+    /// By token, client certificate or both. A header that holds no token is a token that nobody has.
+    fn authenticate(&self, metadata: &MetadataMap, connection: &Extensions) -> Result<GatewayCredential, Status> {
+        let header = metadata.get("authorization").map(|value| value.to_str().ok().and_then(bearer_token));
+        let token = header.map(Option::unwrap_or_default);
+        let peer = connection.get::<Peer>();
+        let credential = peer.and_then(|peer| self.access.gateway(peer, token, self.admission.now_ms()));
+        credential.ok_or_else(|| {
             self.admission.ledger().refuse(Refusal::Authentication);
-            Status::unauthenticated("authorization: Bearer <gateway token> is required")
+            Status::unauthenticated("authorization: Bearer <gateway token> or a client certificate is required")
         })
     }
 
@@ -81,7 +84,7 @@ impl Service {
         };
         credential.speaking_for(name).ok_or_else(|| {
             self.admission.ledger().refuse(Refusal::Authorization);
-            Status::permission_denied("this token does not speak for that gateway")
+            Status::permission_denied("this credential does not speak for that gateway")
         })
     }
 

@@ -1,19 +1,19 @@
 //! `POST /api/v1/readings`: the same batch, the same verdict, for webhooks and phones.
 
-use std::net::{IpAddr, SocketAddr};
+mod caller;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, RawQuery, State};
-use axum::http::request::Parts;
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
-use painwatch_access::{Access, GatewayPrincipal};
+use painwatch_access::{Access, GatewayPrincipal, Peer};
 use painwatch_ingest_core::{Format, Protocol, Refused};
 use painwatch_proto::json::verdict_to_json;
 use painwatch_proto::schemas;
@@ -22,6 +22,8 @@ use crate::admission::{Admission, Outcome};
 use crate::answer::Answers;
 use crate::grpc::{RETRY_AFTER, bearer_token};
 use crate::ledger::Refusal;
+
+pub use caller::{Caller, HttpListener};
 
 /// Names the gateway beside a bearer token that speaks for any.
 const GATEWAY_HEADER: HeaderName = HeaderName::from_static("x-painwatch-gateway");
@@ -39,7 +41,7 @@ pub struct Readings {
     pub max_message_bytes: usize,
 }
 
-/// To be served with connect info: without knowing that the peer is on this machine the built-in token opens nothing.
+/// To be served with connect info ([`Caller`]): without knowing who the peer is no credential opens anything.
 pub fn router(readings: Readings) -> Router {
     let limit = DefaultBodyLimit::max(readings.max_message_bytes);
     Router::new()
@@ -63,27 +65,14 @@ async fn schema(Path(name): Path<String>) -> Response {
     }
 }
 
-/// Whether the request was made on this machine. One that a proxy passed on was not.
-struct PeerIsLoopback(bool);
-
-impl<S: Sync> FromRequestParts<S> for PeerIsLoopback {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-        let passed_on = parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key(header::FORWARDED);
-        Ok(Self(peer.as_ref().map(IpAddr::to_canonical).is_some_and(|ip| ip.is_loopback()) && !passed_on))
-    }
-}
-
 async fn take(
     State(readings): State<Arc<Readings>>,
-    PeerIsLoopback(peer_is_loopback): PeerIsLoopback,
+    Caller(peer): Caller,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match readings.submit(peer_is_loopback, query.as_deref(), &headers, body).await {
+    match readings.submit(&peer, query.as_deref(), &headers, body).await {
         Ok(verdict) => ([(header::CONTENT_TYPE, "application/json")], verdict).into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -92,12 +81,12 @@ async fn take(
 impl Readings {
     async fn submit(
         &self,
-        peer_is_loopback: bool,
+        peer: &Peer,
         query: Option<&str>,
         headers: &HeaderMap,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<String, Problem> {
-        let from = self.authenticate(peer_is_loopback, headers)?;
+        let from = self.authenticate(peer, headers)?;
         let format = format_of(query, headers)?;
         let body = body.map_err(|rejection| {
             let status = rejection.status();
@@ -115,42 +104,52 @@ impl Readings {
         }
     }
 
-    fn authenticate(&self, peer_is_loopback: bool, headers: &HeaderMap) -> Result<GatewayPrincipal, Problem> {
-        let offered = Offered::read(headers).unwrap_or_default();
-        let credential = self.access.gateway_credential(&offered.token, peer_is_loopback).ok_or_else(|| {
+    fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<GatewayPrincipal, Problem> {
+        let offered = Offered::read(headers);
+        let credential = self.access.gateway(peer, offered.token.as_deref(), self.admission.now_ms());
+        let credential = credential.ok_or_else(|| {
             self.admission.ledger().refuse(Refusal::Authentication);
-            Problem::new(StatusCode::UNAUTHORIZED, "a gateway token is required")
+            Problem::new(StatusCode::UNAUTHORIZED, "a gateway token or a client certificate is required")
         })?;
         let own = credential.gateway.as_ref().map_or(DEFAULT_GATEWAY, |gateway| gateway.as_str());
         let claimed = offered.gateway.as_deref().unwrap_or(own);
         credential.speaking_for(claimed).ok_or_else(|| {
             self.admission.ledger().refuse(Refusal::Authorization);
-            Problem::new(StatusCode::FORBIDDEN, "this token does not speak for that gateway")
+            Problem::new(StatusCode::FORBIDDEN, "this credential does not speak for that gateway")
         })
     }
 }
 
-/// `Bearer token` with the gateway in a header of its own, or `Basic gateway:token`.
-#[derive(Default)]
+/// `Bearer token` with the gateway in a header of its own, or `Basic gateway:token`. Without either the certificate speaks.
 struct Offered {
-    token: String,
+    /// An authorization that cannot be read is a token that nobody has.
+    token: Option<String>,
     gateway: Option<String>,
 }
 
 impl Offered {
-    fn read(headers: &HeaderMap) -> Option<Self> {
-        let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    fn read(headers: &HeaderMap) -> Self {
+        let named = headers.get(GATEWAY_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+            return Self { token: None, gateway: named };
+        };
+        let authorization = authorization.to_str().unwrap_or_default();
         if let Some(token) = bearer_token(authorization) {
-            let gateway =
-                headers.get(GATEWAY_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-            return Some(Self { token: token.to_owned(), gateway });
+            return Self { token: Some(token.to_owned()), gateway: named };
         }
-        let (scheme, encoded) = authorization.split_once(' ')?;
-        let decoded = base64::prelude::BASE64_STANDARD.decode(encoded.trim()).ok()?;
-        let pair = String::from_utf8(decoded).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
-        let (gateway, token) = pair.split_once(':')?;
-        Some(Self { token: token.to_owned(), gateway: Some(gateway.to_owned()) })
+        match basic(authorization) {
+            Some((gateway, token)) => Self { token: Some(token), gateway: Some(gateway) },
+            None => Self { token: Some(String::new()), gateway: named },
+        }
     }
+}
+
+fn basic(authorization: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = authorization.split_once(' ')?;
+    let decoded = base64::prelude::BASE64_STANDARD.decode(encoded.trim()).ok()?;
+    let pair = String::from_utf8(decoded).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let (gateway, token) = pair.split_once(':')?;
+    Some((gateway.to_owned(), token.to_owned()))
 }
 
 /// The query parameter `format` says it for every format, the content type for those that have one of their own.

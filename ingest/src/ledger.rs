@@ -41,6 +41,8 @@ counters! {
         ConnectionFaults = "connection_faults",
         /// Times that an existing broker let us subscribe.
         BrokerConnections = "broker_connections",
+        /// TLS that was not agreed on, or plain bytes from where they may not come.
+        HandshakesFailed = "handshakes_failed",
         Submissions = "submissions",
         ReadingsAdmitted = "readings_admitted",
         ReadingsQuarantined = "readings_quarantined",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use painwatch_access::Access;
+use painwatch_access::tls::{Door, Security};
 use painwatch_domain::{Clock, Roster};
 use painwatch_journal::Journal;
 use tokio::net::TcpListener;
@@ -28,6 +29,8 @@ pub struct IngestConfig {
     /// An existing broker to take readings from as well.
     pub broker: Option<BrokerConfig>,
     pub limits: IngestLimits,
+    /// TLS of both doors, and the proxies that end it for us.
+    pub security: Security,
 }
 
 /// What bounds the memory and the patience of the doors.
@@ -104,6 +107,11 @@ pub struct IngestHandle {
 }
 
 impl IngestHandle {
+    /// The path behind every door.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
     /// Returns when every door is closed. True when that was asked for, false when the journal closed under us.
     pub async fn stopped(mut self) -> bool {
         while self.doors.join_next().await.is_some() {}
@@ -136,7 +144,7 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mqtt_addr = local_addr(mqtt_listener.as_ref());
     if let Some(listener) = mqtt_listener {
         let endpoint = mqtt::Endpoint::new(answers.clone(), Arc::clone(&access), limits.clone(), stop.clone());
-        doors.spawn(Arc::new(endpoint).listen(listener));
+        doors.spawn(Arc::new(endpoint).listen(listener, config.security.gate(Door::Mqtt)));
     }
     if let Some(existing) = config.broker {
         doors.spawn(broker::run(existing, answers.clone(), limits.clone(), stop.clone()));
@@ -150,7 +158,8 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
             verdict_timeout: limits.verdict_timeout,
             stream_bytes: limits.session_bytes,
         };
-        doors.spawn(grpc::serve(listener, service, limits.clone(), stop));
+        let incoming = grpc::Incoming::new(listener, config.security.gate(Door::Grpc));
+        doors.spawn(grpc::serve(incoming, service, limits.clone(), stop));
     }
     let http_router = http::router(http::Readings {
         admission: Arc::clone(&admission),

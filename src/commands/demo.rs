@@ -73,6 +73,9 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
     let mut config = context.config;
     config.data = data.unwrap_or_else(|| scratch.path().join("painwatch-demo"));
     take_free_ports(&mut config);
+    // Its gateways are in this process, and no certificate is valid at the time they play.
+    config.tls.turn_off();
+    config.check_listeners().map_err(|error| super::Usage(format!("{error:#}")))?;
     let script = write_script(&args)?;
     if !context.json {
         report::introduce(&script.notes, &config.data);

@@ -14,7 +14,7 @@ use painwatch_proto::ingest::v1::{BatchVerdict, Mode, ReadingBatch};
 use tokio::sync::mpsc;
 
 use super::{Context, Usage};
-use crate::operator;
+use crate::{operator, security};
 
 /// Batches read ahead of the server, and unanswered by it: what an import holds in memory is these, whatever the export's size.
 const AHEAD_BATCHES: usize = 8;
@@ -57,7 +57,7 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     let access = Access::open(&context.config.data)?;
     let gateway = format!("import-{}", args.device);
     let token = access.gateway_token().reveal().to_owned();
-    let address = addresses.grpc.to_string();
+    let address = security::local_way(&context.config, addresses.grpc, addresses.tls, b"h2").await?.to_string();
     let client = GrpcClient::connect(&ClientOptions { address, gateway: gateway.clone(), token, window: 8 })?;
     let (ahead, batches) = mpsc::channel(AHEAD_BATCHES);
     let reader = tokio::task::spawn_blocking(move || read(&args, &options, &gateway, &ahead));

@@ -12,7 +12,7 @@ use painwatch_gateway::simulate::faults::FaultPlan;
 
 use super::{Context, Usage};
 use crate::clock::SystemClock;
-use crate::operator;
+use crate::{operator, security};
 
 /// Simulates gateways; writes what is true to a file before it sends, then reports what was acknowledged and how fast.
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,9 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     let Some(addresses) = operator::running(&context.config).await else {
         bail!("no server runs on {}; start one with `painwatch serve --data {0}`", context.config.data.display());
     };
-    let address = if protocol == Protocol::Mqtt { addresses.mqtt } else { addresses.grpc };
+    let (to, spoken) =
+        if protocol == Protocol::Mqtt { (addresses.mqtt, &b""[..]) } else { (addresses.grpc, &b"h2"[..]) };
+    let address = security::local_way(&context.config, to, addresses.tls, spoken).await?;
     let options = LoadOptions {
         seed: args.seed,
         patients: args.patients,

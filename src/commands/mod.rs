@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod demo;
+mod gateway;
 mod import;
 mod load;
 mod metrics;
@@ -14,6 +15,8 @@ mod serve;
 mod sql;
 mod status;
 mod tail;
+mod tls;
+mod token;
 mod verify;
 
 use std::path::PathBuf;
@@ -52,6 +55,12 @@ enum Command {
     Tail(tail::Args),
     #[command(subcommand)]
     Roster(roster::Roster),
+    #[command(subcommand)]
+    Gateway(gateway::Gateway),
+    #[command(subcommand)]
+    Token(token::Token),
+    #[command(subcommand)]
+    Tls(tls::Tls),
     Import(import::Args),
     Check(check::Args),
     Sql(sql::Args),
@@ -103,6 +112,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status(args) => status::run(args, context).await,
         Command::Tail(args) => tail::run(args, context).await,
         Command::Roster(command) => roster::run(command, context).await,
+        Command::Gateway(command) => gateway::run(command, &context),
+        Command::Token(command) => token::run(command, &context),
+        Command::Tls(command) => tls::run(&command, &context),
         Command::Import(args) => import::run(args, context).await,
         Command::Check(args) => check::run(&args, &context),
         Command::Sql(args) => sql::run(args, context).await,

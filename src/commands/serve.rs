@@ -26,10 +26,13 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
             args.role.join(",")
         )));
     }
-    context.config.refuse_open_listeners().map_err(|error| Usage(error.to_string()))?;
+    context.config.check_listeners().map_err(|error| Usage(format!("{error:#}")))?;
     let wiring = Wiring { clock: Arc::new(SystemClock::new()), on_opened: None, listen: true, ticks: true };
     let mut system = compose::start(&context.config, wiring).await?;
     if let Some(addresses) = &system.addresses {
+        if let Some(fingerprint) = &system.fingerprint {
+            println!("tls sha256 {fingerprint}");
+        }
         print_listening(addresses);
     }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

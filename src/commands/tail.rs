@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use painwatch_access::Access;
 
 use super::Context;
-use crate::operator;
+use crate::{operator, security};
 use crate::tail::{BatchLine, Line, VerdictLine, Wanted};
 
 /// Shows what a running server takes in, and what becomes of it, until interrupted.
@@ -33,8 +33,9 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     };
     let access = Access::open(&context.config.data)?;
     let wanted = Wanted { from: args.from, gateway: args.gateway, values: args.values };
+    let http = security::local_way(&context.config, addresses.http, addresses.tls, b"http/1.1").await?;
     let request = reqwest::Client::new()
-        .post(format!("http://{}{}", addresses.http, operator::TAIL))
+        .post(format!("http://{http}{}", operator::TAIL))
         .bearer_auth(access.operator_token().reveal())
         .json(&wanted);
     let mut answer = request.send().await.context("the running server does not answer")?;

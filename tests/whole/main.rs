@@ -17,4 +17,5 @@ mod proxy;
 mod python;
 mod receiver;
 mod tail;
+mod secure;
 mod waiting;

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use painwatch_proto::ingest::v1::ingest_server::IngestServer;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
-use super::Service;
+use super::{Incoming, Service};
 use crate::run::IngestLimits;
 
 /// A peer that does not answer pings for this long is gone.
@@ -20,7 +18,7 @@ const CALLS_PER_CONNECTION: u32 = 256;
 const HEADER_BYTES: u32 = 16 << 10;
 
 /// Serves until stopped, then lets calls finish within the limit: a half-open connection must not keep us alive.
-pub async fn serve(listener: TcpListener, service: Service, limits: IngestLimits, stop: CancellationToken) {
+pub async fn serve(incoming: Incoming, service: Service, limits: IngestLimits, stop: CancellationToken) {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<IngestServer<Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -37,10 +35,7 @@ pub async fn serve(listener: TcpListener, service: Service, limits: IngestLimits
         .add_service(health_service)
         .add_service(reflection)
         .add_service(ingest)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stop.clone().cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     let deadline = async {
         stop.cancelled().await;
         tokio::time::sleep(limits.stop_deadline).await;

@@ -43,11 +43,16 @@ async fn run(
     verdicts: &mpsc::Sender<Verdict>,
 ) -> Result<(), mpsc::error::SendError<Verdict>> {
     let mut pending: FuturesOrdered<Pending> = FuturesOrdered::new();
+    let lease = service.access.lease(credential);
     let mut pending_bytes = 0;
     let mut reading = true;
     while reading || !pending.is_empty() {
         let has_room = pending.len() < PIPELINED && pending_bytes < service.stream_bytes;
         tokio::select! {
+            () = lease.ended() => {
+                // What was taken is appended all the same; the gateway, once let in again, finds it a duplicate.
+                return verdicts.send(Err(Status::unauthenticated("the credential holds no longer"))).await;
+            }
             Some((verdict, bytes)) = pending.next() => {
                 pending_bytes -= bytes;
                 let failed = verdict.is_err();

@@ -15,7 +15,7 @@ use futures::stream::FuturesOrdered;
 use futures::{FutureExt as _, StreamExt as _};
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode as Code, MqttError};
-use painwatch_access::GatewayPrincipal;
+use painwatch_access::{GatewayPrincipal, Lease};
 use painwatch_ingest_core::Format;
 use painwatch_journal::Appended;
 use painwatch_proto::journal::v1::GatewayStatus;
@@ -67,6 +67,8 @@ pub struct Seat {
     pub who: GatewayPrincipal,
     pub client_id: String,
     pub generation: u64,
+    /// Ends when the credential that let it in is revoked or expires.
+    lease: Lease,
     keep: Duration,
 }
 
@@ -97,6 +99,7 @@ pub struct Connection<S> {
 /// What a connection waits for.
 enum Event {
     Stop,
+    Revoked,
     TakenOver,
     Finished(Finished),
     Room(OwnedSemaphorePermit),
@@ -122,7 +125,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let notices = subscription.map(|qos| endpoint.sessions.listen(&who, &hello.client_id, generation, qos));
         let keep = Duration::from_secs(u64::from(kept_s));
         Self {
-            seat: Seat { endpoint, who, client_id: hello.client_id.clone(), generation, keep },
+            seat: Seat {
+                lease: endpoint.access.lease(&guest.credential),
+                endpoint,
+                who,
+                client_id: hello.client_id.clone(),
+                generation,
+                keep,
+            },
             link,
             pending: FuturesOrdered::new(),
             pending_bytes: 0,
@@ -211,6 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tokio::select! {
             biased;
             () = seat.endpoint.stop.cancelled(), if ending.is_none() => Event::Stop,
+            () = seat.lease.ended() => Event::Revoked,
             () = taken_over.cancelled() => Event::TakenOver,
             Some(finished) = pending.next(), if !pending.is_empty() => Event::Finished(finished),
             Some(permit) = async { Some((&mut parked.as_mut()?.2).await) }, if parked.is_some() => Event::Room(permit),
@@ -224,6 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn apply(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Stop => self.ending = Some(End::Stopping),
+            Event::Revoked => return Err(End::Cut(Code::NotAuthorized)),
             Event::TakenOver => return Err(End::TakenOver),
             Event::Finished(finished) => self.answer_ready(finished)?,
             Event::Room(permit) => {

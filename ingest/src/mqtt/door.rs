@@ -1,6 +1,7 @@
 //! Who may connect: the decision on a CONNECT, without any I/O.
 
-use painwatch_access::{Access, GatewayPrincipal};
+use painwatch_access::{Access, GatewayCredential, GatewayPrincipal, Peer};
+use painwatch_domain::GatewayId;
 use painwatch_proto::journal::v1::GatewayStatus;
 
 use super::status;
@@ -45,23 +46,33 @@ pub enum Denied {
 #[derive(Debug)]
 pub struct Guest {
     pub principal: GatewayPrincipal,
+    /// What let it in, and has to hold for as long as it stays.
+    pub credential: GatewayCredential,
     pub will: Option<GatewayStatus>,
 }
 
-/// User = gateway id, password = token, client id = gateway id or `{gateway}/suffix`: bound to the credential, or a
-/// takeover would read another gateway's verdicts.
-pub fn admit(hello: &Hello, access: &Access, peer_is_loopback: bool) -> Result<Guest, Denied> {
+/// User = gateway id, password = token, or a client certificate instead of either; client id = gateway id or
+/// `{gateway}/suffix`: bound to the credential, or a takeover would read another gateway's verdicts.
+pub fn admit(hello: &Hello, access: &Access, peer: &Peer, now_ms: i64) -> Result<Guest, Denied> {
     if hello.wants_auth_exchange {
         return Err(Denied::AuthExchange);
     }
-    let (Some(user), Some(password)) = (&hello.user, &hello.password) else { return Err(Denied::BadCredentials) };
-    let token = std::str::from_utf8(password).map_err(|_| Denied::BadCredentials)?;
-    let principal = access.gateway(token, user, peer_is_loopback).ok_or(Denied::BadCredentials)?;
+    let token = hello.password.as_deref().map(std::str::from_utf8).transpose().map_err(|_| Denied::BadCredentials)?;
+    let credential = access.gateway(peer, token, now_ms).ok_or(Denied::BadCredentials)?;
+    let principal = principal(hello, &credential, peer)?;
     if !is_own_client_id(&hello.client_id, principal.gateway.as_str()) {
         return Err(Denied::NotYourClientId);
     }
     let will = hello.will.as_ref().map(|will| admit_will(will, &principal)).transpose()?;
-    Ok(Guest { principal, will })
+    Ok(Guest { principal, credential, will })
+}
+
+/// Whoever names nobody is the one its credential names.
+fn principal(hello: &Hello, credential: &GatewayCredential, peer: &Peer) -> Result<GatewayPrincipal, Denied> {
+    let own = credential.gateway.as_ref().map(GatewayId::as_str);
+    let claimed = hello.user.as_deref().or(own.filter(|_| peer.certificate.is_some()));
+    let denied = if peer.certificate.is_some() { Denied::NotYourClientId } else { Denied::BadCredentials };
+    claimed.and_then(|claimed| credential.speaking_for(claimed)).ok_or(denied)
 }
 
 fn is_own_client_id(client_id: &str, gateway: &str) -> bool {

@@ -1,9 +1,13 @@
 //! From the first byte to the decision on the CONNECT.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mqtt_protocol_core::mqtt::result_code::MqttError;
+use painwatch_access::Peer;
+use painwatch_access::tls::Gate;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Endpoint;
@@ -12,16 +16,31 @@ use super::door::{self, Guest, Hello};
 use super::link::{FirstPacket, Link, first_packet};
 use super::wire::Next;
 use super::words::Input;
-use crate::ledger::Refusal;
+use crate::ledger::{Refusal, Tally};
 
-pub async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer_is_loopback: bool)
+/// Shakes hands where TLS is spoken, then listens.
+pub async fn arrive(endpoint: Arc<Endpoint>, stream: TcpStream, address: SocketAddr, gate: Gate) {
+    let opened = tokio::select! {
+        () = endpoint.stop.cancelled() => return,
+        opened = gate.open(stream, address) => opened,
+    };
+    match opened {
+        Ok(arrival) => serve(endpoint, arrival.stream, arrival.peer).await,
+        Err(error) => {
+            endpoint.admission.ledger().count(Tally::HandshakesFailed, 1);
+            tracing::info!(%error, "an MQTT connection was not let in");
+        }
+    }
+}
+
+pub async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut link = Link::new(stream, endpoint.limits.max_packet_bytes);
     let greeting = tokio::select! {
         () = endpoint.stop.cancelled() => return,
-        greeting = timeout(endpoint.limits.connect_deadline, greet(&endpoint, &mut link, peer_is_loopback)) => greeting,
+        greeting = timeout(endpoint.limits.connect_deadline, greet(&endpoint, &mut link, &peer)) => greeting,
     };
     if let Ok(Some((hello, guest))) = greeting {
         Connection::enter(endpoint, link, &hello, guest).live().await;
@@ -34,7 +53,7 @@ where
 async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     endpoint: &Endpoint,
     link: &mut Link<S>,
-    peer_is_loopback: bool,
+    peer: &Peer,
 ) -> Option<(Hello, Guest)> {
     let ledger = endpoint.admission.ledger();
     let hello = match first_hello(link).await {
@@ -45,7 +64,7 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
             return None;
         }
     };
-    match door::admit(&hello, &endpoint.access, peer_is_loopback) {
+    match door::admit(&hello, &endpoint.access, peer, endpoint.admission.now_ms()) {
         Ok(guest) => Some((hello, guest)),
         Err(denied) => {
             let credentials = denied == door::Denied::BadCredentials;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use painwatch_access::tls::Gate;
 use painwatch_access::{Access, GatewayPrincipal};
 use painwatch_proto::json::verdict_to_json;
 use tokio::net::TcpListener;
@@ -57,7 +58,7 @@ impl Endpoint {
     }
 
     /// Accepts until stopped, then lets connections finish what is being appended, for as long as the limit allows.
-    pub async fn listen(self: Arc<Self>, listener: TcpListener) {
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, gate: Gate) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -67,10 +68,7 @@ impl Endpoint {
                     Ok(_) if connections.len() >= self.limits.connections => self.admission.ledger().refuse(Refusal::Busy),
                     Ok((stream, peer)) => {
                         self.admission.ledger().count(Tally::Connections, 1);
-                        // Acknowledgements are small and awaited; without the option they still arrive, later.
-                        let _ = stream.set_nodelay(true);
-                        let peer_is_loopback = peer.ip().to_canonical().is_loopback();
-                        connections.spawn(greet::serve(Arc::clone(&self), stream, peer_is_loopback));
+                        connections.spawn(greet::arrive(Arc::clone(&self), stream, peer, gate.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept an MQTT connection");

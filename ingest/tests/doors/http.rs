@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use base64::Engine as _;
+use painwatch_access::tls::{Door, Security};
+use painwatch_ingest::http::{Caller, HttpListener};
 use painwatch_ingest::{IngestLimits, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,7 +23,8 @@ struct Answer {
 async fn open(house: &House) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = house.handle.http_router.clone().into_make_service_with_connect_info::<SocketAddr>();
+    let router = house.handle.http_router.clone().into_make_service_with_connect_info::<Caller>();
+    let listener = HttpListener::new(listener, Security::default().gate(Door::Http)).unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
 }

@@ -39,8 +39,10 @@ const KEPT: &[(&str, &[&str])] = &[
     ("datafusion", &["painwatch-query"]),
     ("mqtt-endpoint-tokio", &["painwatch-ingest"]),
     ("mqtt-protocol-core", &["painwatch-ingest"]),
+    ("rcgen", &["painwatch-access"]),
     ("rumqttc", &["painwatch-gateway"]),
     ("sqlx", &["painwatch-store"]),
+    ("x509-parser", &["painwatch-access"]),
 ];
 
 /// What a core or the domain must not even be able to do.

@@ -2,12 +2,14 @@
 
 pub mod journal;
 pub mod raw;
+pub mod secure;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use painwatch_access::Access;
+use painwatch_access::tls::Security;
 use painwatch_domain::{Clock, Roster};
 use painwatch_ingest::{Deps, IngestConfig, IngestHandle, IngestLimits, serve};
 use painwatch_journal::{AppendOptions, Class, Journal, NewRecord};
@@ -29,6 +31,16 @@ pub const A_WHILE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct TestClock(AtomicI64);
 
+impl TestClock {
+    pub fn at(now_ms: i64) -> Self {
+        Self(AtomicI64::new(now_ms))
+    }
+
+    pub fn advance(&self, by_ms: i64) {
+        self.0.fetch_add(by_ms, Ordering::SeqCst);
+    }
+}
+
 impl Clock for TestClock {
     fn wall_ms(&self) -> i64 {
         self.0.load(Ordering::SeqCst)
@@ -45,22 +57,42 @@ pub struct Doors {
     pub token: String,
     pub stop: CancellationToken,
     pub roster: watch::Sender<Arc<Roster>>,
-    _data: tempfile::TempDir,
+    pub access: Arc<Access>,
+    pub clock: Arc<TestClock>,
+    pub data: tempfile::TempDir,
 }
 
 impl Doors {
     pub async fn open(journal: Arc<dyn Journal>, limits: IngestLimits) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::open_in(
+            tempfile::tempdir().unwrap(),
+            journal,
+            limits,
+            Arc::new(TestClock::at(NOW_MS)),
+            Security::default(),
+        )
+        .await
+    }
+
+    /// In a data directory that is there already.
+    pub async fn open_in(
+        data: tempfile::TempDir,
+        journal: Arc<dyn Journal>,
+        limits: IngestLimits,
+        clock: Arc<TestClock>,
+        security: Security,
+    ) -> Self {
         let access = Arc::new(Access::open(data.path()).unwrap());
         let table: toml::Table = std::fs::read_to_string(access.credentials_path()).unwrap().parse().unwrap();
         let token = table["gateway"]["token"].as_str().unwrap().to_owned();
         let (roster, in_force) = watch::channel(Arc::new(Roster::default()));
         let any = Some("127.0.0.1:0".parse().unwrap());
-        let config = IngestConfig { mqtt_listen: any, grpc_listen: any, broker: None, limits };
-        let deps = Deps { journal, access, clock: clock(), roster: in_force };
+        let config = IngestConfig { mqtt_listen: any, grpc_listen: any, broker: None, limits, security };
+        let now: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
+        let deps = Deps { journal, access: Arc::clone(&access), clock: now, roster: in_force };
         let stop = CancellationToken::new();
         let handle = serve(config, deps, stop.clone()).await.unwrap();
-        Self { handle, token, stop, roster, _data: data }
+        Self { handle, token, stop, roster, access, clock, data }
     }
 
     pub fn mqtt_port(&self) -> u16 {
@@ -69,7 +101,7 @@ impl Doors {
 }
 
 pub fn clock() -> Arc<dyn Clock> {
-    Arc::new(TestClock(AtomicI64::new(NOW_MS)))
+    Arc::new(TestClock::at(NOW_MS))
 }
 
 /// Open doors on a journal that does as it is told.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -30,8 +30,8 @@ pub const UNSUBACK: u8 = 0xb0;
 pub const PINGRESP: u8 = 0xd0;
 pub const DISCONNECT: u8 = 0xe0;
 
-pub struct Raw {
-    pub stream: TcpStream,
+pub struct Raw<S = TcpStream> {
+    pub stream: S,
     pub version: Version,
 }
 
@@ -54,6 +54,17 @@ impl Raw {
         raw.send(&connect.bytes()).await;
         let connack = raw.receive().await;
         (raw, connack)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// Says this CONNECT on a stream that somebody else made; the answer, or `None` when it was closed instead.
+    pub async fn greet(stream: S, connect: &Connect) -> (Self, Option<Packet>) {
+        let mut raw = Self { stream, version: connect.version };
+        // A server that has closed already shows in the answer.
+        let _ = raw.stream.write_all(&connect.bytes()).await;
+        let answer = timeout(SOON, raw.packet()).await.expect("an answer or the end");
+        (raw, answer)
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {

@@ -1,0 +1,214 @@
+//! The accept layer all doors share: from a TCP connection to a stream and a known peer.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::{Door, PeerCertificate, Tls};
+
+/// A peer that has not finished its handshake by then is closed: one that trickles bytes must not hold a place.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// Handshakes of one door at once. Some 20 KB each; so many silent strangers at a time must be thrown out by the deadline
+/// before they keep a gateway waiting.
+const HANDSHAKES: usize = 2_048;
+/// Connections that are ready and not yet taken by the server behind the door.
+const READY: usize = 64;
+/// Pause after `accept` failed, which is mostly for want of file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Who is at the other end, before it has said anything.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub address: SocketAddr,
+    /// On this machine, and not passed on by a proxy.
+    pub is_local: bool,
+    pub certificate: Option<Arc<PeerCertificate>>,
+}
+
+impl Peer {
+    pub fn plain(address: SocketAddr) -> Self {
+        Self { address, is_local: address.ip().to_canonical().is_loopback(), certificate: None }
+    }
+}
+
+/// How connections reach the doors of this installation.
+#[derive(Clone, Debug, Default)]
+pub struct Security {
+    pub tls: Option<Arc<Tls>>,
+    /// Proxies that end TLS for us: whoever comes from one is never of this machine.
+    pub trusted_proxies: Arc<[IpAddr]>,
+}
+
+impl Security {
+    pub fn gate(&self, door: Door) -> Gate {
+        Gate { door, tls: self.tls.clone(), trusted_proxies: Arc::clone(&self.trusted_proxies) }
+    }
+}
+
+/// What a door asks of a connection before it is one.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    door: Door,
+    tls: Option<Arc<Tls>>,
+    trusted_proxies: Arc<[IpAddr]>,
+}
+
+impl Gate {
+    /// Plain bytes come from this machine or from a proxy that is known to have ended TLS.
+    fn may_be_plain(&self, peer: &Peer) -> bool {
+        peer.is_local || self.is_proxy(peer)
+    }
+
+    fn is_proxy(&self, peer: &Peer) -> bool {
+        self.trusted_proxies.contains(&peer.address.ip().to_canonical())
+    }
+
+    /// Shakes hands where TLS is spoken.
+    ///
+    /// # Errors
+    /// The handshake failed or took too long, or plain bytes came from where they may not.
+    pub async fn open(&self, stream: TcpStream, address: SocketAddr) -> io::Result<Arrival> {
+        let mut peer = Peer::plain(address);
+        // Answers are small and awaited; without the option they still arrive, later.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            if !self.may_be_plain(&peer) {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "plain, and not from a trusted proxy"));
+            }
+            peer.is_local &= !self.is_proxy(&peer);
+            return Ok(Arrival { stream: Stream::Plain(stream), peer });
+        };
+        let shaking = TlsAcceptor::from(tls.server(self.door)).accept(stream);
+        let stream = timeout(HANDSHAKE_DEADLINE, shaking).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        peer.is_local &= !self.is_proxy(&peer);
+        peer.certificate = certificate_of(&stream, tls)?.map(Arc::new);
+        Ok(Arrival { stream: Stream::Tls(Box::new(stream)), peer })
+    }
+}
+
+/// Verified once more against what is in force now: a resumed session brings the chain of the first handshake.
+fn certificate_of(stream: &TlsStream<TcpStream>, tls: &Tls) -> io::Result<Option<PeerCertificate>> {
+    let Some(chain) = stream.get_ref().1.peer_certificates() else { return Ok(None) };
+    let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "the certificate is not vouched for any more");
+    let origin = tls.vouches_for(&chain, tls.now_ms()).ok_or_else(refused)?;
+    PeerCertificate::read(chain, origin).map(Some).ok_or_else(refused)
+}
+
+/// A connection that may be spoken on.
+#[derive(Debug)]
+pub struct Arrival {
+    pub stream: Stream,
+    pub peer: Peer,
+}
+
+/// Connections ready to be spoken on, accepted until the receiver is dropped. Slow handshakes hold up nobody else.
+pub fn arrivals(listener: TcpListener, gate: Gate) -> mpsc::Receiver<Arrival> {
+    let (ready, receiver) = mpsc::channel(READY);
+    tokio::spawn(async move {
+        let places = Arc::new(Semaphore::new(HANDSHAKES));
+        tokio::select! {
+            () = ready.closed() => {}
+            () = accept(&listener, &gate, &places, &ready) => {}
+        }
+    });
+    receiver
+}
+
+async fn accept(listener: &TcpListener, gate: &Gate, places: &Arc<Semaphore>, ready: &mpsc::Sender<Arrival>) {
+    while let Ok(place) = Arc::clone(places).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let (gate, ready) = (gate.clone(), ready.clone());
+                tokio::spawn(async move {
+                    match gate.open(stream, address).await {
+                        // The receiver is gone when the door closed meanwhile.
+                        Ok(arrival) => drop(ready.send(arrival).await),
+                        Err(error) => tracing::info!(door = ?gate.door, %error, "a connection was not let in"),
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(door = ?gate.door, %error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+/// Either kind of connection.
+#[derive(Debug)]
+pub enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => {
+                let before = buffer.filled().len();
+                let read = ready!(Pin::new(stream).poll_read(cx, buffer));
+                Poll::Ready(read.or_else(|error| end_without_goodbye(error, buffer.filled().len() == before)))
+            }
+        }
+    }
+}
+
+/// Many devices close the socket without TLS's goodbye. Every protocol here knows by itself whether a message is whole.
+fn end_without_goodbye(error: io::Error, nothing_read: bool) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::UnexpectedEof && nothing_read { Ok(()) } else { Err(error) }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Tenants, gateways, devices and verbs, every one with every other: nobody writes or reads across.
+
+use std::sync::Arc;
+
+use painwatch_access::{Access, GatewayCredential, GatewayPrincipal, Peer};
+use painwatch_domain::roster::Device;
+use painwatch_domain::{DeviceId, GatewayId, Roster, TenantId};
+use painwatch_ingest::{IngestLimits, Outcome};
+use painwatch_ingest_core::{Format, Protocol, Refused};
+
+use crate::support::raw::{CONNACK, Connect, Raw, SUBACK, Version, confirmed, publish, subscribe};
+use crate::support::secure::{gateway, register_token};
+use crate::support::{House, NOW_MS, batch_json_of};
+
+const TENANTS: usize = 5;
+const GATEWAYS: usize = 10;
+const DEVICES: usize = 20;
+
+/// Every gateway there is, with its token. The same ten ids in each tenant.
+fn everybody(house: &House) -> Vec<(GatewayPrincipal, String)> {
+    let tenants = ["main", "clinic-1", "clinic-2", "clinic-3", "clinic-4"];
+    assert_eq!(tenants.len(), TENANTS);
+    let all =
+        tenants.into_iter().flat_map(|tenant| (0..GATEWAYS).map(move |nth| gateway(tenant, &format!("gw-{nth}"))));
+    all.map(|who| (who.clone(), register_token(house.data.path(), &who))).collect()
+}
+
+fn credential(access: &Access, token: &str) -> GatewayCredential {
+    access.gateway(&Peer::plain("192.0.2.7:1".parse().unwrap()), Some(token), NOW_MS).unwrap()
+}
+
+/// Device `nth` may be spoken for by gateway `nth % 10` alone; the last two by any of the tenant.
+fn roster() -> Roster {
+    let device = |nth: usize| Device {
+        id: DeviceId::parse(&format!("watch-{nth}")).unwrap(),
+        kind: String::new(),
+        serial: None,
+        streams: Vec::new(),
+        gateways: if nth < DEVICES - 2 {
+            vec![GatewayId::parse(&format!("gw-{}", nth % GATEWAYS)).unwrap()]
+        } else {
+            Vec::new()
+        },
+        source_priority: 0,
+    };
+    let devices = (0..DEVICES).map(device).map(|device| (device.id.clone(), device)).collect();
+    Roster { tenant: TenantId::default(), devices, ..Roster::default() }
+}
+
+#[tokio::test]
+async fn a_token_speaks_for_its_own_gateway_of_its_own_tenant_and_for_no_other() {
+    let house = House::open().await;
+    let everybody = everybody(&house);
+    for (own, token) in &everybody {
+        let credential = credential(&house.access, token);
+        for (other, _) in &everybody {
+            let speaks = credential.speaking_for(other.gateway.as_str());
+            // The id decides whether it may speak, the credential for which tenant it does.
+            assert_eq!(speaks, (own.gateway == other.gateway).then(|| own.clone()), "{own:?} as {other:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_gateway_sends_for_whichever_device_lands_in_its_own_tenant_or_nowhere() {
+    let house = House::with(IngestLimits::default()).await;
+    house.roster.send_replace(Arc::new(roster()));
+    let everybody = everybody(&house);
+    let admission = house.handle.admission();
+    let (mut taken, mut refused) = (0, 0);
+    for (who, _) in &everybody {
+        for nth in 0..DEVICES {
+            let batch = batch_json_of(&format!("watch-{nth}"), 1);
+            let outcome = admission.submit_bytes(who, Protocol::Mqtt, batch.as_bytes(), Format::Json).await;
+            let own = nth >= DEVICES - 2 || who.gateway.as_str() == format!("gw-{}", nth % GATEWAYS);
+            // The roster is main's: a device of another clinic with the same id is another device.
+            let expected = who.tenant != TenantId::default() || own;
+            match outcome {
+                Outcome::Durable(_) => taken += usize::from(expected),
+                Outcome::Refused(Refused::NotYourDevice { .. }) => refused += usize::from(!expected),
+                other => panic!("{other:?}"),
+            }
+            if expected {
+                let records = house.journal.records();
+                assert_eq!(records.last().unwrap().tenant, who.tenant, "{who:?} watch-{nth}");
+            }
+        }
+    }
+    assert_eq!(taken + refused, TENANTS * GATEWAYS * DEVICES);
+    assert_eq!(house.journal.records().len(), taken);
+    assert_eq!(refused, GATEWAYS * DEVICES - (DEVICES - 2) - 2 * GATEWAYS);
+}
+
+/// Every verb over the wire, by one gateway in each tenant, at each gateway's topics.
+#[tokio::test]
+async fn over_the_wire_a_gateway_writes_and_reads_under_its_own_name_only() {
+    let house = House::open().await;
+    let everybody = everybody(&house);
+    for (who, token) in everybody.iter().step_by(GATEWAYS + 1) {
+        let own = who.gateway.as_str();
+        for other in (0..GATEWAYS).map(|nth| format!("gw-{nth}")) {
+            let mine = other == own;
+            let connect = Connect { user: Some(own.to_owned()), ..Connect::new(Version::V5, &other, token) };
+            let (_, connack) = Raw::connect_with(&house.doors, &connect).await;
+            assert_eq!((connack.head, connack.body[1] == 0), (CONNACK, mine), "{who:?} as {other}");
+            let (mut raw, connack) = Raw::connect_with(&house.doors, &Connect::new(Version::V5, own, token)).await;
+            assert_eq!(connack.body[1], 0);
+            let before = house.journal.records().len();
+            let payload = batch_json_of("watch-0", 1);
+            for (packet_id, (topic, payload)) in (1..).zip([
+                ("readings/json", payload.as_str()),
+                ("readings/protobuf", ""),
+                ("status", r#"{"online": true}"#),
+            ]) {
+                let topic = format!("painwatch/v1/{other}/{topic}");
+                raw.send(&publish(Version::V5, &topic, 1, packet_id, payload.as_bytes())).await;
+                let (_, code) = confirmed(&raw.receive().await);
+                assert_eq!(code == 0x87, !mine, "{who:?} at {topic}");
+            }
+            raw.send(&subscribe(Version::V5, 9, &[(&format!("painwatch/v1/{other}/verdicts"), 1)])).await;
+            let suback = raw.receive().await;
+            assert_eq!((suback.head, *suback.body.last().unwrap() >= 0x80), (SUBACK, !mine), "{who:?} reads {other}");
+            let records = house.journal.records();
+            assert_eq!(records.len() > before, mine);
+            assert!(records[before..].iter().all(|record| record.tenant == who.tenant));
+        }
+    }
+}
