@@ -4,14 +4,12 @@ mod clock;
 mod commands;
 mod compose;
 mod config;
+mod enrolment;
 mod existing_broker;
 mod operator;
 mod roster;
-mod tail;
-mod enrolment;
-mod operator;
-mod roster;
 mod security;
+mod tail;
 mod telemetry;
 
 use std::process::ExitCode;

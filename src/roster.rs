@@ -441,4 +441,5 @@ pub fn duration_ms(text: &str) -> Result<i64> {
 }
 
 #[cfg(test)]
+#[path = "roster/tests.rs"]
 mod tests;

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use painwatch_access::Access;
 
 use super::Context;
-use crate::{operator, security};
 use crate::tail::{BatchLine, Line, VerdictLine, Wanted};
+use crate::{operator, security};
 
 /// Shows what a running server takes in, and what becomes of it, until interrupted.
 #[derive(Debug, clap::Args)]

@@ -16,6 +16,6 @@ mod program;
 mod proxy;
 mod python;
 mod receiver;
-mod tail;
 mod secure;
+mod tail;
 mod waiting;

@@ -27,6 +27,7 @@ pub(crate) fn clinic() -> Roster {
         packs: Vec::new(),
         conditions: Vec::new(),
         opioid_naive: false,
+        spo2_scale_2: false,
         synthetic: true,
         research_consent: None,
     };
