@@ -4,12 +4,13 @@ set -eu
 cd "$(dirname "$0")"
 target=$1 seconds=${2:-60}
 host=$(rustc -vV | sed -n 's/^host: //p')
+# Not instrumented: it is no target.
+(cd .. && cargo run --quiet -p painwatch-ingest-core --example fuzz_seeds)
 # For the target alone, so that build scripts and macros are not instrumented.
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing"
 cargo build --release --target "$host" --bins
 mkdir -p "corpus/$target" "artifacts/$target"
-"target/$host/release/seeds"
 exec "target/$host/release/$target" "corpus/$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 \
     -max_len=65536 -artifact_prefix="artifacts/$target/" -print_final_stats=1

@@ -6,8 +6,8 @@ use prost::Message as _;
 use serde_json::value::RawValue;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tests = fuzz.join("../ingest/core/tests");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (fuzz, tests) = (here.join("../../fuzz"), here.join("tests"));
     for target in ["omh", "fhir", "gatt"] {
         let text = std::fs::read_to_string(tests.join("seeds").join(format!("{target}.json")))?;
         let entries: Vec<Box<RawValue>> = serde_json::from_str(&text)?;
@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let message = painwatch_proto::json::batch_from_json(good)?.encode_to_vec();
     write(&fuzz.join("corpus/protobuf"), 0, &message)?;
     let hexadecimal: String = std::fs::read_to_string(tests.join("golden/batch.hex"))?.split_whitespace().collect();
-    let digits = hexadecimal.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap_or("0"), 16));
+    let digits =
+        hexadecimal.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap_or("0"), 16));
     write(&fuzz.join("corpus/record"), 0, &digits.collect::<Result<Vec<_>, _>>()?)
 }
 
