@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use painwatch_ingest::GrpcLimits;
 use painwatch_proto::json::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -28,7 +30,43 @@ pub struct Ingest {
     pub verdict_timeout_ms: u64,
     pub max_payload_bytes: usize,
     pub mqtt: Listener,
-    pub grpc: Listener,
+    pub grpc: Grpc,
+}
+
+/// Limits of the gRPC listener; what each is for says the file of defaults.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Grpc {
+    pub listen: SocketAddr,
+    pub max_message_bytes: usize,
+    pub compression_ratio: usize,
+    pub concurrent_streams: u32,
+    pub header_list_bytes: u32,
+    pub pending_resets: usize,
+    pub error_resets: usize,
+    pub keepalive_ms: u64,
+    pub keepalive_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub stream_batches: usize,
+    pub stream_bytes: usize,
+}
+
+impl Grpc {
+    /// As ingest takes them. What is 0 would stop everything: it is 1.
+    pub fn limits(&self) -> GrpcLimits {
+        GrpcLimits {
+            max_message_bytes: self.max_message_bytes,
+            compression_ratio: self.compression_ratio.max(1),
+            concurrent_streams: self.concurrent_streams.max(1),
+            header_list_bytes: self.header_list_bytes,
+            pending_resets: self.pending_resets,
+            error_resets: self.error_resets,
+            keepalive_interval: Duration::from_millis(self.keepalive_ms.max(1)),
+            keepalive_timeout: Duration::from_millis(self.keepalive_timeout_ms.max(1)),
+            idle_timeout: Duration::from_millis(self.idle_timeout_ms.max(1)),
+            stream_batches: self.stream_batches.max(1),
+            stream_bytes: self.stream_bytes.max(1),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -109,15 +147,15 @@ impl Config {
     /// The listener that is not on loopback.
     pub fn refuse_open_listeners(&self) -> Result<()> {
         let listeners = [
-            ("ingest.mqtt.listen", &self.ingest.mqtt),
-            ("ingest.grpc.listen", &self.ingest.grpc),
-            ("http.listen", &self.http),
+            ("ingest.mqtt.listen", self.ingest.mqtt.listen),
+            ("ingest.grpc.listen", self.ingest.grpc.listen),
+            ("http.listen", self.http.listen),
         ];
         for (key, listener) in listeners {
-            if !listener.listen.ip().is_loopback() {
+            if !listener.ip().is_loopback() {
                 bail!(
                     "{key} = {}: without TLS painwatch listens on loopback only; use 127.0.0.1 and put a TLS proxy on the same host in front",
-                    listener.listen
+                    listener
                 );
             }
         }
@@ -175,6 +213,7 @@ mod tests {
         let config = with_environment(&[("PAINWATCH__INGEST__MQTT__LISTEN", "127.0.0.1:0")]).unwrap();
         assert_eq!(config.ingest.mqtt.listen.port(), 0);
         assert_eq!(config.ingest.grpc.listen.port(), 50051);
+        assert_eq!(config.ingest.grpc.limits(), GrpcLimits::default());
     }
 
     #[test]

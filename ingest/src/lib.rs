@@ -7,12 +7,14 @@ pub mod admission;
 pub mod answer;
 pub mod grpc;
 pub mod http;
+pub mod kept;
 pub mod ledger;
 pub mod mqtt;
 pub mod run;
 pub mod verdicts;
 
 pub use admission::{Accepted, Admission, Outcome};
+pub use grpc::GrpcLimits;
 pub use ledger::{Ledger, Refusal, Tally};
 pub use run::{Deps, IngestConfig, IngestHandle, IngestLimits, ServeError, serve};
 pub use verdicts::VerdictBoard;

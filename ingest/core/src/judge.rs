@@ -71,7 +71,7 @@ fn or_undecodable(
             let header = Header::default();
             let mut books = Books::new(&header, SentAt::Absent, format, envelope);
             let refusal = Refusal::new(ProblemCode::DecodeFailed, detail);
-            books.quarantine(Item { index: 0, sample: None, device: "", count: 1, payload, refusal });
+            books.quarantine(Item { index: 0, sample: None, device: "", mark: None, count: 1, payload, refusal });
             Ok(books.close())
         }
     }
@@ -138,7 +138,7 @@ impl<'e> Books<'e> {
                 Ok(reading) => self.reading(index, source, &reading),
                 Err(error) => {
                     let refusal = Refusal::new(ProblemCode::DecodeFailed, error.to_string());
-                    self.refuse_entry(index, source, None, 1, refusal);
+                    self.refuse_entry(index, source, None, (None, 1), refusal);
                     Ok(())
                 }
             },
@@ -149,13 +149,17 @@ impl<'e> Books<'e> {
         let section = match self.section(&reading.device)? {
             Ok(section) => section,
             Err(refusal) => {
-                self.refuse_entry(index, source, None, reading::count(reading), refusal);
+                let counted = (quarantine::mark_of(reading), reading::count(reading));
+                self.refuse_entry(index, source, None, counted, refusal);
                 return Ok(());
             }
         };
         let device = self.sections[section].device.clone();
         match reading::judge(reading, index, &device, self.sent_at, self.envelope) {
-            Err(refusal) => self.refuse_entry(index, source, Some(&device), reading::count(reading), refusal),
+            Err(refusal) => {
+                let counted = (quarantine::mark_of(reading), reading::count(reading));
+                self.refuse_entry(index, source, Some(&device), counted, refusal);
+            }
             Ok(Judged { entries, bad_samples }) => {
                 self.admitted += entries.iter().map(|entry| entry.series.samples.len() as u64).sum::<u64>();
                 self.sections[section].entries.extend(entries);
@@ -188,12 +192,12 @@ impl<'e> Books<'e> {
         index: u32,
         source: Source<'_>,
         device: Option<&DeviceId>,
-        count: u64,
+        (mark, count): (Option<(u32, u64)>, u64),
         refusal: Refusal,
     ) {
         let payload = self.entry_bytes(source);
         let device = device.map_or("", DeviceId::as_str);
-        self.quarantine(Item { index, sample: None, device, count, payload: &payload, refusal });
+        self.quarantine(Item { index, sample: None, device, mark, count, payload: &payload, refusal });
     }
 
     /// The bytes of one entry, in a form that can be submitted again.
@@ -215,13 +219,14 @@ impl<'e> Books<'e> {
         let room = self.envelope.limits.max_listed_samples.saturating_sub(self.listed_samples);
         let unlisted = bad_samples.len().saturating_sub(room) as u64;
         self.listed_samples += bad_samples.len().min(room);
-        let device = device.as_str();
+        let (device, mark) = (device.as_str(), quarantine::mark_of(reading));
         for (nth, bad) in bad_samples.into_iter().enumerate() {
             if nth == room {
                 let detail = format!("{} (and {} more samples of this series)", bad.refusal.detail, unlisted - 1);
                 let refusal = Refusal { detail, ..bad.refusal };
                 let payload = self.entry_bytes(source);
-                self.quarantine(Item { index, sample: None, device, count: unlisted, payload: &payload, refusal });
+                let item = Item { index, sample: None, device, mark, count: unlisted, payload: &payload, refusal };
+                self.quarantine(item);
                 return;
             }
             let single = quarantine::single_reading(reading, &bad);
@@ -230,7 +235,7 @@ impl<'e> Books<'e> {
                 Format::Protobuf => quarantine::message_bytes(single, self.header),
             };
             let (sample, refusal) = (Some(bad.position), bad.refusal);
-            self.quarantine(Item { index, sample, device, count: 1, payload: &payload, refusal });
+            self.quarantine(Item { index, sample, device, mark, count: 1, payload: &payload, refusal });
         }
     }
 
