@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use painwatch_ingest::GrpcLimits;
 use painwatch_proto::json::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -32,7 +34,43 @@ pub struct Ingest {
     pub verdict_timeout_ms: u64,
     pub max_payload_bytes: usize,
     pub mqtt: Mqtt,
-    pub grpc: Listener,
+    pub grpc: Grpc,
+}
+
+/// Limits of the gRPC listener; what each is for says the file of defaults.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Grpc {
+    pub listen: SocketAddr,
+    pub max_message_bytes: usize,
+    pub compression_ratio: usize,
+    pub concurrent_streams: u32,
+    pub header_list_bytes: u32,
+    pub pending_resets: usize,
+    pub error_resets: usize,
+    pub keepalive_ms: u64,
+    pub keepalive_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub stream_batches: usize,
+    pub stream_bytes: usize,
+}
+
+impl Grpc {
+    /// As ingest takes them. What is 0 would stop everything: it is 1.
+    pub fn limits(&self) -> GrpcLimits {
+        GrpcLimits {
+            max_message_bytes: self.max_message_bytes,
+            compression_ratio: self.compression_ratio.max(1),
+            concurrent_streams: self.concurrent_streams.max(1),
+            header_list_bytes: self.header_list_bytes,
+            pending_resets: self.pending_resets,
+            error_resets: self.error_resets,
+            keepalive_interval: Duration::from_millis(self.keepalive_ms.max(1)),
+            keepalive_timeout: Duration::from_millis(self.keepalive_timeout_ms.max(1)),
+            idle_timeout: Duration::from_millis(self.idle_timeout_ms.max(1)),
+            stream_batches: self.stream_batches.max(1),
+            stream_bytes: self.stream_bytes.max(1),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -196,6 +234,7 @@ pub mod tests {
         let config = with_environment(&[("PAINWATCH__INGEST__MQTT__LISTEN", "127.0.0.1:0")]).unwrap();
         assert_eq!(config.ingest.mqtt.listen.port(), 0);
         assert_eq!(config.ingest.grpc.listen.port(), 50051);
+        assert_eq!(config.ingest.grpc.limits(), GrpcLimits::default());
     }
 
     #[test]

@@ -10,11 +10,14 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use painwatch_access::GatewayPrincipal;
-use painwatch_domain::{BatchVerdict, Clock, DeviceId, EventTime, Offset, Problem, ReceivedAt, Roster, Zone};
+use painwatch_domain::time::DAY_MS;
+use painwatch_domain::{
+    BatchVerdict, Clock, DeviceId, EventTime, GatewayId, Offset, Problem, ReceivedAt, Roster, TenantId, Zone,
+};
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::ingest::v1::ReadingBatch;
-use painwatch_proto::journal::v1::{Control, GatewayStatus, control};
+use painwatch_proto::journal::v1::{Control, GatewayStatus, RefusalCount, Refusals, control};
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -101,6 +104,39 @@ impl Admission {
         &self.ledger
     }
 
+    /// Whether the roster in force lets a gateway bring, or ask about, a device.
+    pub fn may_speak_for(&self, from: &GatewayPrincipal, device: &DeviceId) -> bool {
+        may_speak_for(&self.roster.borrow(), from, device)
+    }
+
+    /// Journals what was refused since the last time, so that the books of each day hold it. Uses the journal's reserve.
+    pub async fn record_refusals(&self) {
+        let wall_ms = self.clock.wall_ms();
+        let day_ms = wall_ms.div_euclid(DAY_MS) * DAY_MS;
+        for (tenant, counts) in self.ledger.take_refusals() {
+            let count = |(gateway, why, count): &(Option<GatewayId>, Refusal, u64)| RefusalCount {
+                gateway: gateway.as_ref().map(ToString::to_string).unwrap_or_default(),
+                day_ms,
+                reason: why.as_str().to_owned(),
+                count: *count,
+            };
+            let refusals = Refusals { counts: counts.iter().map(count).collect() };
+            let control = Control {
+                actor: "system".to_owned(),
+                wall_ms,
+                idempotency_key: String::new(),
+                action: Some(control::Action::Refusals(refusals)),
+            };
+            let record = control_record(tenant.clone(), &control);
+            let options = AppendOptions { reserved: true, expect: None };
+            // Unknown is taken for written: a count twice would be a refusal that never was.
+            if let Appended::Refused(reason) = self.journal.append(vec![record], options).await {
+                tracing::warn!(?reason, "refusals could not be journalled; they are counted with the next");
+                self.ledger.put_back(&tenant, counts);
+            }
+        }
+    }
+
     pub fn now_ms(&self) -> i64 {
         self.clock.wall_ms()
     }
@@ -177,7 +213,7 @@ impl Admission {
         let submission = match judged {
             Ok(submission) => submission,
             Err(refused) => {
-                self.ledger.refuse(refusal_of(&refused));
+                self.ledger.refuse_of(from, refusal_of(&refused));
                 return std::future::ready(Outcome::Refused(refused)).boxed();
             }
         };
@@ -218,13 +254,7 @@ impl Admission {
             idempotency_key: String::new(),
             action: Some(control::Action::GatewayStatus(status)),
         };
-        let record = NewRecord {
-            class: Class::Control,
-            tenant: from.tenant.clone(),
-            key_id: 0,
-            logic_version: LOGIC_VERSION,
-            payload: Bytes::from(control.encode_to_vec()),
-        };
+        let record = control_record(from.tenant.clone(), &control);
         let (journal, closed) = (Arc::clone(&self.journal), self.closed.clone());
         async move {
             let appended = journal.append(vec![record], AppendOptions { reserved: true, expect: None }).await;
@@ -234,6 +264,16 @@ impl Admission {
             appended
         }
         .boxed()
+    }
+}
+
+fn control_record(tenant: TenantId, control: &Control) -> NewRecord {
+    NewRecord {
+        class: Class::Control,
+        tenant,
+        key_id: 0,
+        logic_version: LOGIC_VERSION,
+        payload: Bytes::from(control.encode_to_vec()),
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use painwatch_access::Access;
 use painwatch_access::tls::{Door, Security};
-use painwatch_domain::{Clock, Roster};
+use painwatch_domain::{Clock, Offset, Roster};
 use painwatch_journal::Journal;
+use painwatch_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,9 +18,14 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Admission;
 use crate::answer::Answers;
 use crate::broker::{self, BrokerConfig};
+use crate::grpc::GrpcLimits;
+use crate::kept::Kept;
 use crate::ledger::Ledger;
 use crate::verdicts::{self, VerdictBoard};
 use crate::{grpc, http, mqtt};
+
+/// How often refusals are journalled: a crash loses the counts of at most so long.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 
 /// Where to listen; port 0 is any free one, `None` closes that door.
 #[derive(Clone, Debug, Default)]
@@ -38,9 +44,9 @@ pub struct IngestConfig {
 pub struct IngestLimits {
     /// Largest MQTT packet. 256 KiB: a day of minute values on several streams.
     pub max_packet_bytes: u32,
-    /// Largest gRPC message and HTTP body. 1 MiB, the core's own limit for a payload.
+    /// Largest HTTP body. 1 MiB, the core's own limit for a payload.
     pub max_message_bytes: usize,
-    /// Payload bytes of one session or stream on their way into the journal. 4 MiB.
+    /// Payload bytes of one MQTT session on their way into the journal. 4 MiB.
     pub session_bytes: usize,
     /// Payload bytes of all submissions together on their way into the journal. 64 MiB.
     pub budget_bytes: usize,
@@ -52,6 +58,7 @@ pub struct IngestLimits {
     pub verdict_timeout: Duration,
     /// How long connections may take to finish once we stop.
     pub stop_deadline: Duration,
+    pub grpc: GrpcLimits,
 }
 
 impl Default for IngestLimits {
@@ -65,6 +72,7 @@ impl Default for IngestLimits {
             connect_deadline: Duration::from_secs(10),
             verdict_timeout: Duration::from_secs(2),
             stop_deadline: Duration::from_secs(5),
+            grpc: GrpcLimits::default(),
         }
     }
 }
@@ -76,6 +84,10 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// The roster in force; the sender follows the journal.
     pub roster: watch::Receiver<Arc<Roster>>,
+    /// Where answers to earlier submissions are kept …
+    pub store: Arc<dyn Store>,
+    /// … and up to where it has them.
+    pub applied: watch::Receiver<Offset>,
 }
 
 impl fmt::Debug for Deps {
@@ -116,6 +128,7 @@ impl IngestHandle {
     pub async fn stopped(mut self) -> bool {
         while self.doors.join_next().await.is_some() {}
         self.tail.shutdown().await;
+        self.admission.record_refusals().await;
         !self.admission.closed().is_cancelled()
     }
 }
@@ -130,13 +143,15 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mqtt_listener = bind("mqtt", config.mqtt_listen).await?;
     let grpc_listener = bind("grpc", config.grpc_listen).await?;
     let ledger = Arc::new(Ledger::default());
-    let Deps { journal, access, clock, roster } = deps;
+    let Deps { journal, access, clock, roster, store, applied } = deps;
+    let kept = Kept { store, journal: Arc::clone(&journal), applied };
     let board = Arc::new(VerdictBoard::default());
     let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
     let admission = Arc::new(Admission::new(journal, clock, roster, Arc::clone(&ledger), limits.budget_bytes));
     let answers = Answers { admission: Arc::clone(&admission), board };
+    tail.spawn(record_refusals(Arc::clone(&admission)));
     let stop = shutdown.child_token();
     let mut doors = JoinSet::new();
     doors.spawn(stop_with_the_journal(Arc::clone(&admission), stop.clone()));
@@ -155,8 +170,9 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
             admission: Arc::clone(&admission),
             access: Arc::clone(&access),
             answers: answers.clone(),
+            kept: kept.clone(),
             verdict_timeout: limits.verdict_timeout,
-            stream_bytes: limits.session_bytes,
+            window: grpc::Window { batches: limits.grpc.stream_batches, bytes: limits.grpc.stream_bytes },
         };
         let incoming = grpc::Incoming::new(listener, config.security.gate(Door::Grpc));
         doors.spawn(grpc::serve(incoming, service, limits.clone(), stop));
@@ -165,10 +181,19 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
         admission: Arc::clone(&admission),
         access,
         answers,
+        kept,
         verdict_timeout: limits.verdict_timeout,
         max_message_bytes: limits.max_message_bytes,
     });
     Ok(IngestHandle { mqtt_addr, grpc_addr, http_router, ledger, admission, doors, tail })
+}
+
+/// Runs until dropped.
+async fn record_refusals(admission: Arc<Admission>) {
+    loop {
+        tokio::time::sleep(REFUSALS_EVERY).await;
+        admission.record_refusals().await;
+    }
 }
 
 /// A closed journal takes nothing more: keeping the doors open would only keep senders waiting.

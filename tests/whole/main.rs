@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod exports;
 mod failpoints;
+mod foreign;
 mod gateways;
 mod mosquitto;
 mod order;

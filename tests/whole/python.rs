@@ -22,6 +22,10 @@ pub fn with_pandas() -> PathBuf {
     environment("pandas", "ready", &["pandas"])
 }
 
+pub fn with_grpc() -> PathBuf {
+    environment("grpc", "ready", &["grpcio", "grpcio-reflection", "grpc-requests"])
+}
+
 fn environment(name: &str, marker: &str, packages: &[&str]) -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let python = place.join("bin/python");

@@ -4,6 +4,9 @@ mod durability;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod grpc;
+mod grpc_asked;
+mod grpc_limits;
+mod grpc_streams;
 mod hostile;
 mod http;
 mod isolation;
