@@ -10,11 +10,11 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use painwatch_access::GatewayPrincipal;
-use painwatch_domain::{BatchVerdict, Clock, DeviceId, EventTime, Offset, Problem, ReceivedAt, Roster, Zone};
+use painwatch_domain::{BatchVerdict, Clock, DeviceId, EventTime, Offset, Problem, ReceivedAt, Roster, TenantId, Zone};
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::ingest::v1::ReadingBatch;
-use painwatch_proto::journal::v1::{Control, GatewayStatus, control};
+use painwatch_proto::journal::v1::{Control, GatewayStatus, MqttExchange, control};
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,8 @@ pub struct Accepted {
     pub problems: Vec<Problem>,
     /// False when nothing in the payload could be read and all of it is in quarantine.
     pub decodable: bool,
+    /// Whose readings were admitted.
+    pub devices: Vec<String>,
 }
 
 impl Accepted {
@@ -136,6 +138,23 @@ impl Admission {
         self.append_judged(from, judged)
     }
 
+    /// As [`Self::submit_bytes`] for a publish of MQTT, with the QoS 2 exchange by which it is known again after a restart.
+    pub fn submit_publish(
+        &self,
+        from: &GatewayPrincipal,
+        payload: &[u8],
+        format: Format,
+        exchange: Option<MqttExchange>,
+    ) -> BoxFuture<'static, Outcome> {
+        let judged =
+            self.judge(from, Protocol::Mqtt, |envelope| painwatch_ingest_core::judge_bytes(payload, format, envelope));
+        let judged = judged.map(|mut submission| {
+            submission.batch.exchange = exchange;
+            submission
+        });
+        self.append_judged(from, judged)
+    }
+
     /// As [`Self::submit_bytes`] for a batch that a transport has decoded already.
     pub fn submit_batch(
         &self,
@@ -185,8 +204,10 @@ impl Admission {
             logic_version: LOGIC_VERSION,
             payload: Bytes::from(submission.batch.encode_to_vec()),
         };
+        let sections = submission.batch.sections;
         let accepted = Accepted {
             cause: Offset(0),
+            devices: sections.into_iter().map(|section| section.device).collect(),
             batch_id: submission.batch.batch_id,
             admitted: submission.admitted,
             quarantined: submission.quarantined,
@@ -207,21 +228,28 @@ impl Admission {
         .boxed()
     }
 
-    /// Journals how a gateway says it is. May use the journal's reserve: a full journal must still learn who went away.
+    /// Whether the roster lets this gateway speak for the device.
+    pub fn may_speak_for(&self, from: &GatewayPrincipal, device: &DeviceId) -> bool {
+        may_speak_for(&self.roster.borrow(), from, device)
+    }
+
+    /// Journals how a gateway says it is.
     pub fn record_status(&self, from: &GatewayPrincipal, status: GatewayStatus) -> BoxFuture<'static, Appended> {
-        let control = Control {
-            actor: format!("gateway:{}", from.gateway),
-            wall_ms: self.clock.wall_ms(),
-            idempotency_key: String::new(),
-            action: Some(control::Action::GatewayStatus(status)),
-        };
-        let record = NewRecord {
-            class: Class::Control,
-            tenant: from.tenant.clone(),
-            key_id: 0,
-            logic_version: LOGIC_VERSION,
-            payload: Bytes::from(control.encode_to_vec()),
-        };
+        let action = control::Action::GatewayStatus(status);
+        self.record_control(from.tenant.clone(), format!("gateway:{}", from.gateway), action)
+    }
+
+    /// Journals what is no reading. May use the journal's reserve: a full journal must still learn who went away.
+    pub fn record_control(
+        &self,
+        tenant: TenantId,
+        actor: String,
+        action: control::Action,
+    ) -> BoxFuture<'static, Appended> {
+        let wall_ms = self.clock.wall_ms();
+        let control = Control { actor, wall_ms, idempotency_key: String::new(), action: Some(action) };
+        let payload = Bytes::from(control.encode_to_vec());
+        let record = NewRecord { class: Class::Control, tenant, key_id: 0, logic_version: LOGIC_VERSION, payload };
         let (journal, closed) = (Arc::clone(&self.journal), self.closed.clone());
         async move {
             let appended = journal.append(vec![record], AppendOptions { reserved: true, expect: None }).await;

@@ -45,7 +45,7 @@ pub fn router(readings: Readings) -> Router {
 }
 
 /// Whether the request was made on this machine. One that a proxy passed on was not.
-struct PeerIsLoopback(bool);
+pub(crate) struct PeerIsLoopback(pub bool);
 
 impl<S: Sync> FromRequestParts<S> for PeerIsLoopback {
     type Rejection = std::convert::Infallible;
