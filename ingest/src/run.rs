@@ -126,7 +126,8 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
-    let admission = Arc::new(Admission::new(Arc::clone(&journal), clock, roster, Arc::clone(&ledger), limits.budget_bytes));
+    let admission =
+        Arc::new(Admission::new(Arc::clone(&journal), clock, roster, Arc::clone(&ledger), limits.budget_bytes));
     let answers = Answers { admission: Arc::clone(&admission), board };
     let stop = shutdown.child_token();
     let mut doors = JoinSet::new();

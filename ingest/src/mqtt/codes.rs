@@ -1,9 +1,8 @@
 //! Our words as the numbers of each protocol version.
 
 use mqtt_protocol_core::mqtt::packet::{
-    Properties, Property, ReasonString, ReceiveMaximum, RetainAvailable, ServerKeepAlive,
-    SessionExpiryInterval, SharedSubscriptionAvailable, SubscriptionIdentifierAvailable, TopicAliasMaximum,
-    WildcardSubscriptionAvailable,
+    Properties, Property, ReasonString, ReceiveMaximum, RetainAvailable, ServerKeepAlive, SessionExpiryInterval,
+    SharedSubscriptionAvailable, SubscriptionIdentifierAvailable, TopicAliasMaximum, WildcardSubscriptionAvailable,
 };
 use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, ConnectReturnCode, MqttError, SubackReasonCode, SubackReturnCode,

@@ -113,12 +113,7 @@ enum Event {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes the seat, makes durable what is to be said of the session, and says it; `None` when there is no seat.
-    pub(super) async fn enter(
-        endpoint: Arc<Endpoint>,
-        link: Link<S>,
-        hello: &Hello,
-        guest: Guest,
-    ) -> Option<Self> {
+    pub(super) async fn enter(endpoint: Arc<Endpoint>, link: Link<S>, hello: &Hello, guest: Guest) -> Option<Self> {
         let asked = Asked {
             clean_start: hello.clean_start,
             expiry_s: hello.session_expiry_s.min(endpoint.limits.mqtt.session_expiry_s),
@@ -188,7 +183,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // What was taken is appended, acknowledged or not: the sender sends it again and intake finds the duplicate.
         while self.pending.next().await.is_some() {}
         self.speak_will(end).await;
-        self.link.close().await;
+        let Self { seat, link, .. } = self;
+        // Before the peer hears the end: when it comes back, its session is as it left it.
+        drop(seat);
+        link.close().await;
     }
 
     async fn run(&mut self) -> End {

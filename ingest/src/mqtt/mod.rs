@@ -150,15 +150,13 @@ impl Endpoint {
         let _ = tokio::time::timeout(self.limits.stop_deadline, self.gate.empty()).await;
     }
 
-    /// When a message of these devices may be answered without exceeding anybody's rate.
-    fn pace(&self, who: &GatewayPrincipal, devices: &[String]) -> Instant {
+    /// When a message of these devices may be answered without exceeding anybody's rate; `None`: now.
+    fn pace(&self, who: &GatewayPrincipal, devices: &[String]) -> Option<Instant> {
         let now = Instant::now();
         let mut buckets = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         let dues = devices.iter().map(|device| buckets.charge((who.tenant.clone(), device.clone()), now));
-        let due = dues.max().unwrap_or(now);
-        if due > now {
-            self.admission.ledger().count(Tally::Slowed, 1);
-        }
+        let due = dues.max().filter(|due| *due > now);
+        self.admission.ledger().count(Tally::Slowed, u64::from(due.is_some()));
         due
     }
 

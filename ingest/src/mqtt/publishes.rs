@@ -138,11 +138,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let done = done_of(&outcome, to, is_v5, advice, endpoint.admission.ledger());
             if let Outcome::Durable(accepted) = outcome {
                 settle(&exchanges, to, endpoint.limits.mqtt.qos2_ids);
-                let due = endpoint.pace(&who, &accepted.devices);
+                let slowed = endpoint.pace(&who, &accepted.devices);
                 endpoint.announce(&who, accepted, correlation);
-                tokio::select! {
-                    () = hurry.cancelled() => {}
-                    () = tokio::time::sleep_until(due) => {}
+                if let Some(due) = slowed {
+                    tokio::select! {
+                        () = hurry.cancelled() => {}
+                        () = tokio::time::sleep_until(due) => {}
+                    }
                 }
             }
             Finished { done, bytes }

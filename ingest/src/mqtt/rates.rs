@@ -84,7 +84,7 @@ mod tests {
         let now = Instant::now();
         let mut buckets = Buckets::new(rate(10, 3), 10);
         let waits: Vec<_> = (0..5).map(|_| buckets.charge("a", now) - now).collect();
-        let tenths = |count| Duration::from_millis(100 * count);
+        let tenths = |count: u64| Duration::from_millis(100 * count);
         assert_eq!(waits, [tenths(0), tenths(0), tenths(0), tenths(1), tenths(2)]);
         assert_eq!(buckets.charge("b", now), now, "another key has a bucket of its own");
         let later = now + Duration::from_secs(60);

@@ -48,17 +48,15 @@ async fn upgrade(
     let turn = endpoint.gate.next_turn(Instant::now());
     // Packets may be cut into several messages or share one: this bounds memory, the connection bounds packets.
     let message_bytes = usize::try_from(endpoint.limits.max_packet_bytes).unwrap_or(usize::MAX);
-    upgrade
-        .protocols([SUBPROTOCOL])
-        .max_message_size(message_bytes)
-        .max_frame_size(message_bytes)
-        .on_upgrade(async move |socket| {
+    upgrade.protocols([SUBPROTOCOL]).max_message_size(message_bytes).max_frame_size(message_bytes).on_upgrade(
+        async move |socket| {
             tokio::time::sleep_until(turn).await;
             let stream = Messages { socket, rest: Bytes::new() };
             let served = tokio::spawn(greet::serve(Arc::clone(&endpoint), stream, peer_is_loopback));
             endpoint.note_end(served.await);
             drop(pass);
-        })
+        },
+    )
 }
 
 /// Where the connection comes from; a proxy is one address.
@@ -86,7 +84,11 @@ struct Messages {
 }
 
 impl AsyncRead for Messages {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         while self.rest.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_next(context)) {
                 Some(Ok(Message::Binary(bytes))) => self.rest = bytes,

@@ -97,6 +97,15 @@ impl House {
         Self { journal, doors }
     }
 
+    /// The doors close, as they do when the process ends, and open again on the same journal.
+    pub async fn restart(self, limits: IngestLimits) -> Self {
+        let Self { journal, doors } = self;
+        doors.stop.cancel();
+        doors.handle.stopped().await;
+        let doors = Doors::open(Arc::clone(&journal) as Arc<dyn Journal>, limits).await;
+        Self { journal, doors }
+    }
+
     /// Every batch that is durable.
     pub fn batches(&self) -> Vec<Batch> {
         let batches = self.journal.records().into_iter().filter(|record| record.class == Class::Batch);
@@ -108,8 +117,9 @@ impl House {
         let controls = self.journal.records().into_iter().filter(|record| record.class == Class::Control);
         let actions = controls.map(|record| Control::decode(record.payload).unwrap().action);
         actions
-            .map(|action| match action {
-                Some(control::Action::GatewayStatus(status)) => (status.online, status.firmware),
+            .filter_map(|action| match action {
+                Some(control::Action::GatewayStatus(status)) => Some((status.online, status.firmware)),
+                Some(control::Action::MqttSessions(_)) => None,
                 other => panic!("not a status: {other:?}"),
             })
             .collect()
