@@ -5,6 +5,7 @@ mod clinic;
 mod crash;
 mod demo;
 mod failpoints;
+mod foreign;
 mod gateways;
 mod order;
 mod outcome;
