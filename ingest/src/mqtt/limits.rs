@@ -58,8 +58,8 @@ impl Default for MqttLimits {
             sessions: 20_000,
             session_expiry_s: 7 * 24 * 3600,
             qos2_ids: 1_000,
-            device_messages_per_s: const { nonzero32(500) },
-            device_messages_burst: const { nonzero32(5_000) },
+            device_messages_per_s: const { nonzero32(2_000) },
+            device_messages_burst: const { nonzero32(20_000) },
         }
     }
 }

@@ -99,15 +99,17 @@ impl Wire {
     pub fn puback(&mut self, packet_id: u16, answer: Answer, reason: Option<&str>) {
         let packet: Packet = if self.is_v5() {
             let puback = v5_0::Puback::builder().packet_id(packet_id);
-            let puback = match answer {
-                Answer::Durable => puback,
-                Answer::Undecodable => puback.reason_code(PubackReasonCode::PayloadFormatInvalid),
-                Answer::NotAuthorized => puback.reason_code(PubackReasonCode::NotAuthorized),
+            let code = match answer {
+                Answer::Durable => PubackReasonCode::Success,
+                Answer::Undecodable => PubackReasonCode::PayloadFormatInvalid,
+                Answer::NotAuthorized => PubackReasonCode::NotAuthorized,
             };
             let told = reason.filter(|_| self.wants_reasons);
             built(match told.and_then(reason_string) {
-                Some(reason) => puback.props(vec![reason]).build(),
-                None => puback.build(),
+                // Properties need a reason code before them.
+                Some(reason) => puback.reason_code(code).props(vec![reason]).build(),
+                None if answer == Answer::Durable => puback.build(),
+                None => puback.reason_code(code).build(),
             })
         } else {
             built(v3_1_1::Puback::builder().packet_id(packet_id).build())
@@ -122,15 +124,17 @@ impl Wire {
     pub fn pubrec(&mut self, packet_id: u16, answer: Answer, reason: Option<&str>) {
         let packet: Packet = if self.is_v5() {
             let pubrec = v5_0::Pubrec::builder().packet_id(packet_id);
-            let pubrec = match answer {
-                Answer::Durable => pubrec,
-                Answer::Undecodable => pubrec.reason_code(PubrecReasonCode::PayloadFormatInvalid),
-                Answer::NotAuthorized => pubrec.reason_code(PubrecReasonCode::NotAuthorized),
+            let code = match answer {
+                Answer::Durable => PubrecReasonCode::Success,
+                Answer::Undecodable => PubrecReasonCode::PayloadFormatInvalid,
+                Answer::NotAuthorized => PubrecReasonCode::NotAuthorized,
             };
             let told = reason.filter(|_| self.wants_reasons);
             built(match told.and_then(reason_string) {
-                Some(reason) => pubrec.props(vec![reason]).build(),
-                None => pubrec.build(),
+                // Properties need a reason code before them.
+                Some(reason) => pubrec.reason_code(code).props(vec![reason]).build(),
+                None if answer == Answer::Durable => pubrec.build(),
+                None => pubrec.reason_code(code).build(),
             })
         } else {
             built(v3_1_1::Pubrec::builder().packet_id(packet_id).build())

@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
 use crate::support::raw::{
-    BOTH, CONNACK, Connect, DISCONNECT, Raw, Version, confirmed, length, packet, publish, publish_with, pubrel, subscribe,
-    unsubscribe,
+    BOTH, CONNACK, Connect, DISCONNECT, Raw, Version, confirmed, length, packet, publish, publish_with, pubrel,
+    subscribe, unsubscribe,
 };
 use crate::support::{House, batch_json};
 

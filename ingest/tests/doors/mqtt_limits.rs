@@ -191,7 +191,8 @@ async fn a_status_may_speak_of_the_devices_that_its_gateway_may_speak_for() {
     };
     house.roster.send_replace(Arc::new(Roster { devices: [(id, device)].into(), ..Roster::default() }));
     let mut raw = Raw::connect(&house, Version::V5, "gw-1").await;
-    let status = |device: &str| format!(r#"{{"online": true, "devices": [{{"device": "{device}", "battery_pct": 41}}]}}"#);
+    let status =
+        |device: &str| format!(r#"{{"online": true, "devices": [{{"device": "{device}", "battery_pct": 41}}]}}"#);
     for (qos, packet_id, device, code) in
         [(1, 1, "watch-0001", 0), (1, 2, "watch-0002", 0x87), (2, 3, "watch-0001", 0), (2, 4, "watch-0002", 0x87)]
     {
