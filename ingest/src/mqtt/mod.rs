@@ -23,6 +23,8 @@ mod wire;
 mod words;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;

@@ -145,3 +145,17 @@ async fn a_client_gets_no_packet_larger_than_it_takes_and_no_more_publishes_than
     assert_eq!(confirmed(&raw.receive().await).0, 1);
     assert_eq!(raw.receive_within(crate::support::A_WHILE).await, None, "a verdict of more than 200 bytes");
 }
+
+#[tokio::test]
+async fn connections_beyond_those_of_a_second_wait_for_their_turn() {
+    let connects_per_s = 2.try_into().unwrap();
+    let house = House::with(with(MqttLimits { connects_per_s, ..MqttLimits::default() })).await;
+    let begun = tokio::time::Instant::now();
+    let mut inside = Vec::new();
+    for _ in 0..2 {
+        inside.push(Raw::connect(&house, Version::V5, "gw-1").await);
+    }
+    inside.push(Raw::connect(&house, Version::V5, "gw-1").await);
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(450), "{:?}", begun.elapsed());
+    assert_eq!(house.handle.ledger.refused(Refusal::Busy), 0, "nobody is refused");
+}
