@@ -33,6 +33,7 @@ pub struct Config {
 pub struct Ingest {
     pub verdict_timeout_ms: u64,
     pub max_payload_bytes: usize,
+    pub limits: Limits,
     pub mqtt: Mqtt,
     pub grpc: Grpc,
 }
@@ -80,6 +81,15 @@ pub struct Mqtt {
     pub broker_client_id: String,
     pub broker_password_file: PathBuf,
     pub broker_ca_file: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Limits {
+    pub connections: usize,
+    pub connect_deadline_ms: u64,
+    pub session_bytes: usize,
+    #[serde(flatten)]
+    pub mqtt: painwatch_ingest::mqtt::MqttLimits,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -256,5 +266,17 @@ pub mod tests {
     fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
         let error = format!("{:#}", with_environment(&[("PAINWATCH__INGEST__MQTT__LISTN", "x")]).unwrap_err());
         assert!(error.contains("ingest.mqtt.listn") && error.contains("\"listen\""), "{error}");
+    }
+
+    #[test]
+    fn the_limits_of_the_file_are_those_of_the_code_and_none_may_be_zero_that_would_stop_everything() {
+        let limits = with_environment(&[]).unwrap().ingest.limits;
+        let code = painwatch_ingest::IngestLimits::default();
+        assert_eq!(toml::to_string(&limits.mqtt).unwrap(), toml::to_string(&code.mqtt).unwrap());
+        assert_eq!((limits.connections, limits.session_bytes), (code.connections, code.session_bytes));
+        assert_eq!(u128::from(limits.connect_deadline_ms), code.connect_deadline.as_millis());
+        for key in ["RECEIVE_MAXIMUM", "KEEP_ALIVE_S", "CONNECTS_PER_S", "DEVICE_MESSAGES_PER_S"] {
+            assert!(with_environment(&[(&format!("PAINWATCH__INGEST__LIMITS__{key}"), "0")]).is_err(), "{key}");
+        }
     }
 }

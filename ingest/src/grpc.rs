@@ -118,7 +118,8 @@ impl Ingest for Service {
 /// Who calls, as the guard found, and by when they want an answer.
 fn caller(extensions: &Extensions) -> Result<(GatewayCredential, AnswerBy), Status> {
     let credential = extensions.get::<GatewayCredential>().cloned();
-    let credential = credential.ok_or_else(|| details::unauthenticated("neither a gateway token nor a client certificate was shown"))?;
+    let credential = credential
+        .ok_or_else(|| details::unauthenticated("neither a gateway token nor a client certificate was shown"))?;
     Ok((credential, extensions.get().copied().unwrap_or_default()))
 }
 

@@ -60,6 +60,8 @@ counters! {
         HeldBack = "held_back",
         /// The journal did not know: the sender comes again and intake finds the duplicate.
         Unsure = "unsure",
+        /// Answered later than durable, to keep a device to its rate.
+        Slowed = "slowed",
         VerdictsPublished = "verdicts_published",
         /// A subscriber that reads too slowly loses verdicts, never blocks.
         VerdictsDropped = "verdicts_dropped",

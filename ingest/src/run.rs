@@ -58,6 +58,7 @@ pub struct IngestLimits {
     pub verdict_timeout: Duration,
     /// How long connections may take to finish once we stop.
     pub stop_deadline: Duration,
+    pub mqtt: mqtt::MqttLimits,
     pub grpc: GrpcLimits,
 }
 
@@ -72,6 +73,7 @@ impl Default for IngestLimits {
             connect_deadline: Duration::from_secs(10),
             verdict_timeout: Duration::from_secs(2),
             stop_deadline: Duration::from_secs(5),
+            mqtt: mqtt::MqttLimits::default(),
             grpc: GrpcLimits::default(),
         }
     }
@@ -110,7 +112,7 @@ pub struct ServeError {
 pub struct IngestHandle {
     pub mqtt_addr: Option<SocketAddr>,
     pub grpc_addr: Option<SocketAddr>,
-    /// `POST /api/v1/readings`, to be merged into the HTTP listener and served with connect info.
+    /// `POST /api/v1/readings` and MQTT over WebSocket at `/mqtt`, to be merged into the HTTP listener and served with connect info.
     pub http_router: axum::Router,
     pub ledger: Arc<Ledger>,
     admission: Arc<Admission>,
@@ -149,7 +151,8 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
-    let admission = Arc::new(Admission::new(journal, clock, roster, Arc::clone(&ledger), limits.budget_bytes));
+    let admission =
+        Arc::new(Admission::new(Arc::clone(&journal), clock, roster, Arc::clone(&ledger), limits.budget_bytes));
     let answers = Answers { admission: Arc::clone(&admission), board };
     tail.spawn(record_refusals(Arc::clone(&admission)));
     let stop = shutdown.child_token();
@@ -157,13 +160,19 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     doors.spawn(stop_with_the_journal(Arc::clone(&admission), stop.clone()));
 
     let mqtt_addr = local_addr(mqtt_listener.as_ref());
+    let proxies = Arc::clone(&config.security.trusted_proxies);
+    let (their_answers, their_access) = (answers.clone(), Arc::clone(&access));
+    let opened =
+        mqtt::Endpoint::open(&*journal, their_answers, their_access, limits.clone(), proxies, stop.clone()).await;
+    let endpoint = Arc::new(opened);
     if let Some(listener) = mqtt_listener {
-        let endpoint = mqtt::Endpoint::new(answers.clone(), Arc::clone(&access), limits.clone(), stop.clone());
-        doors.spawn(Arc::new(endpoint).listen(listener, config.security.gate(Door::Mqtt)));
+        doors.spawn(Arc::clone(&endpoint).listen(listener, config.security.gate(Door::Mqtt)));
     }
     if let Some(existing) = config.broker {
         doors.spawn(broker::run(existing, answers.clone(), limits.clone(), stop.clone()));
     }
+    doors.spawn(Arc::clone(&endpoint).survey_regularly(journal));
+    doors.spawn(Arc::clone(&endpoint).drain());
     let grpc_addr = local_addr(grpc_listener.as_ref());
     if let Some(listener) = grpc_listener {
         let service = grpc::Service {
@@ -185,6 +194,7 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
         verdict_timeout: limits.verdict_timeout,
         max_message_bytes: limits.max_message_bytes,
     });
+    let http_router = http_router.merge(endpoint.websocket());
     Ok(IngestHandle { mqtt_addr, grpc_addr, http_router, ledger, admission, doors, tail })
 }
 

@@ -8,6 +8,7 @@ mod demo;
 mod exports;
 mod failpoints;
 mod foreign;
+mod foreign_grpc;
 mod gateways;
 mod mosquitto;
 mod order;

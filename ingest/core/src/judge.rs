@@ -344,6 +344,7 @@ impl<'e> Books<'e> {
                 protocol: self.envelope.protocol.as_str().to_owned(),
                 sections: sections.map(encode_section).collect(),
                 quarantined: self.quarantined,
+                exchange: None,
             },
             admitted: self.admitted,
             quarantined: self.refused,

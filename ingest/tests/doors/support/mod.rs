@@ -160,6 +160,17 @@ impl House {
         self.applied.send_replace(self.journal.next_offset());
     }
 
+    /// The doors close, as they do when the process ends, and open again on the same journal, tables and data directory.
+    pub async fn restart(self, limits: IngestLimits) -> Self {
+        let Self { journal, store, applied, epoch, doors } = self;
+        let Doors { handle, stop, clock, data, .. } = doors;
+        stop.cancel();
+        handle.stopped().await;
+        let tables = Tables { store: Arc::clone(&store), applied: applied.subscribe() };
+        let doors = Doors::open_in(data, Arc::clone(&journal) as _, limits, clock, Security::default(), tables).await;
+        Self { journal, store, applied, epoch, doors }
+    }
+
     /// Every batch that is durable.
     pub fn batches(&self) -> Vec<Batch> {
         let batches = self.journal.records().into_iter().filter(|record| record.class == Class::Batch);
@@ -173,8 +184,8 @@ impl House {
         actions
             .filter_map(|action| match action {
                 Some(control::Action::GatewayStatus(status)) => Some((status.online, status.firmware)),
-                Some(control::Action::Refusals(_)) => None,
-                other => panic!("neither a status nor refusals: {other:?}"),
+                Some(control::Action::Refusals(_) | control::Action::MqttSessions(_)) => None,
+                other => panic!("neither a status nor what the doors keep: {other:?}"),
             })
             .collect()
     }
