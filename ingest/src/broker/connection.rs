@@ -188,7 +188,7 @@ impl Connection {
             return std::future::ready(Finished { message, done: Done::Ignored }).boxed();
         };
         if !status::devices(&said).all(|device| admission.may_speak_for(who, &device)) {
-            admission.ledger().refuse_of(who, Refusal::NotYourDevice);
+            admission.ledger().refuse(Refusal::NotYourDevice);
             return std::future::ready(Finished { message, done: Done::Ignored }).boxed();
         }
         let recorded = admission.record_status(who, said);
