@@ -8,6 +8,7 @@ pub mod answer;
 pub mod broker;
 pub mod grpc;
 pub mod http;
+pub mod kept;
 pub mod ledger;
 pub mod mqtt;
 pub mod run;
@@ -15,6 +16,7 @@ pub mod verdicts;
 
 pub use admission::{Accepted, Admission, Outcome};
 pub use broker::BrokerConfig;
+pub use grpc::GrpcLimits;
 pub use ledger::{Ledger, Refusal, Tally};
 pub use run::{Deps, IngestConfig, IngestHandle, IngestLimits, ServeError, serve};
 pub use verdicts::VerdictBoard;

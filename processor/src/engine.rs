@@ -14,6 +14,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{History, Index};
+use crate::sequences::Sequences;
 use crate::technical::Raised;
 use crate::{performed, rows};
 
@@ -62,6 +63,7 @@ struct RuleDocument {
 pub struct Engine {
     clinics: BTreeMap<TenantId, Clinic>,
     pub(crate) history: History,
+    pub(crate) sequences: Sequences,
     pub(crate) raised: Raised,
     rules: BTreeMap<TenantId, Vec<RuleDocument>>,
     parse_roster: ParseRoster,
@@ -89,6 +91,7 @@ impl Engine {
         let mut engine = Self {
             clinics: BTreeMap::new(),
             history: History::new(Arc::clone(&store), state.index),
+            sequences: Sequences::new(Arc::clone(&store)),
             raised: state.raised,
             rules: BTreeMap::new(),
             parse_roster,
@@ -206,6 +209,7 @@ impl Engine {
                 let rule = self.put_rule(tenant, document)?;
                 out.rows.rules.push(rule_row(tenant, &rule, record.offset));
             }
+            Some(pb::control::Action::Refusals(refusals)) => rows::refusals(&mut out.rows, tenant, &refusals),
             _ => {}
         }
         Ok(())
@@ -257,6 +261,7 @@ impl Engine {
     /// The last checkpoint is durable: memory may be given back.
     pub fn settle(&mut self, block_cache_bytes: usize) {
         self.history.settle(block_cache_bytes);
+        self.sequences.settle();
     }
 }
 

@@ -9,6 +9,7 @@ mod intake;
 mod performed;
 mod rows;
 mod run;
+mod sequences;
 mod technical;
 
 pub use engine::{Engine, Output, ParseRoster};

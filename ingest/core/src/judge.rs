@@ -95,7 +95,8 @@ fn or_undecodable(
             let header = Header::default();
             let mut books = Books::new(&header, SentAt::Absent, format, envelope);
             let refusal = Refusal::new(ProblemCode::DecodeFailed, detail);
-            books.quarantine(Item { index: 0, sample: None, device: "", count: 1, format, payload, refusal });
+            let item = Item { index: 0, sample: None, device: "", mark: None, count: 1, format, payload, refusal };
+            books.quarantine(item);
             Ok(books.close())
         }
     }
@@ -170,7 +171,7 @@ impl<'e> Books<'e> {
             Source::Foreign(text, language) => match language.translate(text, self.envelope) {
                 Ok(meaning) => self.meaning(index, source, meaning),
                 Err(refusal) => {
-                    self.refuse_entry(index, source, None, 1, refusal);
+                    self.refuse_entry(index, source, None, (None, 1), refusal);
                     Ok(())
                 }
             },
@@ -178,7 +179,7 @@ impl<'e> Books<'e> {
                 Ok(reading) => self.reading(index, source, &reading),
                 Err(error) => {
                     let refusal = Refusal::new(ProblemCode::DecodeFailed, error.to_string());
-                    self.refuse_entry(index, source, None, 1, refusal);
+                    self.refuse_entry(index, source, None, (None, 1), refusal);
                     Ok(())
                 }
             },
@@ -190,7 +191,7 @@ impl<'e> Books<'e> {
     fn meaning(&mut self, index: u32, source: Source<'_>, meaning: Meaning) -> Result<(), Refused> {
         match meaning {
             Meaning::Readings(readings) => match readings.as_slice() {
-                [] => self.refuse_entry(index, source, None, 1, Refusal::unreadable("it holds no reading")),
+                [] => self.refuse_entry(index, source, None, (None, 1), Refusal::unreadable("it holds no reading")),
                 [reading] => self.reading(index, source, reading)?,
                 several => self.several(index, source, several)?,
             },
@@ -198,7 +199,7 @@ impl<'e> Books<'e> {
             Meaning::Order(_) | Meaning::Fill(_) if !self.envelope.takes_orders => {
                 let detail =
                     "this gateway may not write orders or fills: prescriptions and dispenses stand in the roster";
-                self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
+                self.refuse_entry(index, source, None, (None, 1), Refusal::unreadable(detail));
             }
             Meaning::Order(order) => self.orders.push(Order { index, ..*order }),
             Meaning::Fill(fill) => self.fills.push(Fill { index, ..*fill }),
@@ -213,7 +214,7 @@ impl<'e> Books<'e> {
         self.translated_bytes += readings.iter().map(prost::Message::encoded_len).sum::<usize>();
         if self.translated > limits.max_readings || self.translated_bytes > limits.max_translated_bytes {
             let detail = "the payload means more readings than one may hold: send them in several";
-            self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
+            self.refuse_entry(index, source, None, (None, 1), Refusal::unreadable(detail));
             return Ok(());
         }
         readings.iter().try_for_each(|reading| self.reading(index, Source::Translated(reading), reading))
@@ -223,13 +224,17 @@ impl<'e> Books<'e> {
         let section = match self.section(&reading.device)? {
             Ok(section) => section,
             Err(refusal) => {
-                self.refuse_entry(index, source, None, reading::count(reading), refusal);
+                let counted = (quarantine::mark_of(reading), reading::count(reading));
+                self.refuse_entry(index, source, None, counted, refusal);
                 return Ok(());
             }
         };
         let device = self.sections[section].device.clone();
         match reading::judge(reading, index, &device, self.sent_at, self.envelope) {
-            Err(refusal) => self.refuse_entry(index, source, Some(&device), reading::count(reading), refusal),
+            Err(refusal) => {
+                let counted = (quarantine::mark_of(reading), reading::count(reading));
+                self.refuse_entry(index, source, Some(&device), counted, refusal);
+            }
             Ok(Judged { entries, bad_samples }) => {
                 self.admitted += entries.iter().map(|entry| entry.series.samples.len() as u64).sum::<u64>();
                 self.sections[section].entries.extend(entries);
@@ -262,12 +267,13 @@ impl<'e> Books<'e> {
         index: u32,
         source: Source<'_>,
         device: Option<&DeviceId>,
-        count: u64,
+        (mark, count): (Option<(u32, u64)>, u64),
         refusal: Refusal,
     ) {
         let (format, payload) = self.entry_bytes(source);
         let device = device.map_or("", DeviceId::as_str);
-        self.quarantine(Item { index, sample: None, device, count, format, payload: &payload, refusal });
+        let item = Item { index, sample: None, device, mark, count, format, payload: &payload, refusal };
+        self.quarantine(item);
     }
 
     /// The bytes of one entry, in a form that can be submitted again.
@@ -290,14 +296,14 @@ impl<'e> Books<'e> {
         let room = self.envelope.limits.max_listed_samples.saturating_sub(self.listed_samples);
         let unlisted = bad_samples.len().saturating_sub(room) as u64;
         self.listed_samples += bad_samples.len().min(room);
-        let device = device.as_str();
+        let (device, mark) = (device.as_str(), quarantine::mark_of(reading));
         for (nth, bad) in bad_samples.into_iter().enumerate() {
             if nth == room {
                 let detail = format!("{} (and {} more samples of this series)", bad.refusal.detail, unlisted - 1);
                 let refusal = Refusal { detail, ..bad.refusal };
                 let (format, payload) = self.entry_bytes(source);
                 let (sample, count) = (None, unlisted);
-                self.quarantine(Item { index, sample, device, count, format, payload: &payload, refusal });
+                self.quarantine(Item { index, sample, device, mark, count, format, payload: &payload, refusal });
                 return;
             }
             let single = quarantine::single_reading(reading, &bad);
@@ -306,7 +312,7 @@ impl<'e> Books<'e> {
                 _ => (Format::Json, json::reading_to_json(&single).into_bytes()),
             };
             let (sample, refusal) = (Some(bad.position), bad.refusal);
-            self.quarantine(Item { index, sample, device, count: 1, format, payload: &payload, refusal });
+            self.quarantine(Item { index, sample, device, mark, count: 1, format, payload: &payload, refusal });
         }
     }
 
@@ -338,6 +344,7 @@ impl<'e> Books<'e> {
                 protocol: self.envelope.protocol.as_str().to_owned(),
                 sections: sections.map(encode_section).collect(),
                 quarantined: self.quarantined,
+                exchange: None,
             },
             admitted: self.admitted,
             quarantined: self.refused,

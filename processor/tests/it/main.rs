@@ -2,6 +2,7 @@
 //! clinic's readings arrive.
 
 mod clinic;
+mod gateways;
 mod golden;
 mod metrics;
 mod oracle;

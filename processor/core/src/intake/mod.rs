@@ -12,6 +12,7 @@ mod ids;
 mod persist;
 mod reading;
 mod report;
+mod sequence;
 mod version;
 mod visit;
 
@@ -30,6 +31,7 @@ pub use change::{Change, Incoming, Judged, NotLoaded};
 pub use codec::BlockError;
 pub use ids::IdBook;
 pub use reading::EffectiveReading;
+pub use sequence::{Arrived, BOOTS, Boots, RANGES};
 
 use cache::day_of;
 use ids::{Home, shard_of};
