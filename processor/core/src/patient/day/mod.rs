@@ -1,0 +1,128 @@
+//! One local day of one patient: the daily values, each a pure function of the day's effective readings.
+//!
+//! Daily values are computed at window close over sorted input (semantics 14), never accumulated on arrival: a late,
+//! doubled or corrected reading only means computing the day again.
+
+mod activity;
+mod group;
+mod pain;
+mod sleep;
+mod vitals;
+mod weight;
+
+use std::collections::BTreeMap;
+
+use painwatch_domain::reading::Mode;
+use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, Measure, ReadingId, Roster, TenantId, Zone};
+use serde::{Deserialize, Serialize};
+
+use crate::intake::EffectiveReading;
+pub use group::{Group, Reach};
+
+/// An effective reading as patients' days and rules see it. Times are corrected event times in milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    pub time: i64,
+    pub historical: bool,
+    /// Two values of one revision, and nobody has decided: counts in no sum (semantics 4).
+    pub undecided: bool,
+    pub reading: EffectiveReading,
+}
+
+impl Observation {
+    pub fn new(reading: EffectiveReading) -> Self {
+        let (time, historical) = (reading.time.0, reading.mode == Mode::Historical);
+        Self { time, historical, undecided: !reading.counts_in_sums(), reading }
+    }
+
+    pub fn end(&self) -> Option<i64> {
+        self.reading.end_time().map(EventTime::ms)
+    }
+
+    /// Hashed when asked for: of a day's samples a handful become evidence.
+    pub fn id(&self, tenant: &TenantId) -> ReadingId {
+        self.reading.reading_id(tenant)
+    }
+
+    /// The value in the canonical unit, for numeric readings.
+    pub fn number(&self) -> Option<f64> {
+        self.reading.value.number().map(|scaled| self.reading.measure.to_canonical(scaled))
+    }
+}
+
+/// The day being computed.
+pub struct Frame<'a> {
+    pub day: LocalDay,
+    pub start: i64,
+    pub end: i64,
+    pub zone: &'a Zone,
+    /// Journal time: what may be known by now.
+    pub now: i64,
+    /// The day has been over long enough for values that need all of it.
+    pub closed: bool,
+    pub roster: &'a Roster,
+}
+
+impl Frame<'_> {
+    /// Smaller wins where two devices count the same instant.
+    fn source_priority(&self, device: &DeviceId) -> u32 {
+        self.roster.devices.get(device).map_or(u32::MAX, |known| known.source_priority)
+    }
+
+    pub fn contains(&self, time: i64) -> bool {
+        (self.start..self.end).contains(&time)
+    }
+}
+
+/// One daily value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DailyValue {
+    /// `None` when undefined; `reason` says why.
+    pub value: Option<f64>,
+    pub n: u32,
+    pub reason: String,
+    /// Fraction of the day that was observed, where it means something.
+    pub coverage: Option<f64>,
+    pub quality: String,
+    /// Event time at which it became true: of the deciding reading, or the end of the day.
+    pub held_at: i64,
+    pub evidence: Vec<[u8; 16]>,
+    pub historical: bool,
+}
+
+/// Readings kept as evidence of one daily value: sixty days of some twelve values are kept of each patient.
+const DAY_EVIDENCE_MAX: usize = 4;
+
+pub type Values = BTreeMap<String, DailyValue>;
+
+/// All values of `group` for the day. `observations` are in (time, identity) order and may reach beyond the day.
+pub fn evaluate(group: Group, frame: &Frame, observations: &[Observation]) -> Values {
+    // A fast clock may trigger a threshold; no daily value and no baseline uses it (semantics 7).
+    let trusted: Vec<&Observation> =
+        observations.iter().filter(|seen| !seen.reading.flags.has(Flags::CLOCK_AHEAD)).collect();
+    match group {
+        Group::Weight => weight::weight(frame, &trusted),
+        Group::Pain => pain::pain(frame, &trusted),
+        Group::Activity => activity::activity(frame, &trusted),
+        Group::Vitals => vitals::vitals(frame, &trusted),
+        Group::Sleep => sleep::sleep(frame, &trusted),
+        Group::Medication | Group::Coverage => Values::new(),
+    }
+}
+
+fn of_day<'a>(frame: &Frame, seen: &[&'a Observation], measure: Measure) -> Vec<&'a Observation> {
+    seen.iter().filter(|seen| seen.reading.measure == measure && frame.contains(seen.time)).copied().collect()
+}
+
+fn value_of(frame: &Frame, readings: &[&Observation], value: Option<f64>, reason: &str) -> DailyValue {
+    DailyValue {
+        value,
+        n: readings.len() as u32,
+        reason: reason.to_owned(),
+        coverage: None,
+        quality: String::new(),
+        held_at: frame.end,
+        evidence: readings.iter().take(DAY_EVIDENCE_MAX).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
+        historical: !readings.is_empty() && readings.iter().all(|seen| seen.historical),
+    }
+}
