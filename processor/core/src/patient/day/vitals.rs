@@ -1,5 +1,7 @@
 //! Medians of the day's vital signs.
 
+use painwatch_domain::Measure;
+
 use super::{Frame, Group, Observation, Values, of_day, value_of};
 use crate::metrics::summary_stats::{median, sorted_present};
 
