@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use painwatch_domain::{measure, unit};
 use serde_json::{Value, json};
 
+use super::trends_activity;
 use crate::metrics::dose_adherence::{Cell, adherence};
 use crate::metrics::pain_summary::{Params, summarise};
 use crate::metrics::robust_z::{DailyBaseline, WINDOW_DAYS};
@@ -22,6 +23,25 @@ pub static METRICS: &[(&str, Compute)] = &[
     ("weight_gain", weight_gain),
     ("pain_intensity_summary", pain),
     ("step_cadence", cadence),
+    ("ewma_chart", trends_activity::ewma),
+    ("cusum_tabular", trends_activity::cusum),
+    ("page_hinkley", trends_activity::page_hinkley),
+    ("nightsignal", trends_activity::nightsignal),
+    ("theil_sen", trends_activity::theil_sen),
+    ("mann_kendall", trends_activity::mann_kendall),
+    ("rank_association", trends_activity::rank_association),
+    ("changepoint_pelt", trends_activity::changepoint_pelt),
+    ("cosinor", trends_activity::cosinor),
+    ("sedentary_bouts", trends_activity::sedentary_bouts),
+    ("choi_nonwear", trends_activity::choi_nonwear),
+    ("troiano_nonwear", trends_activity::troiano_nonwear),
+    ("cole_kripke", trends_activity::cole_kripke),
+    ("sadeh", trends_activity::sadeh),
+    ("sleep_summary", trends_activity::sleep_summary),
+    ("sleep_regularity_index", trends_activity::sleep_regularity_index),
+    ("circadian_nonparametric", trends_activity::circadian),
+    ("hrv_time", trends_activity::hrv_time),
+    ("hrv_artefact", trends_activity::hrv_artefact),
     ("dose_adherence", doses),
     ("unit_conversion", conversion),
     ("loinc_check_digit", check_digit),
@@ -31,32 +51,32 @@ pub static METRICS: &[(&str, Compute)] = &[
 pub struct Input(pub BTreeMap<String, Value>);
 
 impl Input {
-    fn get(&self, key: &str) -> Result<&Value, String> {
+    pub fn get(&self, key: &str) -> Result<&Value, String> {
         self.0.get(key).ok_or_else(|| format!("input has no `{key}`"))
     }
 
-    fn number(&self, key: &str) -> Result<f64, String> {
+    pub fn number(&self, key: &str) -> Result<f64, String> {
         self.get(key)?.as_f64().ok_or_else(|| format!("`{key}` is not a number"))
     }
 
-    fn optional(&self, key: &str) -> Option<f64> {
+    pub fn optional(&self, key: &str) -> Option<f64> {
         self.0.get(key).and_then(Value::as_f64)
     }
 
-    fn text(&self, key: &str) -> Result<&str, String> {
+    pub fn text(&self, key: &str) -> Result<&str, String> {
         self.get(key)?.as_str().ok_or_else(|| format!("`{key}` is not a text"))
     }
 
-    fn array(&self, key: &str) -> Result<&[Value], String> {
+    pub fn array(&self, key: &str) -> Result<&[Value], String> {
         self.get(key)?.as_array().map(Vec::as_slice).ok_or_else(|| format!("`{key}` is not a list"))
     }
 
     /// `null` stays `None`.
-    fn series(&self, key: &str) -> Result<Vec<Option<f64>>, String> {
+    pub fn series(&self, key: &str) -> Result<Vec<Option<f64>>, String> {
         Ok(self.array(key)?.iter().map(Value::as_f64).collect())
     }
 
-    fn integers(&self, key: &str) -> Result<Vec<i64>, String> {
+    pub fn integers(&self, key: &str) -> Result<Vec<i64>, String> {
         let whole =
             |value: &Value| value.as_i64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0).map(|f| f as i64));
         self.array(key)?.iter().map(|value| whole(value).ok_or_else(|| format!("`{key}` holds {value}"))).collect()
