@@ -113,6 +113,21 @@ pub struct Prn {
     pub min_interval_ms: i64,
 }
 
+/// What a person entered about a patient that readings do not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatientEvent {
+    pub patient: PatientId,
+    /// One of [`PatientEvent::KINDS`].
+    pub kind: String,
+    pub start: EventTime,
+    /// `None` while it lasts, or for a moment.
+    pub end: Option<EventTime>,
+}
+
+impl PatientEvent {
+    pub const KINDS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
+}
+
 /// Someone who can be reached, and through what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
@@ -131,6 +146,7 @@ pub struct Roster {
     pub pairings: Vec<Pairing>,
     pub medications: BTreeMap<MedicationId, Medication>,
     pub prescriptions: Vec<Prescription>,
+    pub patient_events: Vec<PatientEvent>,
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what `roster export` prints.
     pub source: String,

@@ -10,6 +10,7 @@ pub mod coverage;
 pub mod daily;
 pub mod day;
 pub mod episodes;
+mod frozen;
 pub mod hold;
 mod needs;
 mod observe;
@@ -46,8 +47,8 @@ pub const FINAL_AFTER_MS: i64 = 48 * HOUR_MS;
 const GATHER_MS: i64 = MINUTE_MS;
 /// Event age beyond which alerts no longer change (semantics 13).
 pub const HORIZON_DAYS: i32 = 35;
-/// Days before a day that metrics of every patient look back on: the baseline.
-const BASELINE_DAYS: i32 = 28;
+/// Days before a day that metrics of every patient look back on: the reference of a control chart and its run.
+const BASELINE_DAYS: i32 = daily::trends::LOOKBACK_DAYS;
 /// Opioid doses are kept this long beyond the horizon: the longest wear of a patch and its exposure after removal.
 const OPIOID_DAYS: i32 = 8;
 
@@ -222,7 +223,7 @@ impl Clinic {
             }
             self.prune(person, now);
             self.fold_stale(person, now);
-            for group in Group::ALL {
+            for group in Group::ALL.into_iter().filter(|group| group.concerns(day)) {
                 self.owe(&person.id, now, Work::Evaluate(group, day));
             }
             // The doses of the day that has begun are missed without any reading.

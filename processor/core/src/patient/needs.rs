@@ -9,7 +9,7 @@ use painwatch_domain::time::DAY_MS;
 use super::Clinic;
 use super::calendar::Calendar;
 use super::compiled::Ruled;
-use super::day::Group;
+use super::day::{Group, rhythm};
 use super::signal::{HOUR, HoldSignal};
 use super::state::Work;
 
@@ -58,9 +58,17 @@ impl Clinic {
 
 fn group_windows(calendar: Calendar, group: Group, day: i32) -> Windows {
     let (from, to) = calendar.bounds(day);
+    if !group.concerns(day) {
+        return Windows::new();
+    }
+    if group == Group::Rhythm {
+        // From noon before the first day: its night.
+        let from = calendar.start(day + 1 - rhythm::DAYS) - DAY_MS;
+        return group.measures().iter().map(|measure| (*measure, from, to)).collect();
+    }
     let window = |measure: &Measure| match measure {
         // The night before, and the doses that may fill a neighbouring day's cell.
-        Measure::TotalSleepTime => (*measure, from - DAY_MS, to),
+        Measure::TotalSleepTime | Measure::SleepStage | Measure::ActivityCount => (*measure, from - DAY_MS, to),
         Measure::MedicationEvent => (*measure, calendar.start(day - 1), calendar.start(day + 2)),
         _ => (*measure, from, to),
     };

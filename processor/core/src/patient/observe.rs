@@ -10,7 +10,7 @@ use painwatch_domain::{EventTime, JournalTime, Measure, PatientId, Value};
 
 use super::calendar::Calendar;
 use super::compiled::Ruled;
-use super::day::{Group, Observation, Reach};
+use super::day::{Group, Observation, Reach, rhythm};
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{PatientState, Work};
 use super::{Clinic, GATHER_MS, closes_after_ms};
@@ -122,6 +122,7 @@ impl Clinic {
                 Reach::Day => day..=day,
                 Reach::Beside => day - 1..=day + 1,
                 Reach::Hours24 => day..=calendar.day_of(calendar.start(day + 1) - 1 + DAY_MS),
+                Reach::Week => day..=day + rhythm::DAYS,
             };
             days.for_each(|day| self.mark(person, group, day, now));
         }
@@ -132,7 +133,7 @@ impl Clinic {
         let (start, end) = Calendar::of(person).bounds(day);
         let watched = self.watched_from(person).is_some_and(|from| from <= day);
         let old = day < self.horizon(Calendar::of(person), now);
-        if start > now.0 || !(watched || old) {
+        if start > now.0 || !(watched || old) || !group.concerns(day) {
             return;
         }
         let closed = end + closes_after_ms(&person.id) <= now.0;

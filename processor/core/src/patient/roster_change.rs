@@ -52,7 +52,11 @@ impl Clinic {
                 self.notice_stored(&person.id, device, (i64::MIN, i64::MAX), stored, now);
             }
         }
+        let events = |roster: &Roster| -> Vec<_> {
+            roster.patient_events.iter().filter(|event| event.patient == person.id).cloned().collect()
+        };
         if before != person
+            || events(old) != events(&roster)
             || prescribed(old) != prescribed(&roster)
             || old.medications != roster.medications
             || old.devices != roster.devices

@@ -3,6 +3,9 @@
 use painwatch_domain::Measure;
 use serde::{Deserialize, Serialize};
 
+use super::rhythm::ends_week;
+use crate::metrics::catalogue;
+
 /// Which days a reading bears on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -13,6 +16,8 @@ pub enum Reach {
     /// Those of the 24 h after its day: a sleep belongs to the night of the next morning, and a device that was taken off
     /// stays off. When a patient travels that may be more than one.
     Hours24,
+    /// That which ends its week, and the one after: a night belongs to the next morning.
+    Week,
 }
 
 /// Measures whose daily values are computed together.
@@ -26,14 +31,39 @@ pub enum Group {
     Sleep,
     /// Not a group of values: what hold rules could see.
     Coverage,
+    /// Activity counts a minute.
+    Counts,
+    /// A vendor's sleep stages.
+    Stages,
+    /// Intervals between heart beats.
+    Beats,
+    /// Of a week, on its last day.
+    Rhythm,
 }
 
 impl Group {
-    pub const ALL: [Self; 7] =
-        [Self::Weight, Self::Pain, Self::Medication, Self::Activity, Self::Vitals, Self::Sleep, Self::Coverage];
+    pub const ALL: [Self; 11] = [
+        Self::Weight,
+        Self::Pain,
+        Self::Medication,
+        Self::Activity,
+        Self::Vitals,
+        Self::Sleep,
+        Self::Coverage,
+        Self::Counts,
+        Self::Stages,
+        Self::Beats,
+        Self::Rhythm,
+    ];
 
-    /// The group in which the metrics of a measure are computed.
-    pub const fn of(measure: Measure) -> Option<Self> {
+    /// The group in which a metric is computed.
+    pub fn of_metric(metric: &str) -> Option<Self> {
+        let info = catalogue::find(metric)?;
+        if info.window == catalogue::WEEK { Some(Self::Rhythm) } else { Self::of(info.measure) }
+    }
+
+    /// The group in which the daily metrics of a measure are computed.
+    const fn of(measure: Measure) -> Option<Self> {
         Some(match measure {
             Measure::BodyWeight => Self::Weight,
             Measure::PainNrs | Measure::PainVas | Measure::PainScaleOther => Self::Pain,
@@ -41,6 +71,9 @@ impl Group {
             Measure::StepCount | Measure::HeartRate => Self::Activity,
             Measure::RestingHeartRate | Measure::RespiratoryRate | Measure::OxygenSaturation => Self::Vitals,
             Measure::TotalSleepTime => Self::Sleep,
+            Measure::ActivityCount => Self::Counts,
+            Measure::SleepStage => Self::Stages,
+            Measure::RrInterval => Self::Beats,
             _ => return None,
         })
     }
@@ -51,7 +84,13 @@ impl Group {
             Measure::BodyWeight => &[(Self::Weight, Reach::Day)],
             Measure::PainNrs | Measure::PainVas | Measure::PainScaleOther => &[(Self::Pain, Reach::Day)],
             Measure::MedicationEvent => &[(Self::Medication, Reach::Beside)],
-            Measure::StepCount | Measure::HeartRate => &[(Self::Activity, Reach::Day)],
+            Measure::HeartRate => &[(Self::Activity, Reach::Day)],
+            Measure::StepCount => &[(Self::Activity, Reach::Day), (Self::Rhythm, Reach::Week)],
+            Measure::ActivityCount => &[(Self::Counts, Reach::Hours24), (Self::Rhythm, Reach::Week)],
+            Measure::SleepStage => {
+                &[(Self::Stages, Reach::Hours24), (Self::Counts, Reach::Hours24), (Self::Rhythm, Reach::Week)]
+            }
+            Measure::RrInterval => &[(Self::Beats, Reach::Day)],
             Measure::RestingHeartRate | Measure::RespiratoryRate | Measure::OxygenSaturation => {
                 &[(Self::Vitals, Reach::Day)]
             }
@@ -70,7 +109,16 @@ impl Group {
             Self::Vitals => &[Measure::RestingHeartRate, Measure::RespiratoryRate, Measure::OxygenSaturation],
             Self::Sleep => &[Measure::TotalSleepTime],
             Self::Coverage => &[Measure::DeviceWorn, Measure::DeviceCharging],
+            Self::Counts => &[Measure::ActivityCount, Measure::SleepStage],
+            Self::Stages => &[Measure::SleepStage],
+            Self::Beats => &[Measure::RrInterval],
+            Self::Rhythm => &[Measure::StepCount, Measure::ActivityCount, Measure::SleepStage],
         }
+    }
+
+    /// Whether the group has anything to compute about a day.
+    pub const fn concerns(self, day: i32) -> bool {
+        !matches!(self, Self::Rhythm) || ends_week(day)
     }
 
     /// Few readings a day, each of which may matter at once: judged on arrival. The others wait for the day's close.

@@ -4,9 +4,15 @@
 //! doubled or corrected reading only means computing the day again.
 
 mod activity;
+mod beats;
+mod counts;
 mod group;
+mod minutes;
+mod night;
 mod pain;
+pub mod rhythm;
 mod sleep;
+mod stages;
 mod vitals;
 mod weight;
 
@@ -106,6 +112,10 @@ pub fn evaluate(group: Group, frame: &Frame, observations: &[Observation]) -> Va
         Group::Activity => activity::activity(frame, &trusted),
         Group::Vitals => vitals::vitals(frame, &trusted),
         Group::Sleep => sleep::sleep(frame, &trusted),
+        Group::Counts => counts::counts(frame, &trusted),
+        Group::Stages => stages::stages(frame, &trusted),
+        Group::Beats => beats::beats(frame, &trusted),
+        Group::Rhythm => rhythm::rhythm(frame, &trusted),
         Group::Medication | Group::Coverage => Values::new(),
     }
 }

@@ -12,7 +12,7 @@ use super::super::compiled::{Compiled, Kind};
 use super::super::coverage::{self, DeviceStates};
 use super::super::daily::{self, Book};
 use super::super::day::{Frame, Group, Observation};
-use super::daily::group_of;
+use super::super::frozen::Frozen;
 use super::{CoverageOut, Performed};
 
 impl Clinic {
@@ -51,13 +51,14 @@ impl Clinic {
     pub(super) fn daily_coverage(&self, person: &Patient, group: Group, frame: &Frame, out: &mut Performed) {
         let Some(state) = self.patients.get(&person.id) else { return };
         let rules = Arc::clone(&self.rules);
-        let judged_here = |metric: &str| group_of(metric) == Some(group);
+        let judged_here = |metric: &str| Group::of_metric(metric) == Some(group);
         let rules = rules.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
         let rules: Vec<_> = rules.filter_map(|rule| rule.at(frame.end - 1).zip(rule.metric())).collect();
         let of_rules = |name: &str| rules.iter().any(|(_, metric)| *metric == name);
-        let derived = daily::derive(&state.days, &state.missed, frame.day.0, of_rules);
-        let book =
-            Book { calendar: Calendar::of(person), days: &state.days, derived: &derived, open_from: frame.day.0 };
+        let frozen = Frozen::of(person, &self.roster);
+        let derived = daily::derive(&state.days, &state.missed, &frozen, frame.day.0, of_rules);
+        let (calendar, open_from) = (Calendar::of(person), frame.day.0);
+        let book = Book { calendar, days: &state.days, derived: &derived, frozen: &frozen, open_from };
         for (version, metric) in rules {
             let cause = match book.value(frame.day.0, metric) {
                 Some(value) if value.value.is_some() => "",
