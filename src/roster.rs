@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use painwatch_domain::measure::Measure;
 use painwatch_domain::roster::{
-    Contact, Device, F64Bits, Medication, Pairing, Patient, PatientEvent, Prescription, Prn, Roster, Stream,
+    Contact, Device, F64Bits, Medication, Pairing, Patient, Prescription, Prn, Roster, Stream,
 };
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_stamp};
 use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, TenantId, Zone};
@@ -23,8 +23,6 @@ struct File {
     medication: Vec<MedicationEntry>,
     #[serde(default)]
     prescription: Vec<PrescriptionEntry>,
-    #[serde(default)]
-    patient_event: Vec<PatientEventEntry>,
     #[serde(default)]
     contact: Vec<ContactEntry>,
 }
@@ -148,15 +146,6 @@ struct PrnEntry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PatientEventEntry {
-    patient: String,
-    kind: String,
-    start: toml::Value,
-    end: Option<toml::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct ContactEntry {
     id: String,
     care_team: String,
@@ -195,10 +184,6 @@ pub fn parse(text: &str, tenant: &TenantId) -> Result<Roster> {
     for entry in &file.prescription {
         let prescription = prescription(entry, &roster);
         roster.prescriptions.push(prescription.with_context(|| format!("[[prescription]] of {:?}", entry.medication))?);
-    }
-    for entry in &file.patient_event {
-        let event = patient_event(entry, &roster);
-        roster.patient_events.push(event.with_context(|| format!("[[patient_event]] of {:?}", entry.patient))?);
     }
     for entry in &file.contact {
         roster.contacts.push(contact(entry).with_context(|| format!("[[contact]] {:?}", entry.id))?);
@@ -312,20 +297,6 @@ fn prescription(entry: &PrescriptionEntry, roster: &Roster) -> Result<Prescripti
     })
 }
 
-fn patient_event(entry: &PatientEventEntry, roster: &Roster) -> Result<PatientEvent> {
-    if !PatientEvent::KINDS.contains(&entry.kind.as_str()) {
-        bail!("kind is {:?}, expected one of {}", entry.kind, PatientEvent::KINDS.join(" "));
-    }
-    let patient = PatientId::parse(&entry.patient)?;
-    let zone = zone_of(&patient, roster)?;
-    let (start, end) =
-        (instant(&entry.start, zone)?, entry.end.as_ref().map(|value| instant(value, zone)).transpose()?);
-    if end.is_some_and(|end| end <= start) {
-        bail!("it ends before it begins");
-    }
-    Ok(PatientEvent { patient, kind: entry.kind.clone(), start, end })
-}
-
 fn contact(entry: &ContactEntry) -> Result<Contact> {
     let min_priority = Priority::parse(&entry.min_priority)
         .with_context(|| format!("min_priority is {:?}, expected high, medium, low or info", entry.min_priority))?;
@@ -403,22 +374,6 @@ mod tests {
         start = 2026-03-01
         times = ["20:00", "08:00"]
     "#;
-
-    #[test]
-    fn an_event_of_a_patient_has_a_known_kind_and_ends_after_it_begins() {
-        let with = |event: &str| {
-            let text = format!(
-                "[[patient]]\nid = \"ann\"\nzone = \"Europe/Paris\"\n[[patient_event]]\npatient = \"ann\"\n{event}"
-            );
-            parse(&text, &TenantId::default()).map(|roster| roster.patient_events).map_err(|error| format!("{error:#}"))
-        };
-        let found = with("kind = \"admission\"\nstart = 2026-03-01\nend = 2026-03-04").unwrap();
-        assert_eq!((found.len(), found[0].end.unwrap().0 - found[0].start.0), (1, 3 * DAY_MS));
-        assert!(
-            with("kind = \"party\"\nstart = 2026-03-01").unwrap_err().contains("expected one of surgery admission")
-        );
-        assert!(with("kind = \"flare\"\nstart = 2026-03-02\nend = 2026-03-01").unwrap_err().contains("ends before"));
-    }
 
     #[test]
     fn a_date_in_the_roster_is_midnight_where_the_patient_lives() {

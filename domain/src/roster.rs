@@ -113,20 +113,27 @@ pub struct Prn {
     pub min_interval_ms: i64,
 }
 
-/// What a person entered about a patient that readings do not tell.
+/// A supply that was handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispense {
+    pub patient: PatientId,
+    pub medication: MedicationId,
+    pub date: EventTime,
+    /// For so many days it lasts.
+    pub days_supply: u32,
+}
+
+/// Something that happened to a patient and changes what readings mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatientEvent {
     pub patient: PatientId,
-    /// One of [`PatientEvent::KINDS`].
+    /// One of [`PATIENT_EVENTS`].
     pub kind: String,
     pub start: EventTime,
-    /// `None` while it lasts, or for a moment.
     pub end: Option<EventTime>,
 }
 
-impl PatientEvent {
-    pub const KINDS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
-}
+pub const PATIENT_EVENTS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
 
 /// Someone who can be reached, and through what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +153,8 @@ pub struct Roster {
     pub pairings: Vec<Pairing>,
     pub medications: BTreeMap<MedicationId, Medication>,
     pub prescriptions: Vec<Prescription>,
-    pub patient_events: Vec<PatientEvent>,
+    pub dispenses: Vec<Dispense>,
+    pub events: Vec<PatientEvent>,
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what `roster export` prints.
     pub source: String,

@@ -52,6 +52,16 @@ const BASELINE_DAYS: i32 = daily::trends::LOOKBACK_DAYS;
 /// Opioid doses are kept this long beyond the horizon: the longest wear of a patch and its exposure after removal.
 const OPIOID_DAYS: i32 = 8;
 
+/// Days are closed in order and seldom late: those that settled within the last week are looked through.
+const SETTLES_WITHIN_DAYS: i32 = 7;
+
+/// Whether a value is needed once it is final: for a baseline or by a rule. The others are told and forgotten; a late
+/// reading computes them again.
+fn is_looked_back_on(metric: &str, rules: &[Ruled]) -> bool {
+    crate::metrics::catalogue::find(metric).is_none_or(|info| info.daily)
+        || rules.iter().any(|rule| rule.metric() == Some(metric))
+}
+
 /// How long after its end a day of this patient is closed.
 fn closes_after_ms(patient: &PatientId) -> i64 {
     let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
@@ -256,6 +266,11 @@ impl Clinic {
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let kept_from = horizon - self.lookback_days;
         state.days = state.days.split_off(&kept_from);
+        let settled = calendar.day_of(now.0 - FINAL_AFTER_MS) - 1;
+        let rules = &self.rules;
+        for (_, values) in state.days.range_mut(settled - SETTLES_WITHIN_DAYS..settled) {
+            values.retain(|name, _| is_looked_back_on(name, rules));
+        }
         state.told = state.told.split_off(&kept_from);
         state.opioids = state.opioids.split_off(&(horizon - OPIOID_DAYS));
         let hour = hour_of(calendar.start(horizon));

@@ -42,6 +42,13 @@ impl Clinic {
         let prescribed = |roster: &Roster| -> Vec<_> {
             roster.prescriptions.iter().filter(|prescription| prescription.patient == person.id).cloned().collect()
         };
+        let told = |roster: &Roster| -> (Vec<_>, Vec<_>) {
+            let dispenses = roster.dispenses.iter().filter(|dispense| dispense.patient == person.id).cloned();
+            let events = roster.events.iter().filter(|event| event.patient == person.id).cloned();
+            (dispenses.collect(), events.collect())
+        };
+        let orders_changed = prescribed(old) != prescribed(&roster) || old.medications != roster.medications;
+        let told_changed = told(old) != told(&roster);
         if before.zones != person.zones {
             self.count_days_anew(person, now);
         }
@@ -52,18 +59,10 @@ impl Clinic {
                 self.notice_stored(&person.id, device, (i64::MIN, i64::MAX), stored, now);
             }
         }
-        let events = |roster: &Roster| -> Vec<_> {
-            roster.patient_events.iter().filter(|event| event.patient == person.id).cloned().collect()
-        };
-        if before != person
-            || events(old) != events(&roster)
-            || prescribed(old) != prescribed(&roster)
-            || old.medications != roster.medications
-            || old.devices != roster.devices
-        {
+        if before != person || orders_changed || told_changed || old.devices != roster.devices {
             self.mark_all(person, now);
         }
-        if before.conditions != person.conditions || before.packs != person.packs {
+        if before.conditions != person.conditions || before.packs != person.packs || orders_changed || told_changed {
             self.owe(&person.id, now, Work::Republish);
         }
     }

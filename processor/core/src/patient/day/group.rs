@@ -4,7 +4,7 @@ use painwatch_domain::Measure;
 use serde::{Deserialize, Serialize};
 
 use super::rhythm::ends_week;
-use crate::metrics::catalogue;
+use crate::metrics::{MetricInfo, catalogue};
 
 /// Which days a reading bears on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,7 @@ impl Group {
     ];
 
     /// The group in which a metric is computed.
-    pub fn of_metric(metric: &str) -> Option<Self> {
-        let info = catalogue::find(metric)?;
+    pub fn of_metric(info: &MetricInfo) -> Option<Self> {
         if info.window == catalogue::WEEK { Some(Self::Rhythm) } else { Self::of(info.measure) }
     }
 

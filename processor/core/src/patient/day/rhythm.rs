@@ -131,12 +131,11 @@ fn vendor_regularity(frame: &Frame, seen: &[&Observation], values: &mut Values) 
         let length = usize::try_from((to - from) / MINUTE_MS).unwrap_or(0);
         let stages = stages::minutes(&stages::of_one_source(frame, seen, (from, to)));
         let mut night = vec![stages.is_some().then_some(State::Awake); length];
-        for (start, minutes) in &stages {
-            let first = (start - from).div_euclid(MINUTE_MS);
-            for (minute, _) in (first..).zip(minutes).filter(|(_, state)| **state == Some(State::Asleep)) {
-                if let Some(known) = usize::try_from(minute).ok().and_then(|at| night.get_mut(at)) {
-                    *known = Some(State::Asleep);
-                }
+        let first = stages.as_ref().map_or(0, |(start, _)| (start - from).div_euclid(MINUTE_MS));
+        let minutes = stages.iter().flat_map(|(_, minutes)| minutes);
+        for (minute, _) in (first..).zip(minutes).filter(|(_, state)| **state == Some(State::Asleep)) {
+            if let Some(known) = usize::try_from(minute).ok().and_then(|at| night.get_mut(at)) {
+                *known = Some(State::Asleep);
             }
         }
         nights += usize::from(stages.is_some());

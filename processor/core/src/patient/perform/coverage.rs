@@ -13,6 +13,7 @@ use super::super::coverage::{self, DeviceStates};
 use super::super::daily::{self, Book};
 use super::super::day::{Frame, Group, Observation};
 use super::super::frozen::Frozen;
+use super::daily::group_of;
 use super::{CoverageOut, Performed};
 
 impl Clinic {
@@ -51,7 +52,7 @@ impl Clinic {
     pub(super) fn daily_coverage(&self, person: &Patient, group: Group, frame: &Frame, out: &mut Performed) {
         let Some(state) = self.patients.get(&person.id) else { return };
         let rules = Arc::clone(&self.rules);
-        let judged_here = |metric: &str| Group::of_metric(metric) == Some(group);
+        let judged_here = |metric: &str| group_of(metric) == Some(group);
         let rules = rules.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
         let rules: Vec<_> = rules.filter_map(|rule| rule.at(frame.end - 1).zip(rule.metric())).collect();
         let of_rules = |name: &str| rules.iter().any(|(_, metric)| *metric == name);

@@ -37,7 +37,7 @@ impl Scope {
     fn includes(self, metric: &str) -> bool {
         let Some(group) = self.group else { return true };
         let of_pair = trends::is_rank(metric) && matches!(group, Group::Pain | Group::Activity | Group::Sleep);
-        (of_pair || Group::of_metric(metric) == Some(group)) && (self.closed || !trends::is_trend(metric))
+        (of_pair || group_of(metric) == Some(group)) && (self.closed || !trends::is_trend(metric))
     }
 }
 
@@ -83,7 +83,7 @@ impl Clinic {
     fn keep(&mut self, person: &Patient, group: Group, day: i32, values: Values) {
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let kept = state.days.entry(day).or_default();
-        kept.retain(|name, _| Group::of_metric(name) != Some(group));
+        kept.retain(|name, _| group_of(name) != Some(group));
         kept.extend(values);
         if kept.is_empty() {
             state.days.remove(&day);
@@ -209,4 +209,9 @@ impl Clinic {
 fn withdrawn() -> Derived {
     let value = DailyValue { reason: WITHDRAWN.to_owned(), ..DailyValue::default() };
     Derived { value, baseline: None, deviation: None }
+}
+
+/// The group a metric is computed in.
+pub(in super::super) fn group_of(metric: &str) -> Option<Group> {
+    catalogue::find(metric).and_then(Group::of_metric)
 }
