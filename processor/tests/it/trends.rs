@@ -105,7 +105,7 @@ fn opened(rig: &Rig, rule: &str) -> bool {
 
 #[tokio::test]
 async fn a_patient_who_gets_worse_is_seen_in_the_charts_and_rings_the_rules_of_change() {
-    let rig = applied(journal(0..42, ordinary), 42).await;
+    let rig = applied(journal(0..49, ordinary), 49).await;
     let lights: Vec<_> = rows(&rig, "heart_rate.night_signal").await;
     let of = |day: i64| lights.iter().find(|(found, _)| *found == day).and_then(|(_, row)| row.value);
     assert_eq!((lights[0].0, of(34), of(35), of(36)), (7, Some(0.0), Some(0.0), Some(2.0)));
@@ -113,7 +113,7 @@ async fn a_patient_who_gets_worse_is_seen_in_the_charts_and_rings_the_rules_of_c
     let first = cusum.iter().find(|(_, row)| row.value.is_some_and(|value| value < -5.0)).unwrap();
     assert!((35..38).contains(&first.0), "{first:?}");
     assert_eq!(first.1.quality, "since=2026-07-20", "the day from which it is worse");
-    assert!(value(&rig, "step_count.trend_28d", 41).await.unwrap() < -1_000.0);
+    assert!(value(&rig, "step_count.trend_28d", 48).await.unwrap() < -1_000.0);
     assert!(value(&rig, "pain_nrs.cusum", 41).await.unwrap().abs() < 5.0);
     for rule in ["night-heart-rate-yellow", "night-heart-rate-red", "steps-level-down", "steps-trend-down"] {
         assert!(opened(&rig, rule), "{rule}");

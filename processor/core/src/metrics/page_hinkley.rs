@@ -95,10 +95,9 @@ impl PageHinkley {
         self.drifted
     }
 
-    /// How far the test is towards its threshold; 1 is at it. `None` before there are enough values.
+    /// How far the test is towards its threshold, since the last reset; 1 is at it. `None` without a value.
     pub fn towards_drift(&self) -> Option<f64> {
-        let enough = self.state.n >= self.params.min_instances;
-        enough.then(|| self.state.distance(self.params.sides) / self.params.threshold)
+        (self.state.n > 0).then(|| self.state.distance(self.params.sides) / self.params.threshold)
     }
 }
 
@@ -115,6 +114,6 @@ mod tests {
         assert!(!test.handle(None));
         assert_eq!(test, drifted);
         test.handle(Some(8.0));
-        assert_eq!((test.state.n, test.state.mean, test.towards_drift()), (1, 8.0, None));
+        assert_eq!((test.state.n, test.state.mean, test.towards_drift()), (1, 8.0, Some(0.0)));
     }
 }
