@@ -1,9 +1,9 @@
 //! Page-Hinkley test of a daily value (clinical catalogue B4).
 //!
-//! Definition: d = x - running mean since the last reset, x included; s_inc = alpha·s_inc + d - delta, s_dec = alpha·s_dec
-//! + d + delta; drift iff s_inc - min(s_inc) or max(s_dec) - s_dec exceeds the threshold, from `min_instances` values on.
-//! The value after a drift begins anew. A missing x changes nothing. Defaults, engineering choice: delta 0.5 sd, threshold
-//! 10 sd, 10 values, alpha 1.
+//! Definition: d = x - running mean since the last reset, x included; `s_inc = alpha·s_inc + d - delta` and
+//! `s_dec = alpha·s_dec + d + delta`; drift iff s_inc - min(s_inc) or max(s_dec) - s_dec exceeds the threshold, from
+//! `min_instances` values on. The value after a drift begins anew. A missing x changes nothing. Defaults, engineering choice:
+//! delta 0.5 sd, threshold 10 sd, 10 values, alpha 1.
 
 use super::reference::Reference;
 
