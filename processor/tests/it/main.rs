@@ -11,4 +11,5 @@ mod rig;
 mod rules;
 mod seed;
 mod service;
+mod trends;
 mod world;
