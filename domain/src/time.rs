@@ -177,6 +177,11 @@ impl LocalDay {
         Self((date - epoch).get_days())
     }
 
+    /// Reads `2026-03-01`.
+    pub fn parse(date: &str) -> Option<Self> {
+        date.parse().ok().map(Self::from_date)
+    }
+
     fn date(self) -> Date {
         jiff::civil::date(1970, 1, 1).saturating_add(self.0.days())
     }

@@ -12,4 +12,5 @@ mod rig;
 mod rules;
 mod seed;
 mod service;
+mod trends;
 mod world;

@@ -2,7 +2,19 @@
 
 use crate::{has_word, is_test, none, production, read, sources};
 
-const CASES: &str = "processor/core/src/metrics/check/cases.rs";
+const CASES: &str = "processor/core/src/metrics/check/";
+/// Modules whose functions the cases call by name.
+const BY_MODULE: &[&str] = &[
+    "unit::",
+    "measure::",
+    "summary_stats::",
+    "choi::",
+    "troiano::",
+    "cole_kripke::",
+    "sadeh::",
+    "hrv_artefact::",
+    "night_signal::",
+];
 /// Where production decides about readings.
 const PRODUCTION: &[&str] = &["processor/core/src/", "ingest/core/src/", "domain/src/"];
 /// A golden file that asks for several figures at once: the view of the check, and the production code it is made of.
@@ -13,13 +25,17 @@ const OF_TABLES: &[&str] = &["loinc_check_digit_is_valid"];
 
 /// What the cases call: the names imported from the metrics, and `unit::…`, `measure::…`.
 fn called() -> Vec<String> {
-    let text = read(CASES);
+    let files = sources(&[".rs"]);
+    let cases = files.iter().filter(|source| source.path.starts_with(CASES) && !is_test(&source.path));
+    let text: String = cases.map(|source| production(&source.text)).collect();
     let mut names = Vec::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("use crate::metrics::")) {
         let Some((_, items)) = line.trim_end_matches(';').rsplit_once("::") else { continue };
-        names.extend(items.trim_matches(['{', '}']).split(", ").map(str::to_owned));
+        // `f as g`: what is called is `f`. A module by itself is looked for below.
+        let item = |item: &str| item.split(" as ").next().unwrap_or_default().to_owned();
+        names.extend(items.trim_matches(['{', '}']).split(", ").filter(|name| *name != "self").map(item));
     }
-    for module in ["unit::", "measure::", "summary_stats::"] {
+    for module in BY_MODULE {
         for (at, _) in text.match_indices(module) {
             let rest = &text[at + module.len()..];
             names.push(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());

@@ -40,9 +40,15 @@ impl PositiveDays {
     }
 
     fn met(&self, day: i32) -> bool {
-        let from_day = self.bits >> (self.newest - day);
+        self.count(day) >= self.rule.k
+    }
+
+    /// How many of the n days that end with `day` were positive; `day` is one that was handled.
+    pub fn count(&self, day: i32) -> u32 {
+        let shift = self.newest.checked_sub(day).and_then(|shift| u32::try_from(shift).ok());
+        let from_day = shift.and_then(|shift| self.bits.checked_shr(shift)).unwrap_or(0);
         let mask = if self.rule.n >= 32 { u32::MAX } else { (1 << self.rule.n) - 1 };
-        (from_day & mask).count_ones() >= self.rule.k
+        (from_day & mask).count_ones()
     }
 }
 

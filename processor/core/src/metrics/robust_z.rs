@@ -63,7 +63,8 @@ pub fn robust_z(baseline: &[Option<f64>], x: Option<f64>) -> RobustZ {
     RobustZ { n, median: Some(centre), scale: Some(scale), z, method }
 }
 
-fn spread(sorted: &[f64], centre: f64) -> (f64, Method) {
+/// The spread about `centre`: scaled MAD, else scaled mean absolute deviation, else 0.
+pub fn spread(sorted: &[f64], centre: f64) -> (f64, Method) {
     let deviations: Vec<_> = sorted.iter().map(|value| Some((value - centre).abs())).collect();
     let deviations = sorted_present(&deviations);
     let mad = median(&deviations).unwrap_or(0.0);

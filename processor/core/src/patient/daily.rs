@@ -3,6 +3,8 @@
 //! Everything here is computed again over all kept days whenever one of them changed: a few hundred numbers a patient,
 //! and no state that late data could leave wrong.
 
+pub mod trends;
+
 use std::collections::BTreeMap;
 
 use super::calendar::Calendar;
@@ -10,10 +12,11 @@ use super::compiled::{Compiled, Ruled};
 use super::day::{DailyValue, Values};
 use super::derived::{self, Facts};
 use super::episodes::Span;
+use super::frozen::Frozen;
 use super::state::{Missed, MissedDose};
 use crate::metrics::daily_change::{DailyChange, Direction, exceeds};
 use crate::metrics::days_of::PositiveDays;
-use crate::metrics::robust_z::DailyBaseline;
+use crate::metrics::robust_z::{DailyBaseline, RobustZ};
 use crate::metrics::weight_gain::WeightGain;
 use crate::rules::{Condition, Rule, Signal};
 
@@ -23,13 +26,16 @@ pub type Days = BTreeMap<i32, Values>;
 pub const MISSED: &str = "medication_event.missed_in_a_row";
 
 /// Daily metrics that have a personal baseline of their own, and the name of the deviation.
-pub const BASELINES: [(&str, &str); 5] = [
+pub const BASELINES: [(&str, &str); 6] = [
     ("step_count.daily_sum", "step_count.robust_z"),
     ("resting_heart_rate.daily_median", "resting_heart_rate.robust_z"),
     ("pain_nrs.daily_mean", "pain_nrs.robust_z"),
     ("pain_scale_other.daily_mean", "pain_scale_other.robust_z"),
     ("total_sleep_time.daily_sum", "total_sleep_time.robust_z"),
+    WASO_BASELINE,
 ];
+
+const WASO_BASELINE: (&str, &str) = ("sleep_stage.wake_after_sleep_onset", "sleep_stage.waso_z");
 
 /// A value derived from other days.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,11 +69,18 @@ impl<'a> Kept<'a> {
 /// Values from day `since` on that derive from other days, of the metrics that are `wanted`.
 pub fn derive(past: &Kept, since: i32, wanted: impl Fn(&str) -> bool) -> DerivedDays {
     let Kept { days, missed, facts } = *past;
+    let frozen = &facts.frozen;
     let mut derived = BTreeMap::new();
     derived::derive(days, facts, since, &wanted, &mut derived);
     for (source, target) in BASELINES.into_iter().filter(|(_, target)| wanted(target)) {
-        derive_baseline(days, since, (source, target), &mut derived);
+        derive_baseline(days, frozen, since, (source, target), &mut derived);
     }
+    if wanted(trends::POOR_NIGHTS) {
+        let mut waso_z = DerivedDays::new();
+        derive_baseline(days, frozen, since.saturating_sub(trends::NIGHTS), WASO_BASELINE, &mut waso_z);
+        trends::poor_nights(days, since, &waso_z, &mut derived);
+    }
+    trends::derive(days, frozen, since, &wanted, &mut derived);
     if wanted("body_weight.gain_1d") {
         derive_gains(days, since, &mut derived);
     }
@@ -78,14 +91,21 @@ pub fn derive(past: &Kept, since: i32, wanted: impl Fn(&str) -> bool) -> Derived
     derived
 }
 
-fn derive_baseline(days: &Days, since: i32, (source, target): (&str, &'static str), derived: &mut DerivedDays) {
+fn derive_baseline(
+    days: &Days,
+    frozen: &Frozen,
+    since: i32,
+    (source, target): (&str, &'static str),
+    derived: &mut DerivedDays,
+) {
     let mut baseline = DailyBaseline::default();
     for (day, value) in each(days, source) {
         if day < since {
-            baseline.remember(day, value.value);
+            remember(&mut baseline, frozen, day, value.value);
             continue;
         }
-        let judged = baseline.handle(day, value.value);
+        let judged = baseline.judge(day, value.value);
+        remember(&mut baseline, frozen, day, value.value);
         let told = DailyValue {
             value: judged.z,
             reason: judged.method.reason().to_owned(),
@@ -93,6 +113,13 @@ fn derive_baseline(days: &Days, since: i32, (source, target): (&str, &'static st
             ..value.clone()
         };
         derived.insert((day, target), Derived { value: told, baseline: judged.median, deviation: judged.z });
+    }
+}
+
+/// A frozen day is judged and makes no baseline.
+fn remember(baseline: &mut DailyBaseline, frozen: &Frozen, day: i32, x: Option<f64>) {
+    if !frozen.contains(day) {
+        baseline.remember(day, x);
     }
 }
 
@@ -159,6 +186,7 @@ pub struct Book<'a> {
     pub calendar: Calendar<'a>,
     pub days: &'a Days,
     pub derived: &'a DerivedDays,
+    pub frozen: &'a Frozen,
     /// Days before this one are over: only they can end an episode.
     pub open_from: i32,
 }
@@ -184,8 +212,9 @@ pub fn episodes(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
     let mut active = false;
     for (day, value) in book.values(metric) {
         let in_force = ruled.at(value.held_at).map(|version| &version.face.version);
-        let verdicts =
-            judges.iter_mut().map(|(version, judge)| (&version.face.version, judge.day(&version.rule, day, value)));
+        let verdicts = judges
+            .iter_mut()
+            .map(|(version, judge)| (&version.face.version, judge.day(&version.rule, day, value, book.frozen)));
         let verdicts: Vec<_> = verdicts.collect();
         let judged = verdicts.into_iter().find(|(version, _)| Some(*version) == in_force);
         let Some(verdict) = judged.and_then(|(_, verdict)| verdict) else { continue };
@@ -243,14 +272,18 @@ impl Judge {
         }
     }
 
-    fn day(&mut self, rule: &Rule, day: i32, value: &DailyValue) -> Option<Verdict> {
+    fn day(&mut self, rule: &Rule, day: i32, value: &DailyValue, frozen: &Frozen) -> Option<Verdict> {
         let name = rule.signal.name();
         let (holds, why) = match rule.condition {
             Condition::Threshold(comparison) => {
                 let x = value.value?;
                 (comparison.holds(x), format!("{name} {x} {} {comparison}", rule.signal.unit()))
             }
-            Condition::Deviates { robust_z, direction, .. } => self.deviates(day, value, name, robust_z, direction)?,
+            Condition::Deviates { robust_z, direction, .. } => {
+                let judged = self.baseline.judge(day, value.value);
+                remember(&mut self.baseline, frozen, day, value.value);
+                self.deviates(day, value, name, judged, (robust_z, direction))?
+            }
             Condition::Changes { by, within_days, direction } => {
                 let x = value.value?;
                 let change = self.change.change(day, x, within_days, direction);
@@ -282,10 +315,9 @@ impl Judge {
         day: i32,
         value: &DailyValue,
         name: &str,
-        limit: f64,
-        direction: Direction,
+        judged: RobustZ,
+        (limit, direction): (f64, Direction),
     ) -> Option<(bool, String)> {
-        let judged = self.baseline.handle(day, value.value);
         let beyond = judged.z.map(|z| match direction {
             Direction::Up => z >= limit,
             Direction::Down => z <= -limit,

@@ -12,6 +12,7 @@ pub mod daily;
 pub mod day;
 pub mod derived;
 pub mod episodes;
+mod frozen;
 pub mod hold;
 mod needs;
 mod observe;
@@ -48,8 +49,9 @@ pub const FINAL_AFTER_MS: i64 = 48 * HOUR_MS;
 const GATHER_MS: i64 = MINUTE_MS;
 /// Event age beyond which alerts no longer change (semantics 13).
 pub const HORIZON_DAYS: i32 = 35;
-/// Days before a day that metrics of every patient look back on: a week against the four before it.
-const BASELINE_DAYS: i32 = 35;
+/// Days before a day that metrics of every patient look back on: the reference of a control chart and its run. A week
+/// against the four before it is shorter.
+const BASELINE_DAYS: i32 = daily::trends::LOOKBACK_DAYS;
 /// And what some look further back for: three months of analgesics, the steps before surgery, the first of a course.
 const FAR_DAYS: i32 = 90;
 const LOOKED_AT_FROM_AFAR: [&str; 9] = [
@@ -65,6 +67,17 @@ const LOOKED_AT_FROM_AFAR: [&str; 9] = [
 ];
 /// Opioid doses are kept this long beyond the horizon: the longest wear of a patch and its exposure after removal.
 const OPIOID_DAYS: i32 = 8;
+
+/// Days are closed in order and seldom late: those that settled within the last week are looked through.
+const SETTLES_WITHIN_DAYS: i32 = 7;
+
+/// Whether a value is needed once it is final: for a baseline, by what derives from it, or by a rule. The others are told and
+/// forgotten; a late reading computes them again.
+fn is_looked_back_on(metric: &str, rules: &[Ruled]) -> bool {
+    crate::metrics::catalogue::find(metric).is_none_or(|info| info.daily)
+        || derived::SOURCES.contains(&metric)
+        || rules.iter().any(|rule| rule.metric() == Some(metric))
+}
 
 /// How long after its end a day of this patient is closed.
 fn closes_after_ms(patient: &PatientId) -> i64 {
@@ -237,7 +250,7 @@ impl Clinic {
             }
             self.prune(person, now);
             self.fold_stale(person, now);
-            for group in Group::ALL {
+            for group in Group::ALL.into_iter().filter(|group| group.concerns(day)) {
                 self.owe(&person.id, now, Work::Evaluate(group, day));
             }
             // The doses of the day that has begun are missed without any reading.
@@ -274,6 +287,11 @@ impl Clinic {
             values.retain(|name, _| LOOKED_AT_FROM_AFAR.contains(&name.as_str()));
             // What showed it is no evidence of anything that may still change.
             values.values_mut().for_each(|value| value.evidence.clear());
+        }
+        let settled = calendar.day_of(now.0 - FINAL_AFTER_MS) - 1;
+        let rules = &self.rules;
+        for (_, values) in state.days.range_mut(settled - SETTLES_WITHIN_DAYS..settled) {
+            values.retain(|name, _| is_looked_back_on(name, rules));
         }
         state.days.retain(|_, values| !values.is_empty());
         state.told = state.told.split_off(&kept_from);

@@ -9,7 +9,7 @@ use painwatch_domain::time::DAY_MS;
 use super::Clinic;
 use super::calendar::Calendar;
 use super::compiled::Ruled;
-use super::day::Group;
+use super::day::{Group, rhythm};
 use super::signal::{HOUR, HoldSignal};
 use super::state::Work;
 use crate::metrics::news2::SET_WITHIN_MS;
@@ -60,13 +60,18 @@ impl Clinic {
 
 fn group_windows(calendar: Calendar, group: Group, day: i32) -> Windows {
     let (from, to) = calendar.bounds(day);
+    if !group.concerns(day) {
+        return Windows::new();
+    }
     let window = |measure: &Measure| match (group, measure) {
         // The set that begins before the day, and the order of a standing test.
         (Group::Safety, _) => (*measure, from - SET_WITHIN_MS, to),
         (Group::Rescue, _) => (*measure, calendar.start(day - 6) - BEFORE_MS, to),
+        // From noon before the first day: its night.
+        (Group::Rhythm, _) => (*measure, calendar.start(day + 1 - rhythm::DAYS) - DAY_MS, to),
         (Group::Pain, Measure::MedicationEvent) => (*measure, from - BEFORE_MS, to),
         // The night before, and the doses that may fill a neighbouring day's cell.
-        (_, Measure::TotalSleepTime) => (*measure, from - DAY_MS, to),
+        (_, Measure::TotalSleepTime | Measure::SleepStage | Measure::ActivityCount) => (*measure, from - DAY_MS, to),
         // Sums look 24 hours back, also after a day of 23.
         (_, Measure::MedicationEvent) => {
             (*measure, calendar.start(day - 1).min(from - DAY_MS), calendar.start(day + 2))

@@ -10,7 +10,7 @@ use painwatch_domain::{EventTime, JournalTime, Measure, PatientId, Value};
 
 use super::calendar::Calendar;
 use super::compiled::Ruled;
-use super::day::{self, Group, Observation, Reach};
+use super::day::{self, Group, Observation, Reach, rhythm};
 use super::perform::group_of;
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{PatientState, Work};
@@ -133,7 +133,7 @@ impl Clinic {
                 Reach::Day => day..=day,
                 Reach::Beside => day - 1..=next.max(day + 1),
                 Reach::Hours24 => day..=next,
-                Reach::Week => day..=day + 7,
+                Reach::Week => day..=day + rhythm::DAYS,
             };
             days.for_each(|day| self.mark(person, group, day, now));
         }
@@ -162,7 +162,7 @@ impl Clinic {
         let (start, end) = Calendar::of(person).bounds(day);
         let watched = self.watched_from(person).is_some_and(|from| from <= day);
         let old = day < self.horizon(Calendar::of(person), now);
-        if start > now.0 || !(watched || old) {
+        if start > now.0 || !(watched || old) || !group.concerns(day) {
             return;
         }
         let closed = end + closes_after_ms(&person.id) <= now.0;

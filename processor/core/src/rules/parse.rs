@@ -179,6 +179,10 @@ fn read_signal(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Signal> {
         let near = nearest(name, known).map(str::to_owned);
         reader.error(at, format!("unknown signal `{name}`: neither a measure nor a metric"), near);
     }
+    if catalogue::find(name).is_some_and(catalogue::MetricInfo::is_shown_only) {
+        reader.error(at, format!("`{name}` is shown to people, no rule may look at it"), None);
+        return None;
+    }
     signal
 }
 

@@ -112,6 +112,7 @@ fn a_fault_shows_its_line_and_the_nearest_known_word() {
             None,
         ),
         (with("signal", r#"signal = "sleep_stage""#), 7, "has no number", None),
+        (with("signal", r#"signal = "rr_interval.night_rmssd""#), 6, "no rule may look at it", None),
         (
             with("priority_when", r#"priority_when = [{ started = "nsaids", within = "14d", priority = "high" }]"#),
             12,

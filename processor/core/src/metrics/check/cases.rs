@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use painwatch_domain::{measure, unit};
 use serde_json::{Value, json};
 
-use super::safety_medication_pain;
+use super::{safety_medication_pain, trends_activity};
 use crate::metrics::dose_adherence::{Cell, adherence};
 use crate::metrics::pain_summary::{Params, summarise};
 use crate::metrics::robust_z::{DailyBaseline, WINDOW_DAYS};
@@ -23,6 +23,25 @@ pub static METRICS: &[(&str, Compute)] = &[
     ("weight_gain", weight_gain),
     ("pain_intensity_summary", pain),
     ("step_cadence", cadence),
+    ("ewma_chart", trends_activity::ewma),
+    ("cusum_tabular", trends_activity::cusum),
+    ("page_hinkley", trends_activity::page_hinkley),
+    ("nightsignal", trends_activity::nightsignal),
+    ("theil_sen", trends_activity::theil_sen),
+    ("mann_kendall", trends_activity::mann_kendall),
+    ("rank_association", trends_activity::rank_association),
+    ("changepoint_pelt", trends_activity::changepoint_pelt),
+    ("cosinor", trends_activity::cosinor),
+    ("sedentary_bouts", trends_activity::sedentary_bouts),
+    ("choi_nonwear", trends_activity::choi_nonwear),
+    ("troiano_nonwear", trends_activity::troiano_nonwear),
+    ("cole_kripke", trends_activity::cole_kripke),
+    ("sadeh", trends_activity::sadeh),
+    ("sleep_summary", trends_activity::sleep_summary),
+    ("sleep_regularity_index", trends_activity::sleep_regularity_index),
+    ("circadian_nonparametric", trends_activity::circadian),
+    ("hrv_time", trends_activity::hrv_time),
+    ("hrv_artefact", trends_activity::hrv_artefact),
     ("dose_adherence", doses),
     ("unit_conversion", conversion),
     ("loinc_check_digit", check_digit),

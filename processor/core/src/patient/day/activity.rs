@@ -3,7 +3,7 @@
 use painwatch_domain::Measure;
 use painwatch_domain::time::MINUTE_MS;
 
-use super::{DailyValue, Frame, Observation, Values, of_day, value_of};
+use super::{DailyValue, Frame, Observation, Values, night, of_day, value_of};
 use crate::metrics::interval_merge::{self, Contribution, Interval};
 use crate::metrics::step_cadence::{StepCadence, step_cadence};
 use crate::metrics::step_day::{self, Wear};
@@ -26,6 +26,7 @@ pub(super) fn activity(frame: &Frame, seen: &[&Observation]) -> Values {
         value.coverage = Some(worn_ms as f64 / day_ms);
         values.insert("heart_rate.daily_median".to_owned(), value);
     }
+    values.extend(night::heart_rate(frame, seen).map(|mean| ("heart_rate.night_mean".to_owned(), mean)));
     if let Some((steps, cadence)) = steps(frame, seen, worn) {
         for (name, peak) in
             cadence.iter().flat_map(|c| [("peak_1", c.peak1), ("peak_30", c.peak30), ("peak_60", c.peak60)])

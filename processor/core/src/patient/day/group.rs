@@ -3,7 +3,8 @@
 use painwatch_domain::Measure;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::MetricInfo;
+use super::rhythm::ends_week;
+use crate::metrics::{MetricInfo, catalogue};
 
 /// Which days a reading bears on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,8 @@ pub enum Reach {
     /// Those of the 24 h after its day: a sleep belongs to the night of the next morning, and a device that was taken off
     /// stays off. When a patient travels that may be more than one.
     Hours24,
-    /// Those of the seven days after its own, too: a week of them, and the report before a dose.
+    /// Those of the seven days after its own, too: a week of them, the report before a dose, a night that belongs to the next
+    /// morning.
     Week,
 }
 
@@ -34,12 +36,20 @@ pub enum Group {
     Safety,
     /// What a week of doses and reports shows.
     Rescue,
-    /// Derives from the values of other groups: computed after them.
+    /// Activity counts a minute.
+    Counts,
+    /// A vendor's sleep stages.
+    Stages,
+    /// Intervals between heart beats.
+    Beats,
+    /// Of a week, on its last day.
+    Rhythm,
+    /// Derives from the values of other groups: last, so that it is computed after them.
     Composite,
 }
 
 impl Group {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Weight,
         Self::Pain,
         Self::Medication,
@@ -49,12 +59,17 @@ impl Group {
         Self::Coverage,
         Self::Safety,
         Self::Rescue,
+        Self::Counts,
+        Self::Stages,
+        Self::Beats,
+        Self::Rhythm,
         Self::Composite,
     ];
 
-    /// The group in which a metric is computed: that of its measure, but for scores over several measures.
+    /// The group in which a metric is computed: that of its measure, but for scores over several measures and for weeks.
     pub fn of_metric(info: &MetricInfo) -> Option<Self> {
         match info.name {
+            _ if info.window == catalogue::WEEK => Some(Self::Rhythm),
             "pain_nrs.rescue_response" => Some(Self::Rescue),
             "heart_rate.rest_score" => Some(Self::Safety),
             "pain_nrs.flare_signals" => Some(Self::Composite),
@@ -64,8 +79,8 @@ impl Group {
         }
     }
 
-    /// The group in which the metrics of a measure are computed.
-    pub const fn of(measure: Measure) -> Option<Self> {
+    /// The group in which the daily metrics of a measure are computed.
+    const fn of(measure: Measure) -> Option<Self> {
         Some(match measure {
             Measure::BodyWeight => Self::Weight,
             Measure::PainNrs | Measure::PainVas | Measure::PainScaleOther | Measure::Peg | Measure::FlareReport => {
@@ -76,6 +91,9 @@ impl Group {
             Measure::RestingHeartRate | Measure::RespiratoryRate | Measure::OxygenSaturation => Self::Vitals,
             Measure::TotalSleepTime => Self::Sleep,
             Measure::BloodPressure | Measure::Poss => Self::Safety,
+            Measure::ActivityCount => Self::Counts,
+            Measure::SleepStage => Self::Stages,
+            Measure::RrInterval => Self::Beats,
             _ => return None,
         })
     }
@@ -91,8 +109,15 @@ impl Group {
             Measure::MedicationEvent => {
                 &[(Self::Medication, Reach::Beside), (Self::Pain, Reach::Hours24), (Self::Rescue, Reach::Week)]
             }
-            Measure::StepCount => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24)],
+            Measure::StepCount => {
+                &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24), (Self::Rhythm, Reach::Week)]
+            }
             Measure::HeartRate => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24)],
+            Measure::ActivityCount => &[(Self::Counts, Reach::Hours24), (Self::Rhythm, Reach::Week)],
+            Measure::SleepStage => {
+                &[(Self::Stages, Reach::Hours24), (Self::Counts, Reach::Hours24), (Self::Rhythm, Reach::Week)]
+            }
+            Measure::RrInterval => &[(Self::Beats, Reach::Day)],
             Measure::RestingHeartRate => &[(Self::Vitals, Reach::Day)],
             Measure::RespiratoryRate | Measure::OxygenSaturation => {
                 &[(Self::Vitals, Reach::Day), (Self::Safety, Reach::Hours24)]
@@ -138,8 +163,17 @@ impl Group {
                 Measure::StepCount,
             ],
             Self::Rescue => &[Measure::PainNrs, Measure::MedicationEvent],
+            Self::Counts => &[Measure::ActivityCount, Measure::SleepStage],
+            Self::Stages => &[Measure::SleepStage],
+            Self::Beats => &[Measure::RrInterval],
+            Self::Rhythm => &[Measure::StepCount, Measure::ActivityCount, Measure::SleepStage],
             Self::Composite => &[],
         }
+    }
+
+    /// Whether the group has anything to compute about a day.
+    pub const fn concerns(self, day: i32) -> bool {
+        !matches!(self, Self::Rhythm) || ends_week(day)
     }
 
     /// Few readings a day, each of which may matter at once: judged on arrival. The others wait for the day's close.

@@ -4,13 +4,19 @@
 //! doubled or corrected reading only means computing the day again.
 
 mod activity;
+mod beats;
+mod counts;
 mod group;
+mod minutes;
+mod night;
 mod pain;
 mod pressure;
 mod rescue;
 mod rest;
+pub mod rhythm;
 mod safety;
 mod sleep;
+mod stages;
 mod vitals;
 mod weight;
 
@@ -115,6 +121,10 @@ pub fn evaluate(group: Group, frame: &Frame, observations: &[Observation]) -> Va
         Group::Sleep => sleep::sleep(frame, &trusted),
         Group::Safety => safety::safety(frame, &trusted),
         Group::Rescue => rescue::rescue(frame, &trusted),
+        Group::Counts => counts::counts(frame, &trusted),
+        Group::Stages => stages::stages(frame, &trusted),
+        Group::Beats => beats::beats(frame, &trusted),
+        Group::Rhythm => rhythm::rhythm(frame, &trusted),
         Group::Medication | Group::Coverage | Group::Composite => Values::new(),
     }
 }

@@ -14,6 +14,7 @@ use painwatch_domain::roster::Patient;
 use super::calendar::Calendar;
 use super::daily::{Days, Derived, DerivedDays};
 use super::day::DailyValue;
+use super::frozen::Frozen;
 use crate::rules::ingredients::is_of_class;
 use crate::rules::tables::has_condition;
 
@@ -24,10 +25,13 @@ pub struct Facts {
     /// First days of orders of an NSAID that was not taken the day before.
     pub nsaid_starts: Vec<i32>,
     pub has_headache: bool,
+    /// Days that make no baseline.
+    pub frozen: Frozen,
 }
 
 impl Facts {
-    pub const NONE: Self = Self { surgeries: Vec::new(), nsaid_starts: Vec::new(), has_headache: false };
+    pub const NONE: Self =
+        Self { surgeries: Vec::new(), nsaid_starts: Vec::new(), has_headache: false, frozen: Frozen::NONE };
 
     pub fn of(roster: &Roster, person: &Patient) -> Self {
         let calendar = Calendar::of(person);
@@ -37,7 +41,12 @@ impl Facts {
         let mut nsaid_starts: Vec<i32> =
             starts(roster, person, "nsaid").into_iter().map(|start| calendar.day_of(start)).collect();
         nsaid_starts.sort_unstable();
-        Self { surgeries, nsaid_starts, has_headache: has_condition(&person.conditions, "headache") }
+        Self {
+            surgeries,
+            nsaid_starts,
+            has_headache: has_condition(&person.conditions, "headache"),
+            frozen: Frozen::of(person, roster),
+        }
     }
 
     /// The latest of the days that lies at or before `day`.
@@ -60,6 +69,23 @@ pub fn starts(roster: &Roster, person: &Patient, class: &str) -> Vec<i64> {
     starts.dedup();
     starts
 }
+
+/// Daily values that others here derive from: kept as long as days are looked back on.
+pub const SOURCES: [&str; 13] = [
+    "blood_pressure.daily_diastolic",
+    "blood_pressure.daily_systolic",
+    "flare_report.said_yes",
+    "medication_event.acute_analgesic",
+    "medication_event.mme_prescribed",
+    "medication_event.prn_doses",
+    "medication_event.simple_analgesic",
+    "pain_nrs.daily_mean",
+    "pain_nrs.headache",
+    "peg.score",
+    "resting_heart_rate.daily_median",
+    "step_count.daily_sum",
+    "total_sleep_time.daily_sum",
+];
 
 /// Values from day `since` on, of the metrics that are `wanted`.
 pub fn derive(days: &Days, facts: &Facts, since: i32, wanted: &dyn Fn(&str) -> bool, derived: &mut DerivedDays) {
@@ -87,6 +113,7 @@ impl<'a> Book<'a> {
 
     /// The kept values of a metric, ascending by day.
     fn each(&self, metric: &str) -> Vec<(i32, &'a DailyValue)> {
+        debug_assert!(SOURCES.contains(&metric), "{metric} would be forgotten");
         self.days.iter().filter_map(|(day, values)| Some((*day, values.get(metric)?))).collect()
     }
 

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use super::super::daily::{self, Days, Kept};
 use super::super::day::DailyValue;
 use super::Facts;
+use crate::metrics::catalogue;
+use crate::patient::is_looked_back_on;
 
 /// Days of one metric, each with the number of readings.
 fn days(metrics: &[(&str, &[(i32, f64)])]) -> Days {
@@ -112,4 +114,19 @@ fn signals_of_a_flare_are_counted_when_three_are_there_and_named() {
     let last = &found[&(19, "pain_nrs.flare_signals")].value;
     assert_eq!((last.value, last.n, last.quality.as_str()), (Some(3.0), 3, "steps,resting_heart_rate,pain"));
     assert_eq!(found[&(2, "pain_nrs.flare_signals")].value.value, None);
+}
+
+#[test]
+fn nothing_that_others_derive_from_is_forgotten_once_it_is_final() {
+    let values = every(0..60, |day| f64::from(day % 7));
+    let all: Vec<_> = catalogue::list().iter().map(|info| (info.name, values.as_slice())).collect();
+    let days = days(&all);
+    let mut kept = days.clone();
+    kept.values_mut().for_each(|values| values.retain(|name, _| is_looked_back_on(name, &[])));
+    assert!(kept[&0].len() < days[&0].len() / 2, "most of it is told and forgotten");
+    let facts = Facts { surgeries: vec![20], nsaid_starts: vec![30], has_headache: true, ..Facts::NONE };
+    let derive = |days: &Days| daily::derive(&Kept { facts: &facts, ..Kept::of(days) }, 0, |_| true);
+    let (of_all, of_kept) = (derive(&days), derive(&kept));
+    assert!(of_all.keys().all(|key| of_kept.contains_key(key)));
+    assert_eq!(of_all, of_kept);
 }

@@ -58,8 +58,8 @@ impl Clinic {
         let rules: Vec<_> = rules.filter_map(|rule| rule.at(frame.end - 1).zip(rule.metric())).collect();
         let of_rules = |name: &str| rules.iter().any(|(_, metric)| *metric == name);
         let derived = daily::derive(&state.kept(&facts), frame.day.0, of_rules);
-        let book =
-            Book { calendar: Calendar::of(person), days: &state.days, derived: &derived, open_from: frame.day.0 };
+        let (calendar, open_from) = (Calendar::of(person), frame.day.0);
+        let book = Book { calendar, days: &state.days, derived: &derived, frozen: &facts.frozen, open_from };
         for (version, metric) in rules {
             let cause = match book.value(frame.day.0, metric) {
                 Some(value) if value.value.is_some() => "",

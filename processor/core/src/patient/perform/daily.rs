@@ -8,6 +8,7 @@ use painwatch_domain::{JournalTime, LocalDay};
 
 use super::super::calendar::Calendar;
 use super::super::circumstances::Around;
+use super::super::daily::trends;
 use super::super::daily::{self, Book, Derived};
 use super::super::day::{self, DailyValue, Frame, Group, Observation, Values};
 use super::super::derived::Facts;
@@ -19,6 +20,27 @@ use crate::metrics::catalogue;
 
 /// Why a value that was told is none any more: the readings it came from were taken back. Such a row is as good as none.
 const WITHDRAWN: &str = "withdrawn";
+
+/// No day is kept before this one, and arithmetic on it does not overflow.
+pub(super) const FIRST_DAY: i32 = i32::MIN / 2;
+
+/// Which metrics a piece of work concerns.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Scope {
+    group: Option<Group>,
+    closed: bool,
+}
+
+impl Scope {
+    pub(in super::super) const ALL: Self = Self { group: None, closed: true };
+
+    /// A day that is not over changes no trend.
+    fn includes(self, metric: &str) -> bool {
+        let Some(group) = self.group else { return true };
+        let of_pair = trends::is_rank(metric) && matches!(group, Group::Pain | Group::Activity | Group::Sleep);
+        (of_pair || group_of(metric) == Some(group)) && (self.closed || !trends::is_trend(metric))
+    }
+}
 
 impl Clinic {
     /// Computes one group's values of one day.
@@ -47,8 +69,9 @@ impl Clinic {
             return self.tell_old_day(person, &frame, values, out);
         }
         self.keep(person, group, day, values);
-        self.tell(person, Some(group), day, now, out);
-        self.publish_daily(person, Some(group), now, out);
+        let scope = Scope { group: Some(group), closed };
+        self.tell(person, scope, day, now, out);
+        self.publish_daily(person, scope, now, out);
         if closed {
             self.daily_coverage(person, group, &frame, out);
         }
@@ -79,14 +102,14 @@ impl Clinic {
             // The patient's zone changed since it was owed.
             return self.owe(&person.id, JournalTime(due), Work::Finish(day));
         }
-        self.tell(person, None, day, now, out);
+        self.tell(person, Scope::ALL, day, now, out);
     }
 
     /// Tells every value (of the group) that differs from what was told: the day's, and what derives from it later.
-    fn tell(&mut self, person: &Patient, group: Option<Group>, day: i32, now: JournalTime, out: &mut Performed) {
+    fn tell(&mut self, person: &Patient, scope: Scope, day: i32, now: JournalTime, out: &mut Performed) {
         let calendar = Calendar::of(person);
         let since = self.horizon(calendar, now).max(day);
-        let wanted = |name: &str| group.is_none() || group_of(name) == group;
+        let wanted = |name: &str| scope.includes(name);
         let facts = Facts::of(&self.roster, person);
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let mut all: BTreeMap<(i32, String), Derived> = BTreeMap::new();
@@ -97,8 +120,11 @@ impl Clinic {
             all.insert((day, name.to_owned()), derived);
         }
         let told = state.told.get(&day).into_iter().flat_map(BTreeMap::keys).filter(|name| wanted(name));
-        let vanished = told.map(|name| (day, name.clone())).filter(|key| !all.contains_key(key));
-        for key in vanished.collect::<Vec<_>>() {
+        let of_day = told.map(|name| (day, name.clone()));
+        let later = state.told.range(day.saturating_add(1).max(since)..);
+        let trends = later.flat_map(|(later, told)| told.keys().map(|name| (*later, name.clone())));
+        let trends = trends.filter(|(_, name)| trends::is_trend(name) && wanted(name));
+        for key in of_day.chain(trends).filter(|key| !all.contains_key(key)).collect::<Vec<_>>() {
             all.insert(key, withdrawn());
         }
         for ((day, metric), told) in all {
@@ -159,27 +185,21 @@ impl Clinic {
     }
 
     /// Judges every daily rule (of the group) over all kept days.
-    pub(super) fn publish_daily(
-        &mut self,
-        person: &Patient,
-        group: Option<Group>,
-        now: JournalTime,
-        out: &mut Performed,
-    ) {
+    pub(super) fn publish_daily(&mut self, person: &Patient, scope: Scope, now: JournalTime, out: &mut Performed) {
         let calendar = Calendar::of(person);
         let since = calendar.start(self.horizon(calendar, now));
         let rules = Arc::clone(&self.rules);
         let judged_here = |rule: &&super::super::compiled::Ruled| {
-            rule.applies_to(person) && rule.metric().is_some_and(|metric| group.is_none() || group_of(metric) == group)
+            rule.applies_to(person) && rule.metric().is_some_and(|metric| scope.includes(metric))
         };
         let rules: Vec<_> = rules.iter().filter(judged_here).collect();
         let facts = Facts::of(&self.roster, person);
         let around = Around::of(&self.roster, person);
         let Some(state) = self.patients.get_mut(&person.id).filter(|_| !rules.is_empty()) else { return };
         let of_rules = |name: &str| rules.iter().any(|rule| rule.metric() == Some(name));
-        let derived = daily::derive(&state.kept(&facts), i32::MIN, of_rules);
+        let derived = daily::derive(&state.kept(&facts), FIRST_DAY, of_rules);
         let open_from = calendar.day_of(now.0 - closes_after_ms(&person.id));
-        let book = Book { calendar, days: &state.days, derived: &derived, open_from };
+        let book = Book { calendar, days: &state.days, derived: &derived, frozen: &facts.frozen, open_from };
         let exposure = state.exposure();
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
         for rule in rules {

@@ -52,7 +52,7 @@ impl Clinic {
     /// Reports everything of the patient again, under the rules as they are now; what no rule looks at any more ends.
     pub(super) fn republish(&mut self, person: &Patient, now: JournalTime, out: &mut Performed) {
         self.fold_all(person, now);
-        self.publish_daily(person, None, now, out);
+        self.publish_daily(person, daily::Scope::ALL, now, out);
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
         let reported: Vec<String> = state.reports.rules().map(str::to_owned).collect();

@@ -1,0 +1,112 @@
+//! Activity counts a minute: wear, sedentary time, and the night they tell (clinical catalogue C2 to C5).
+
+use painwatch_domain::time::{HOUR_MS, MINUTE_MS};
+use painwatch_domain::{LocalDay, Measure};
+
+use super::minutes::{self, speaker};
+use super::stages::in_bed;
+use super::{DailyValue, Frame, Observation, Values, value_of};
+use crate::metrics::sleep_summary::summarise;
+use crate::metrics::sleep_wake::State;
+use crate::metrics::{choi, cole_kripke, sadeh, sedentary, step_day, troiano};
+
+pub(super) fn counts(frame: &Frame, seen: &[&Observation]) -> Values {
+    let Some(device) = speaker(frame, seen, Measure::ActivityCount).filter(|_| frame.closed) else {
+        return Values::new();
+    };
+    let own = |seen: &&&Observation| seen.reading.measure == Measure::ActivityCount && seen.reading.device == *device;
+    let readings: Vec<&Observation> = seen.iter().filter(own).copied().collect();
+    let from = frame.zone.at(frame.day.plus(-1), 12 * 60).0;
+    let minutes = minutes::counts(&readings, from, frame.end);
+    let today = usize::try_from((frame.start - from) / MINUTE_MS).unwrap_or(0).min(minutes.len());
+    let told = Told { frame, readings: &readings };
+    let mut values = Values::new();
+    if minutes[today..].iter().any(Option::is_some) {
+        told.day(&minutes[today..], is_hip(frame, device), &mut values);
+    }
+    told.night(&minutes, from, in_bed(frame, seen), &mut values);
+    values
+}
+
+/// The cut points of counts are those of ActiGraph-type devices at the hip: the roster's kind of device must say both.
+fn is_hip(frame: &Frame, device: &painwatch_domain::DeviceId) -> bool {
+    let kind = frame.roster.devices.get(device).map_or_else(String::new, |known| known.kind.to_lowercase());
+    kind.contains("actigraph") && kind.contains("hip")
+}
+
+struct Told<'a> {
+    frame: &'a Frame<'a>,
+    readings: &'a [&'a Observation],
+}
+
+impl Told<'_> {
+    fn value(&self, value: Option<f64>, reason: &str, n: usize) -> DailyValue {
+        let reason = if value.is_some() { "" } else { reason };
+        DailyValue { n: n as u32, evidence: Vec::new(), ..value_of(self.frame, self.readings, value, reason) }
+    }
+
+    fn day(&self, minutes: &[Option<u32>], hip: bool, values: &mut Values) {
+        let present = minutes.iter().flatten().count();
+        let not_worn = choi::non_wear(minutes, choi::DEFAULTS);
+        let worn = worn(minutes, &not_worn);
+        let wear = worn.iter().flatten().count();
+        let enough = wear as i64 * MINUTE_MS >= step_day::MIN_WEAR_MS;
+        let coverage = Some(wear as f64 * MINUTE_MS as f64 / (self.frame.end - self.frame.start) as f64);
+        let mut put = |method: &str, value: DailyValue| {
+            values.insert(format!("activity_count.{method}"), DailyValue { coverage, ..value });
+        };
+        put("wear_minutes", self.value(Some(wear as f64), "", present));
+        let troiano: usize = troiano::non_wear(minutes, troiano::DEFAULTS).iter().map(|(from, to)| to - from).sum();
+        put("non_wear_troiano", self.value(Some(troiano as f64), "", present));
+        if hip {
+            let told = sedentary::sedentary(&worn);
+            let valid = |value: Option<f64>| self.value(value.filter(|_| enough), "not_worn", wear);
+            put("sedentary_minutes", valid(Some(f64::from(told.sedentary))));
+            put("sedentary_bouts_30", valid(Some(f64::from(told.at_least[1].1))));
+            put("sedentary_breaks", valid(Some(f64::from(told.breaks))));
+            put("mean_sedentary_bout", valid(told.mean_bout));
+            put("p_sedentary_to_active", valid(told.p_sedentary_to_active));
+            put("light_minutes", valid(Some(f64::from(told.light))));
+            put("moderate_to_vigorous_minutes", valid(Some(f64::from(told.moderate_to_vigorous))));
+        }
+    }
+
+    /// The night in bed, if somebody said when that was.
+    fn night(&self, minutes: &[Option<u32>], from: i64, in_bed: Option<(i64, i64)>, values: &mut Values) {
+        let at = |time: i64| usize::try_from((time - from) / MINUTE_MS).unwrap_or(0).min(minutes.len());
+        let Some((start, end)) = in_bed.map(|(start, end)| (at(start), at(end))).filter(|(start, end)| start < end)
+        else {
+            return;
+        };
+        let worn = worn(minutes, &choi::non_wear(minutes, choi::DEFAULTS));
+        let night = |states: Vec<Option<State>>| summarise(&states[start..end]);
+        let told = night(cole_kripke::states(&worn));
+        if told.tib == 0 {
+            return;
+        }
+        let coverage = Some(f64::from(told.tib) / (end - start) as f64);
+        let mut put = |method: &str, value: Option<f64>| {
+            let value = self.value(value, "insufficient", told.tib as usize);
+            values.insert(format!("activity_count.{method}"), DailyValue { coverage, ..value });
+        };
+        put("total_sleep", Some(f64::from(told.tst)));
+        put("total_sleep_sadeh", Some(f64::from(night(sadeh::states(&worn)).tst)));
+        put("sleep_efficiency", told.se_pct);
+        put("sleep_onset_latency", told.sol.map(f64::from));
+        put("wake_after_sleep_onset", told.waso.map(f64::from));
+        put("awakenings", told.awakenings.map(f64::from));
+    }
+}
+
+/// The minutes without those that were not worn.
+pub(super) fn worn(minutes: &[Option<u32>], not_worn: &[choi::Period]) -> Vec<Option<u32>> {
+    let mut worn = minutes.to_vec();
+    not_worn.iter().for_each(|(from, to)| worn[*from..*to].fill(None));
+    worn
+}
+
+/// Noon before the day to its noon.
+pub(super) fn night_of(frame: &Frame) -> (i64, i64) {
+    let noon = |day: LocalDay| frame.zone.at(day, 12 * 60).0;
+    (noon(frame.day.plus(-1)), noon(frame.day).max(noon(frame.day.plus(-1)) + HOUR_MS))
+}
