@@ -50,6 +50,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         protocol: Protocol::Http,
         received_at: ReceivedAt(received_at),
         device_zone: &|_| None,
+        device_clock: &|_| None,
         may_speak_for: &|_| true,
         limits: &limits,
     };

@@ -10,7 +10,7 @@ use painwatch_proto::record;
 use prost::Message as _;
 
 use crate::decode::{self, Source, Stop};
-use crate::envelope::{Envelope, Format, Refused, Submission};
+use crate::envelope::{Envelope, Format, Kept, Refused, Submission};
 use crate::quarantine::{self, Item};
 use crate::reading::{self, BadSample, Judged, Refusal};
 use crate::times::SentAt;
@@ -50,6 +50,25 @@ pub fn judge_batch(batch: &ReadingBatch, raw: Option<&[u8]>, envelope: &Envelope
         }
     };
     or_undecodable(judged, payload, Format::Protobuf, envelope)
+}
+
+/// Judges again what was kept in quarantine, after whatever stood in its way was mended: the measure table, the roster,
+/// an estimate of the device's clock. `envelope` is the one it first came in, receipt included.
+///
+/// # Errors
+/// [`Refused`] when the gateway may not send it any more.
+pub fn judge_again(kept: &Kept<'_>, envelope: &Envelope<'_>) -> Result<Submission, Refused> {
+    let judged = match kept.format {
+        Format::Json => decode::json(kept.payload, envelope.limits).and_then(|document| {
+            let header = kept.complete(document.header);
+            run(&header, document.entries.into_iter().map(Source::Json), kept.format, envelope)
+        }),
+        Format::Protobuf => decode::protobuf(kept.payload, envelope.limits).and_then(|batch| {
+            let header = kept.complete(decode::header(&batch)?);
+            run(&header, batch.readings.iter().map(Source::Message), kept.format, envelope)
+        }),
+    };
+    or_undecodable(judged, kept.payload, kept.format, envelope)
 }
 
 fn run_batch(batch: &ReadingBatch, envelope: &Envelope<'_>) -> Result<Submission, Stop> {
@@ -159,7 +178,7 @@ impl<'e> Books<'e> {
             Ok(Judged { entries, bad_samples }) => {
                 self.admitted += entries.iter().map(|entry| entry.series.samples.len() as u64).sum::<u64>();
                 self.sections[section].entries.extend(entries);
-                self.refuse_samples(index, source, reading, &device, bad_samples);
+                self.refuse_samples(index, reading, &device, &bad_samples);
             }
         }
         Ok(())
@@ -207,30 +226,32 @@ impl<'e> Books<'e> {
     fn refuse_samples(
         &mut self,
         index: u32,
-        source: Source<'_>,
         reading: &Reading,
         device: &DeviceId,
-        bad_samples: Vec<BadSample>,
+        bad_samples: &[BadSample],
     ) {
         let room = self.envelope.limits.max_listed_samples.saturating_sub(self.listed_samples);
-        let unlisted = bad_samples.len().saturating_sub(room) as u64;
         self.listed_samples += bad_samples.len().min(room);
         let device = device.as_str();
-        for (nth, bad) in bad_samples.into_iter().enumerate() {
-            if nth == room {
-                let detail = format!("{} (and {} more samples of this series)", bad.refusal.detail, unlisted - 1);
-                let refusal = Refusal { detail, ..bad.refusal };
-                let payload = self.entry_bytes(source);
-                self.quarantine(Item { index, sample: None, device, count: unlisted, payload: &payload, refusal });
-                return;
-            }
-            let single = quarantine::single_reading(reading, &bad);
-            let payload = match self.format {
-                Format::Json => json::reading_to_json(&single).into_bytes(),
-                Format::Protobuf => quarantine::message_bytes(single, self.header),
-            };
-            let (sample, refusal) = (Some(bad.position), bad.refusal);
+        let (listed, rest) = bad_samples.split_at(room.min(bad_samples.len()));
+        for bad in listed {
+            let payload = self.reading_bytes(quarantine::single_reading(reading, bad));
+            let (sample, refusal) = (Some(bad.position), bad.refusal.clone());
             self.quarantine(Item { index, sample, device, count: 1, payload: &payload, refusal });
+        }
+        if let Some(first) = rest.first() {
+            let (count, refusal) = (rest.len() as u64, &first.refusal);
+            let detail = format!("{} (and {} more samples of this series)", refusal.detail, count - 1);
+            let refusal = Refusal { detail, ..refusal.clone() };
+            let payload = self.reading_bytes(quarantine::remainder(reading, rest.iter()));
+            self.quarantine(Item { index, sample: None, device, count, payload: &payload, refusal });
+        }
+    }
+
+    fn reading_bytes(&self, reading: Reading) -> Vec<u8> {
+        match self.format {
+            Format::Json => json::reading_to_json(&reading).into_bytes(),
+            Format::Protobuf => quarantine::message_bytes(reading, self.header),
         }
     }
 
@@ -262,6 +283,7 @@ impl<'e> Books<'e> {
                 protocol: self.envelope.protocol.as_str().to_owned(),
                 sections: sections.map(encode_section).collect(),
                 quarantined: self.quarantined,
+                redrives: Vec::new(),
             },
             admitted: self.admitted,
             quarantined: self.refused,

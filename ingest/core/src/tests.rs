@@ -30,6 +30,7 @@ pub(crate) fn with_envelope<T>(limits: Limits, judge: impl FnOnce(&Envelope<'_>)
         protocol: Protocol::Mqtt,
         received_at: ReceivedAt(ms(NOON)),
         device_zone: &zone,
+        device_clock: &|_| None,
         may_speak_for: &|device| !device.as_str().starts_with("other"),
         limits: &limits,
     })

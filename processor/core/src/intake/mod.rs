@@ -6,6 +6,7 @@
 mod block;
 mod cache;
 mod change;
+pub mod clock;
 mod chunk;
 mod codec;
 mod ids;
