@@ -5,6 +5,7 @@ mod commands;
 mod compose;
 mod config;
 mod operator;
+mod redrive;
 mod roster;
 mod telemetry;
 

@@ -19,8 +19,10 @@ use tokio::sync::watch;
 
 use crate::compose::{self, Addresses, System, Wiring};
 use crate::config::Config;
+use crate::redrive::{Redrive, Report, Wanted};
 
 const CONTROL: &str = "/api/v1/operator/control";
+const REDRIVE: &str = "/api/v1/operator/redrive";
 const BOOKS: &str = "/api/v1/operator/refused";
 
 #[derive(Clone)]
@@ -29,13 +31,15 @@ struct Operator {
     access: Arc<Access>,
     applied: watch::Receiver<Offset>,
     refused: Arc<painwatch_ingest::Ledger>,
+    redrive: Redrive,
 }
 
 /// The operator's endpoints.
-pub fn router(system: &System, refused: Arc<painwatch_ingest::Ledger>) -> Router {
+pub fn router(system: &System, refused: Arc<painwatch_ingest::Ledger>, redrive: Redrive) -> Router {
     let (journal, access) = (Arc::clone(&system.journal), Arc::clone(&system.access));
-    let state = Operator { journal, access, applied: system.processor.applied.clone(), refused };
-    Router::new().route(CONTROL, post(control)).route(BOOKS, get(refused_counts)).with_state(state)
+    let state = Operator { journal, access, applied: system.processor.applied.clone(), refused, redrive };
+    let routes = Router::new().route(CONTROL, post(control)).route(BOOKS, get(refused_counts));
+    routes.route(REDRIVE, post(redriven)).with_state(state)
 }
 
 fn may(operator: &Operator, peer: SocketAddr, headers: &HeaderMap) -> bool {
@@ -60,6 +64,22 @@ async fn control(
     let applied = operator.applied.wait_for(|applied| *applied > offset).await;
     applied.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "the processor ended".to_owned()))?;
     Ok(offset.to_string())
+}
+
+/// Submits again what is in quarantine, and answers what became of each item.
+async fn redriven(
+    State(operator): State<Operator>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<String, (StatusCode, String)> {
+    if !may(&operator, peer, &headers) {
+        return Err((StatusCode::FORBIDDEN, "the operator's token is needed".to_owned()));
+    }
+    let wanted = serde_json::from_slice(&body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    let report = operator.redrive.run(&wanted).await;
+    let report = report.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}")))?;
+    serde_json::to_string(&report).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 async fn refused_counts(
@@ -87,15 +107,37 @@ pub async fn running(config: &Config) -> Option<Addresses> {
 /// Neither is possible, or the record is refused.
 pub async fn submit(config: &Config, control: pb::Control) -> Result<()> {
     let Some(addresses) = running(config).await else { return submit_offline(config, control).await };
+    ask(config, &addresses, CONTROL, control.encode_to_vec()).await.map(|_| ())
+}
+
+/// What the running server answers.
+async fn ask(config: &Config, addresses: &Addresses, path: &str, body: Vec<u8>) -> Result<String> {
     let access = Access::open(&config.data)?;
-    let url = format!("http://{}{CONTROL}", addresses.http);
-    let request =
-        reqwest::Client::new().post(url).bearer_auth(access.operator_token().reveal()).body(control.encode_to_vec());
+    let url = format!("http://{}{path}", addresses.http);
+    let request = reqwest::Client::new().post(url).bearer_auth(access.operator_token().reveal()).body(body);
     let answer = request.send().await.context("the running server does not answer")?;
     if !answer.status().is_success() {
         bail!("the running server refused: {}", answer.text().await.unwrap_or_default());
     }
-    Ok(())
+    Ok(answer.text().await?)
+}
+
+/// Submits again what is in quarantine: through the running server, or by opening the data directory where none runs.
+///
+/// # Errors
+/// Neither is possible, or the journal takes nothing.
+pub async fn redrive(config: &Config, wanted: &Wanted) -> Result<Report> {
+    if let Some(addresses) = running(config).await {
+        let answer = ask(config, &addresses, REDRIVE, serde_json::to_vec(wanted)?).await?;
+        return serde_json::from_str(&answer).context("the running server's answer");
+    }
+    let clock: Arc<dyn painwatch_domain::Clock> = Arc::new(crate::clock::SystemClock::new());
+    let mut system = offline(config, Arc::clone(&clock)).await?;
+    system.settle().await?;
+    let report = system.redrive(clock).run(wanted).await;
+    system.settle().await?;
+    system.stop().await?;
+    report
 }
 
 async fn submit_offline(config: &Config, control: pb::Control) -> Result<()> {

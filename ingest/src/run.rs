@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use painwatch_access::Access;
-use painwatch_domain::{Clock, Roster};
+use painwatch_domain::{Clock, KnownClocks, Roster};
 use painwatch_journal::Journal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -70,6 +70,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// The roster in force; the sender follows the journal.
     pub roster: watch::Receiver<Arc<Roster>>,
+    /// The clocks known to be wrong; the sender follows the journal.
+    pub clocks: watch::Receiver<Arc<KnownClocks>>,
 }
 
 impl fmt::Debug for Deps {
@@ -101,6 +103,11 @@ pub struct IngestHandle {
 }
 
 impl IngestHandle {
+    /// What judges for every door, for those who submit without one.
+    pub const fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
     /// Returns when every door is closed. True when that was asked for, false when the journal closed under us.
     pub async fn stopped(mut self) -> bool {
         while self.doors.join_next().await.is_some() {}
@@ -119,12 +126,13 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mqtt_listener = bind("mqtt", config.mqtt_listen).await?;
     let grpc_listener = bind("grpc", config.grpc_listen).await?;
     let ledger = Arc::new(Ledger::default());
-    let Deps { journal, access, clock, roster } = deps;
+    let Deps { journal, access, clock, roster, clocks } = deps;
     let board = Arc::new(VerdictBoard::default());
     let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
-    let admission = Arc::new(Admission::new(journal, clock, roster, Arc::clone(&ledger), limits.budget_bytes));
+    let admission = Admission::new(journal, clock, roster, Arc::clone(&ledger), limits.budget_bytes);
+    let admission = Arc::new(admission.with_clocks(clocks));
     let answers = Answers { admission: Arc::clone(&admission), board };
     let stop = shutdown.child_token();
     let mut doors = JoinSet::new();

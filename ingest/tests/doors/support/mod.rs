@@ -57,7 +57,7 @@ impl Doors {
         let (roster, in_force) = watch::channel(Arc::new(Roster::default()));
         let any = Some("127.0.0.1:0".parse().unwrap());
         let config = IngestConfig { mqtt_listen: any, grpc_listen: any, limits };
-        let deps = Deps { journal, access, clock: clock(), roster: in_force };
+        let deps = Deps { journal, access, clock: clock(), roster: in_force, clocks: watch::channel(Arc::default()).1 };
         let stop = CancellationToken::new();
         let handle = serve(config, deps, stop.clone()).await.unwrap();
         Self { handle, token, stop, roster, _data: data }

@@ -13,6 +13,7 @@ mod ids;
 mod persist;
 mod reading;
 mod report;
+pub mod scale;
 mod version;
 mod visit;
 
