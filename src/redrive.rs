@@ -95,7 +95,10 @@ impl Redrive {
             }
             let known = Arc::clone(&clocks.borrow_and_update());
             if let Err(error) = self.explained(&known).await {
-                tracing::warn!(error = format!("{error:#}"), "what a wrong clock kept back could not be submitted again");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "what a wrong clock kept back could not be submitted again"
+                );
             }
         }
     }

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use painwatch_access::GatewayPrincipal;
-use painwatch_domain::{BatchVerdict, Clock, DeviceId, EventTime, KnownClocks, Offset, Problem, ReceivedAt, Roster, Zone};
+use painwatch_domain::{
+    BatchVerdict, Clock, DeviceId, EventTime, KnownClocks, Offset, Problem, ReceivedAt, Roster, Zone,
+};
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::ingest::v1::ReadingBatch;

@@ -107,7 +107,8 @@ impl Admission {
         };
         let from = GatewayPrincipal { tenant: item.tenant.clone(), gateway: item.gateway.clone() };
         // Which door it came through changes nothing about how it is judged, and the record keeps its name.
-        let judged = self.judge_received(&from, Protocol::Http, item.received_at, |envelope| judge_again(&kept, envelope));
+        let judged =
+            self.judge_received(&from, Protocol::Http, item.received_at, |envelope| judge_again(&kept, envelope));
         Ok(match judged {
             Ok(mut submission) if submission.admitted > 0 => {
                 submission.batch.protocol = first.protocol;

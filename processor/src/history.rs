@@ -123,7 +123,8 @@ impl History {
         let pairings = Pairings::of(roster, device);
         if measure == Measure::BodyWeight && pairings.are_shared() {
             let owned = self.weighings(roster, device, to).await?.into_iter();
-            let own = owned.filter(|(reading, owner)| (from..to).contains(&reading.time) && owner.as_ref() == Some(patient));
+            let own =
+                owned.filter(|(reading, owner)| (from..to).contains(&reading.time) && owner.as_ref() == Some(patient));
             found.extend(own.map(|(reading, _)| Observation::new(reading)));
             return Ok(());
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use painwatch_domain::reading::Mode;
 use painwatch_domain::{
-    BatchVerdict, Class as Verdict, DeviceId, Flags, GatewayId, JournalTime, Measure, Offset, PatientId, ReceivedAt, Roster,
+    BatchVerdict, Class as Verdict, DeviceId, Flags, GatewayId, JournalTime, Measure, Offset, PatientId, ReceivedAt,
+    Roster,
 };
 use painwatch_journal::Record;
 use painwatch_processor_core::intake::{self, Change, Incoming, Judged};

@@ -110,7 +110,8 @@ fn reading_row(
 
 fn quality(sample: &Sample, standing: Standing) -> String {
     let flags = sample.flags.to_string();
-    let marks = [(!flags.is_empty(), flags.as_str()), (standing.doubtful, "weight_doubtful"), (standing.conflict, "conflict")];
+    let marks =
+        [(!flags.is_empty(), flags.as_str()), (standing.doubtful, "weight_doubtful"), (standing.conflict, "conflict")];
     let holding: Vec<&str> = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect();
     holding.join(",")
 }

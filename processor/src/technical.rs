@@ -88,7 +88,9 @@ impl Raised {
         let (rule, title, action) = technical.words();
         let key = match technical {
             // A question about one reading: the next day's is another.
-            Technical::Unassigned | Technical::DoubtfulWeight => format!("{}/{rule}/{}/{}", about.tenant, about.device, about.now.0 / DAY_MS),
+            Technical::Unassigned | Technical::DoubtfulWeight => {
+                format!("{}/{rule}/{}/{}", about.tenant, about.device, about.now.0 / DAY_MS)
+            }
             _ => format!("{}/{rule}/{}", about.tenant, about.device),
         };
         if !self.0.insert(key) {

@@ -100,7 +100,8 @@ fn times(arrival: &Arrival<'_>, change: &Change) -> Vec<EventTime> {
 /// The change with the owners of its readings, each by itself.
 fn owners(arrival: &Arrival<'_>, change: Change, owned: &[Owned]) -> Vec<Change> {
     let (tenant, series) = (arrival.source.tenant, &arrival.entry.series);
-    let owner = |id| owned.iter().find(|(reading, _)| reading.reading_id(tenant) == id).and_then(|(_, owner)| owner.clone());
+    let owner =
+        |id| owned.iter().find(|(reading, _)| reading.reading_id(tenant) == id).and_then(|(_, owner)| owner.clone());
     match change {
         Change::Fresh { samples, .. } => {
             let of = |nth: u32| owner(series.reading_id(tenant, &series.samples[nth as usize]));

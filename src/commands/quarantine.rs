@@ -79,7 +79,9 @@ pub async fn run(command: Quarantine, context: Context) -> Result<ExitCode> {
 
 async fn redrive(wanted: Wanted, context: &Context) -> Result<ExitCode> {
     if let Some(code) = wanted.code.as_deref().filter(|code| ProblemCode::parse(code).is_none()) {
-        bail!(Usage(format!("--code {code}: no reading is refused for that; `painwatch quarantine list` shows the codes")));
+        bail!(Usage(format!(
+            "--code {code}: no reading is refused for that; `painwatch quarantine list` shows the codes"
+        )));
     }
     let report = operator::redrive(&context.config, &wanted).await?;
     if context.json {

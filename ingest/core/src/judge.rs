@@ -223,13 +223,7 @@ impl<'e> Books<'e> {
         }
     }
 
-    fn refuse_samples(
-        &mut self,
-        index: u32,
-        reading: &Reading,
-        device: &DeviceId,
-        bad_samples: &[BadSample],
-    ) {
+    fn refuse_samples(&mut self, index: u32, reading: &Reading, device: &DeviceId, bad_samples: &[BadSample]) {
         let room = self.envelope.limits.max_listed_samples.saturating_sub(self.listed_samples);
         self.listed_samples += bad_samples.len().min(room);
         let device = device.as_str();

@@ -2,7 +2,8 @@
 
 use painwatch_domain::reading::{Dose, DoseEvent};
 use painwatch_domain::{
-    ClockOffset, DeviceId, EventTime, Flags, Measure, MedicationId, Meta, ProblemCode, ReceivedAt, Sample, Series, Shape, Status,
+    ClockOffset, DeviceId, EventTime, Flags, Measure, MedicationId, Meta, ProblemCode, ReceivedAt, Sample, Series,
+    Shape, Status,
 };
 use painwatch_proto::ingest::v1::Reading;
 use painwatch_proto::json::{nearest, shown};

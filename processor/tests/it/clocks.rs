@@ -105,7 +105,10 @@ async fn past_failure_35_a_device_whose_clock_is_off_is_told_of_once() {
     follow(&mut rig, &mut journal).await;
     let told = rig.findings.iter().filter(|finding| finding.rule.as_str() == "technical-clock-wrong");
     let why: Vec<&str> = told.map(|finding| finding.episode.why.as_str()).collect();
-    assert_eq!(why, ["device band: it claims a time that has not come yet", "device watch: its clock is 1 d 3 h behind"]);
+    assert_eq!(
+        why,
+        ["device band: it claims a time that has not come yet", "device watch: its clock is 1 d 3 h behind"]
+    );
 }
 
 #[tokio::test]

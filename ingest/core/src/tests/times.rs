@@ -172,7 +172,10 @@ fn past_failure_34_an_offset_that_does_not_explain_a_claim_changes_nothing() {
 fn semantics_7_what_a_wrong_clock_keeps_back_says_what_it_claimed() {
     let submission = judge(&off_by(TEN_YEARS));
     assert_eq!(submission.batch.quarantined[0].device_time_ms, Some(ms(NOON) + TEN_YEARS));
-    assert_eq!(judge(&reading("heart_rate", r#""value": 412, "unit": "bpm""#)).batch.quarantined[0].device_time_ms, None);
+    assert_eq!(
+        judge(&reading("heart_rate", r#""value": 412, "unit": "bpm""#)).batch.quarantined[0].device_time_ms,
+        None
+    );
 }
 
 #[test]

@@ -53,7 +53,15 @@ impl Run {
         let ahead_ms = seen.claimed.saturating_sub(seen.received_at);
         let Sighting { received_at, boot_id, .. } = seen;
         let impossible = seen.claimed < CLOCKS_START_MS;
-        Self { boot_id, least_ms: ahead_ms, most_ms: ahead_ms, count: 1, from: received_at, to: received_at, impossible }
+        Self {
+            boot_id,
+            least_ms: ahead_ms,
+            most_ms: ahead_ms,
+            count: 1,
+            from: received_at,
+            to: received_at,
+            impossible,
+        }
     }
 
     /// The run with `seen` in it, if it belongs there.

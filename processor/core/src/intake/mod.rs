@@ -6,8 +6,8 @@
 mod block;
 mod cache;
 mod change;
-pub mod clock;
 mod chunk;
+pub mod clock;
 mod codec;
 mod ids;
 mod persist;

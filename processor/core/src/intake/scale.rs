@@ -85,7 +85,10 @@ pub fn is_doubtful(weights: &[Weight]) -> bool {
     let Some((last, before)) = weights.split_last() else { return false };
     let past = |since_ms: i64| {
         let window = last.time.saturating_sub(since_ms)..last.time;
-        before.iter().filter(move |weight| !weight.doubtful && window.contains(&weight.time)).map(|weight| weight.scaled)
+        before
+            .iter()
+            .filter(move |weight| !weight.doubtful && window.contains(&weight.time))
+            .map(|weight| weight.scaled)
     };
     let Some(median) = median(past(PAST_MS).collect()) else { return false };
     distance(median, last.scaled).is_none() && past(DAY_MS).any(|scaled| distance(median, scaled).is_some())
