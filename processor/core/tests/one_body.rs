@@ -69,6 +69,7 @@ proptest! {
         all.rotate_left(rotate % most);
         let steps: i64 = counts.iter().sum();
         prop_assert_eq!(day_total(&all), Some(steps));
-        prop_assert!(merge(&all).iter().all(|Contribution { count, .. }| *count >= 0));
+        let contributions: Vec<Contribution> = merge(&all);
+        prop_assert!(contributions.iter().all(|one| one.count >= 0));
     }
 }
