@@ -95,6 +95,7 @@ pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) ->
         access: Arc::new(Access::open(dir.path())?),
         clock: Arc::clone(&clock),
         roster: processor.roster.clone(),
+        clocks: processor.clocks.clone(),
     };
     let doors = IngestConfig { mqtt_listen: any, grpc_listen: any, ..IngestConfig::default() };
     let ingest = painwatch_ingest::serve(doors, deps, stop.clone()).await?;

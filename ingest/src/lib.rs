@@ -10,11 +10,13 @@ pub mod grpc;
 pub mod http;
 pub mod ledger;
 pub mod mqtt;
+pub mod redrive;
 pub mod run;
 pub mod verdicts;
 
 pub use admission::{Accepted, Admission, Outcome};
 pub use broker::BrokerConfig;
 pub use ledger::{Ledger, Refusal, Tally};
+pub use redrive::{Fate, Item, RedriveError};
 pub use run::{Deps, IngestConfig, IngestHandle, IngestLimits, ServeError, serve};
 pub use verdicts::VerdictBoard;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use painwatch_access::Access;
 use painwatch_access::tls::{Door, Security};
-use painwatch_domain::{Clock, Roster};
+use painwatch_domain::{Clock, KnownClocks, Roster};
 use painwatch_journal::Journal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -76,6 +76,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// The roster in force; the sender follows the journal.
     pub roster: watch::Receiver<Arc<Roster>>,
+    /// The clocks known to be wrong; the sender follows the journal.
+    pub clocks: watch::Receiver<Arc<KnownClocks>>,
 }
 
 impl fmt::Debug for Deps {
@@ -107,8 +109,8 @@ pub struct IngestHandle {
 }
 
 impl IngestHandle {
-    /// The path behind every door.
-    pub fn admission(&self) -> &Admission {
+    /// The path behind every door, also for those who submit without one.
+    pub const fn admission(&self) -> &Arc<Admission> {
         &self.admission
     }
 
@@ -130,12 +132,13 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mqtt_listener = bind("mqtt", config.mqtt_listen).await?;
     let grpc_listener = bind("grpc", config.grpc_listen).await?;
     let ledger = Arc::new(Ledger::default());
-    let Deps { journal, access, clock, roster } = deps;
+    let Deps { journal, access, clock, roster, clocks } = deps;
     let board = Arc::new(VerdictBoard::default());
     let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
-    let admission = Arc::new(Admission::new(journal, clock, roster, Arc::clone(&ledger), limits.budget_bytes));
+    let admission = Admission::new(journal, clock, roster, Arc::clone(&ledger), limits.budget_bytes);
+    let admission = Arc::new(admission.with_clocks(clocks));
     let answers = Answers { admission: Arc::clone(&admission), board };
     let stop = shutdown.child_token();
     let mut doors = JoinSet::new();

@@ -24,6 +24,8 @@ pub struct Standing {
     pub effective: bool,
     pub supersedes: bool,
     pub conflict: bool,
+    /// A weight that may be somebody else's (semantics 6).
+    pub doubtful: bool,
 }
 
 /// Adds the rows of one sample: two for a blood-pressure panel, a medication event beside a dose.
@@ -108,11 +110,10 @@ fn reading_row(
 
 fn quality(sample: &Sample, standing: Standing) -> String {
     let flags = sample.flags.to_string();
-    match (standing.conflict, flags.is_empty()) {
-        (false, _) => flags,
-        (true, true) => "conflict".to_owned(),
-        (true, false) => format!("{flags},conflict"),
-    }
+    let marks =
+        [(!flags.is_empty(), flags.as_str()), (standing.doubtful, "weight_doubtful"), (standing.conflict, "conflict")];
+    let holding: Vec<&str> = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect();
+    holding.join(",")
 }
 
 /// What has no column of its own, as a JSON object; empty for none.
@@ -243,6 +244,8 @@ pub(crate) fn append_rows(all: &mut Rows, mut rows: Rows) {
     all.episodes.append(&mut rows.episodes);
     all.batches.append(&mut rows.batches);
     all.quarantine.append(&mut rows.quarantine);
+    all.quarantine_gone.append(&mut rows.quarantine_gone);
+    all.clocks.append(&mut rows.clocks);
     all.rules.append(&mut rows.rules);
     if rows.roster.is_some() {
         all.roster = rows.roster;

@@ -1,5 +1,6 @@
 //! `painwatch verify`: every built-in checker, with figures.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -89,7 +90,8 @@ async fn books(store: &dyn Store, journal: &dyn Journal) -> Result<Vec<Check>> {
 }
 
 async fn submitted_in_journal(journal: &dyn Journal) -> Result<u64> {
-    let mut submitted = 0;
+    let mut submitted: u64 = 0;
+    let mut redriven = BTreeSet::new();
     let mut at = journal.oldest_offset();
     while at < journal.next_offset() {
         for record in journal.read(at, 1 << 20).await? {
@@ -98,6 +100,11 @@ async fn submitted_in_journal(journal: &dyn Journal) -> Result<u64> {
                 continue;
             }
             let batch = pb::Batch::decode(record.payload).context("batch record")?;
+            // What is submitted again was counted when it came, and leaves quarantine once.
+            if !batch.redrives.iter().all(|item| redriven.insert(item.id.clone())) {
+                continue;
+            }
+            submitted = submitted.saturating_sub(batch.redrives.iter().map(|item| item.count).sum());
             submitted += batch.quarantined.iter().map(|refused| refused.count).sum::<u64>();
             for section in &batch.sections {
                 let readings = pb::DeviceReadings::decode(section.readings.clone())?;

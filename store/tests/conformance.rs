@@ -54,6 +54,8 @@ cases! {
     a_series_spans_hot_rows_and_the_lake,
     a_reading_in_the_lake_can_be_replaced,
     books_are_sums_and_counts_are_counted,
+    semantics_1_an_item_that_is_submitted_again_leaves_the_book_that_counted_it,
+    a_clock_has_one_row_and_it_is_the_newest_estimate,
     blobs_are_kept_replaced_and_removed,
     a_roster_replaces_the_one_before,
     the_ends_of_time_survive,
@@ -409,6 +411,62 @@ async fn books_are_sums_and_counts_are_counted(store: Arc<dyn Store>) {
     assert_eq!(store.quarantine(tenant(), None).await.unwrap(), [quarantined("q-1", 3), quarantined("q-2", 1)]);
     assert_eq!(store.quarantine(tenant(), Some("q-2".into())).await.unwrap(), [quarantined("q-2", 1)]);
     assert_eq!(store.books(TenantId::parse("other").unwrap()).await.unwrap(), Books::default());
+}
+
+async fn semantics_1_an_item_that_is_submitted_again_leaves_the_book_that_counted_it(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let item = |id: &str, count| QuarantineRow {
+        tenant: tenant(),
+        id: id.into(),
+        cause: Offset(1),
+        received_at: ReceivedAt(START),
+        gateway: GatewayId::parse("gw-17").unwrap(),
+        device: "watch-0001".into(),
+        code: "time_in_future".into(),
+        detail: String::new(),
+        format: "json".into(),
+        payload: vec![7],
+        count,
+    };
+    let gone = |id: &str, count| QuarantineGone { tenant: tenant(), id: id.into(), cause: Offset(1), count };
+    // Came and left within one commit, as a catch-up after a crash has it.
+    let rows = Rows {
+        batches: vec![batch(1, 0), BatchRow { quarantined: 0, ..batch(2, 1) }],
+        readings: vec![reading(1, 2)],
+        quarantine: vec![item("q-1", 1), item("q-2", 1)],
+        quarantine_gone: vec![gone("q-1", 1)],
+        ..Rows::default()
+    };
+    write(&*store, epoch, rows).await;
+    let books = store.books(tenant()).await.unwrap();
+    assert_eq!(books, Books { submitted: 4, stored: 1, duplicate: 2, conflict: 0, quarantined: 1 });
+    assert_eq!(store.quarantine(tenant(), None).await.unwrap(), [item("q-2", 1)]);
+    let rows = Rows { quarantine_gone: vec![gone("q-2", 1)], ..Rows::default() };
+    write(&*store, epoch, rows).await;
+    assert_eq!(store.counts(tenant()).await.unwrap().quarantined, 0);
+    assert_eq!(store.books(tenant()).await.unwrap().quarantined, 0);
+}
+
+async fn a_clock_has_one_row_and_it_is_the_newest_estimate(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let clock = |subject: &str, kind, ahead_ms, known_from| ClockRow {
+        tenant: tenant(),
+        kind,
+        subject: subject.into(),
+        ahead_ms,
+        boot_id: (ahead_ms > 0).then_some(3),
+        sightings: 3,
+        seen_from: ReceivedAt(START),
+        seen_to: ReceivedAt(START + 1),
+        spread_ms: 1,
+        known_from: Offset(known_from),
+    };
+    let first = vec![clock("watch-1", "device", 7_200_000, 4), clock("gw-17", "gateway", -7_200_000, 4)];
+    write(&*store, epoch, Rows { clocks: first, ..Rows::default() }).await;
+    let second = vec![clock("watch-1", "device", 0, 9)];
+    write(&*store, epoch, Rows { clocks: second, ..Rows::default() }).await;
+    let clocks = store.clocks(tenant()).await.unwrap();
+    assert_eq!(clocks, [clock("watch-1", "device", 0, 9), clock("gw-17", "gateway", -7_200_000, 4)]);
 }
 
 async fn blobs_are_kept_replaced_and_removed(store: Arc<dyn Store>) {

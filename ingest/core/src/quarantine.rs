@@ -40,6 +40,8 @@ impl Item<'_> {
             count: self.count,
             device: self.device.to_owned(),
             payload_length: self.payload.len() as u64,
+            device_time_ms: self.refusal.device_time,
+            boot_id: self.refusal.boot_id,
         }
     }
 }
@@ -101,4 +103,17 @@ pub(crate) fn single_reading(packed: &Reading, bad: &BadSample) -> Reading {
         revision: packed.revision,
         ..Reading::default()
     }
+}
+
+/// A packed series of which only the samples of `bad` are left, so that what is submitted again is what was refused.
+/// Positions, and with them identities, stay as they were.
+pub(crate) fn remainder<'a>(packed: &Reading, bad: impl Iterator<Item = &'a BadSample>) -> Reading {
+    let mut left = Reading { values: vec![f64::NAN; packed.values.len()], ..packed.clone() };
+    for sample in bad {
+        let position = sample.position as usize;
+        if let (Some(kept), Some(value)) = (left.values.get_mut(position), packed.values.get(position)) {
+            *kept = *value;
+        }
+    }
+    left
 }

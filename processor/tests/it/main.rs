@@ -2,6 +2,7 @@
 //! clinic's readings arrive.
 
 mod clinic;
+mod clocks;
 mod golden;
 mod metrics;
 mod oracle;

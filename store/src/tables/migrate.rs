@@ -10,8 +10,11 @@ use crate::records::{MeasureRow, measure_rows};
 use crate::schema::{Record, TableDef, to_batch};
 use crate::{Result, StoreError};
 
-const STEPS: [&str; 2] =
-    [include_str!("../../migrations/0001_tables.sql"), include_str!("../../migrations/0002_lake_catalog.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("../../migrations/0001_tables.sql"),
+    include_str!("../../migrations/0002_lake_catalog.sql"),
+    include_str!("../../migrations/0003_clocks.sql"),
+];
 
 /// The schema this program works with.
 pub(super) const SCHEMA_VERSION: i64 = STEPS.len() as i64;

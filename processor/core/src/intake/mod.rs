@@ -7,11 +7,13 @@ mod block;
 mod cache;
 mod change;
 mod chunk;
+pub mod clock;
 mod codec;
 mod ids;
 mod persist;
 mod reading;
 mod report;
+pub mod scale;
 mod version;
 mod visit;
 
