@@ -74,6 +74,7 @@ mod tests {
             packs: Vec::new(),
             conditions: Vec::new(),
             opioid_naive: false,
+            spo2_scale_2: false,
             synthetic: true,
             research_consent: None,
         };
