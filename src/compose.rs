@@ -285,10 +285,17 @@ impl System {
             clock: Arc::clone(clock),
             roster: self.processor.roster.clone(),
             clocks: self.processor.clocks.clone(),
+            store: Arc::clone(&self.store),
+            applied: self.processor.applied.clone(),
         };
         let limits = IngestLimits {
             max_packet_bytes: u32::try_from(config.ingest.max_payload_bytes).unwrap_or(u32::MAX),
             verdict_timeout: Duration::from_millis(config.ingest.verdict_timeout_ms),
+            connections: config.ingest.limits.connections,
+            connect_deadline: Duration::from_millis(config.ingest.limits.connect_deadline_ms),
+            session_bytes: config.ingest.limits.session_bytes,
+            mqtt: config.ingest.limits.mqtt.clone(),
+            grpc: config.ingest.grpc.limits(),
             ..IngestLimits::default()
         };
         let (mqtt, grpc) = (config.ingest.mqtt.listen, config.ingest.grpc.listen);

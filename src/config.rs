@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use painwatch_ingest::GrpcLimits;
 use painwatch_proto::json::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -31,8 +33,45 @@ pub struct Config {
 pub struct Ingest {
     pub verdict_timeout_ms: u64,
     pub max_payload_bytes: usize,
+    pub limits: Limits,
     pub mqtt: Mqtt,
-    pub grpc: Listener,
+    pub grpc: Grpc,
+}
+
+/// Limits of the gRPC listener; what each is for says the file of defaults.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Grpc {
+    pub listen: SocketAddr,
+    pub max_message_bytes: usize,
+    pub compression_ratio: usize,
+    pub concurrent_streams: u32,
+    pub header_list_bytes: u32,
+    pub pending_resets: usize,
+    pub error_resets: usize,
+    pub keepalive_ms: u64,
+    pub keepalive_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub stream_batches: usize,
+    pub stream_bytes: usize,
+}
+
+impl Grpc {
+    /// As ingest takes them. What is 0 would stop everything: it is 1.
+    pub fn limits(&self) -> GrpcLimits {
+        GrpcLimits {
+            max_message_bytes: self.max_message_bytes,
+            compression_ratio: self.compression_ratio.max(1),
+            concurrent_streams: self.concurrent_streams.max(1),
+            header_list_bytes: self.header_list_bytes,
+            pending_resets: self.pending_resets,
+            error_resets: self.error_resets,
+            keepalive_interval: Duration::from_millis(self.keepalive_ms.max(1)),
+            keepalive_timeout: Duration::from_millis(self.keepalive_timeout_ms.max(1)),
+            idle_timeout: Duration::from_millis(self.idle_timeout_ms.max(1)),
+            stream_batches: self.stream_batches.max(1),
+            stream_bytes: self.stream_bytes.max(1),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -42,6 +81,15 @@ pub struct Mqtt {
     pub broker_client_id: String,
     pub broker_password_file: PathBuf,
     pub broker_ca_file: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Limits {
+    pub connections: usize,
+    pub connect_deadline_ms: u64,
+    pub session_bytes: usize,
+    #[serde(flatten)]
+    pub mqtt: painwatch_ingest::mqtt::MqttLimits,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -196,6 +244,7 @@ pub mod tests {
         let config = with_environment(&[("PAINWATCH__INGEST__MQTT__LISTEN", "127.0.0.1:0")]).unwrap();
         assert_eq!(config.ingest.mqtt.listen.port(), 0);
         assert_eq!(config.ingest.grpc.listen.port(), 50051);
+        assert_eq!(config.ingest.grpc.limits(), GrpcLimits::default());
     }
 
     #[test]
@@ -217,5 +266,17 @@ pub mod tests {
     fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
         let error = format!("{:#}", with_environment(&[("PAINWATCH__INGEST__MQTT__LISTN", "x")]).unwrap_err());
         assert!(error.contains("ingest.mqtt.listn") && error.contains("\"listen\""), "{error}");
+    }
+
+    #[test]
+    fn the_limits_of_the_file_are_those_of_the_code_and_none_may_be_zero_that_would_stop_everything() {
+        let limits = with_environment(&[]).unwrap().ingest.limits;
+        let code = painwatch_ingest::IngestLimits::default();
+        assert_eq!(toml::to_string(&limits.mqtt).unwrap(), toml::to_string(&code.mqtt).unwrap());
+        assert_eq!((limits.connections, limits.session_bytes), (code.connections, code.session_bytes));
+        assert_eq!(u128::from(limits.connect_deadline_ms), code.connect_deadline.as_millis());
+        for key in ["RECEIVE_MAXIMUM", "KEEP_ALIVE_S", "CONNECTS_PER_S", "DEVICE_MESSAGES_PER_S"] {
+            assert!(with_environment(&[(&format!("PAINWATCH__INGEST__LIMITS__{key}"), "0")]).is_err(), "{key}");
+        }
     }
 }

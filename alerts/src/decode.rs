@@ -48,7 +48,8 @@ fn control(tenant: &TenantId, control: pb::Control, parse_roster: ParseRoster) -
         }
         Some(Action::Alert(command)) => self::command(tenant, actor, idempotency_key, command),
         Some(Action::Delivery(delivery)) => self::delivery(tenant, delivery).map(Some),
-        Some(Action::RuleAccepted(_) | Action::GatewayStatus(_)) | None => Ok(None),
+        Some(Action::RuleAccepted(_) | Action::GatewayStatus(_) | Action::Refusals(_) | Action::MqttSessions(_))
+        | None => Ok(None),
     }
 }
 

@@ -96,6 +96,8 @@ pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) ->
         clock: Arc::clone(&clock),
         roster: processor.roster.clone(),
         clocks: processor.clocks.clone(),
+        store: Arc::clone(&store),
+        applied: processor.applied.clone(),
     };
     let doors = IngestConfig { mqtt_listen: any, grpc_listen: any, ..IngestConfig::default() };
     let ingest = painwatch_ingest::serve(doors, deps, stop.clone()).await?;

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod measure;
 pub mod reading;
 pub mod roster;
+pub mod sequence;
 pub mod time;
 pub mod unit;
 pub mod verdict;
@@ -20,6 +21,7 @@ pub use ids::{AlertId, DeviceId, GatewayId, Hash128, IdError, MedicationId, Pati
 pub use measure::{Measure, Shape};
 pub use reading::{Flags, Meta, Mode, Sample, Series, Status, Value};
 pub use roster::Roster;
+pub use sequence::SequenceRanges;
 pub use time::{Clock, EventTime, JournalTime, LocalDay, ReceivedAt, Zone};
 pub use verdict::{BatchVerdict, Class, Problem, ProblemCode};
 

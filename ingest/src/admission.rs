@@ -10,13 +10,15 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use painwatch_access::GatewayPrincipal;
+use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{
-    BatchVerdict, Clock, DeviceId, EventTime, KnownClocks, Offset, Problem, ReceivedAt, Roster, Zone,
+    BatchVerdict, Clock, DeviceId, EventTime, GatewayId, KnownClocks, Offset, Problem, ReceivedAt, Roster, TenantId,
+    Zone,
 };
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::ingest::v1::ReadingBatch;
-use painwatch_proto::journal::v1::{Control, GatewayStatus, control};
+use painwatch_proto::journal::v1::{Control, GatewayStatus, MqttExchange, RefusalCount, Refusals, control};
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +54,8 @@ pub struct Accepted {
     pub problems: Vec<Problem>,
     /// False when nothing in the payload could be read and all of it is in quarantine.
     pub decodable: bool,
+    /// Whose readings were admitted.
+    pub devices: Vec<String>,
 }
 
 impl Accepted {
@@ -111,6 +115,28 @@ impl Admission {
         &self.ledger
     }
 
+    /// Journals what was refused since the last time, so that the books of each day hold it. Uses the journal's reserve.
+    pub async fn record_refusals(&self) {
+        let wall_ms = self.clock.wall_ms();
+        let day_ms = wall_ms.div_euclid(DAY_MS) * DAY_MS;
+        for (tenant, counts) in self.ledger.take_refusals() {
+            let count = |(gateway, why, count): &(Option<GatewayId>, Refusal, u64)| RefusalCount {
+                gateway: gateway.as_ref().map(ToString::to_string).unwrap_or_default(),
+                day_ms,
+                reason: why.as_str().to_owned(),
+                count: *count,
+            };
+            let refusals = Refusals { counts: counts.iter().map(count).collect() };
+            let recorded =
+                self.record_control(tenant.clone(), "system".to_owned(), control::Action::Refusals(refusals));
+            // Unknown is taken for written: a count twice would be a refusal that never was.
+            if let Appended::Refused(reason) = recorded.await {
+                tracing::warn!(?reason, "refusals could not be journalled; they are counted with the next");
+                self.ledger.put_back(&tenant, counts);
+            }
+        }
+    }
+
     pub fn now_ms(&self) -> i64 {
         self.clock.wall_ms()
     }
@@ -143,6 +169,23 @@ impl Admission {
     ) -> BoxFuture<'static, Outcome> {
         let judged =
             self.judge(from, protocol, |envelope| painwatch_ingest_core::judge_bytes(payload, format, envelope));
+        self.append_judged(from, judged)
+    }
+
+    /// As [`Self::submit_bytes`] for a publish of MQTT, with the QoS 2 exchange by which it is known again after a restart.
+    pub fn submit_publish(
+        &self,
+        from: &GatewayPrincipal,
+        payload: &[u8],
+        format: Format,
+        exchange: Option<MqttExchange>,
+    ) -> BoxFuture<'static, Outcome> {
+        let judged =
+            self.judge(from, Protocol::Mqtt, |envelope| painwatch_ingest_core::judge_bytes(payload, format, envelope));
+        let judged = judged.map(|mut submission| {
+            submission.batch.exchange = exchange;
+            submission
+        });
         self.append_judged(from, judged)
     }
 
@@ -197,7 +240,7 @@ impl Admission {
         let submission = match judged {
             Ok(submission) => submission,
             Err(refused) => {
-                self.ledger.refuse(refusal_of(&refused));
+                self.ledger.refuse_of(from, refusal_of(&refused));
                 return std::future::ready(Outcome::Refused(refused)).boxed();
             }
         };
@@ -208,8 +251,10 @@ impl Admission {
             logic_version: LOGIC_VERSION,
             payload: Bytes::from(submission.batch.encode_to_vec()),
         };
+        let sections = submission.batch.sections;
         let accepted = Accepted {
             cause: Offset(0),
+            devices: sections.into_iter().map(|section| section.device).collect(),
             batch_id: submission.batch.batch_id,
             admitted: submission.admitted,
             quarantined: submission.quarantined,
@@ -230,21 +275,28 @@ impl Admission {
         .boxed()
     }
 
-    /// Journals how a gateway says it is. May use the journal's reserve: a full journal must still learn who went away.
+    /// Whether the roster in force lets a gateway bring, ask about, or speak for a device.
+    pub fn may_speak_for(&self, from: &GatewayPrincipal, device: &DeviceId) -> bool {
+        may_speak_for(&self.roster.borrow(), from, device)
+    }
+
+    /// Journals how a gateway says it is.
     pub fn record_status(&self, from: &GatewayPrincipal, status: GatewayStatus) -> BoxFuture<'static, Appended> {
-        let control = Control {
-            actor: format!("gateway:{}", from.gateway),
-            wall_ms: self.clock.wall_ms(),
-            idempotency_key: String::new(),
-            action: Some(control::Action::GatewayStatus(status)),
-        };
-        let record = NewRecord {
-            class: Class::Control,
-            tenant: from.tenant.clone(),
-            key_id: 0,
-            logic_version: LOGIC_VERSION,
-            payload: Bytes::from(control.encode_to_vec()),
-        };
+        let action = control::Action::GatewayStatus(status);
+        self.record_control(from.tenant.clone(), format!("gateway:{}", from.gateway), action)
+    }
+
+    /// Journals what is no reading. May use the journal's reserve: a full journal must still learn who went away.
+    pub fn record_control(
+        &self,
+        tenant: TenantId,
+        actor: String,
+        action: control::Action,
+    ) -> BoxFuture<'static, Appended> {
+        let wall_ms = self.clock.wall_ms();
+        let control = Control { actor, wall_ms, idempotency_key: String::new(), action: Some(action) };
+        let payload = Bytes::from(control.encode_to_vec());
+        let record = NewRecord { class: Class::Control, tenant, key_id: 0, logic_version: LOGIC_VERSION, payload };
         let (journal, closed) = (Arc::clone(&self.journal), self.closed.clone());
         async move {
             let appended = journal.append(vec![record], AppendOptions { reserved: true, expect: None }).await;

@@ -14,13 +14,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use painwatch_access::{Access, GatewayPrincipal, Peer};
+use painwatch_domain::ReceivedAt;
 use painwatch_ingest_core::{Format, Protocol, Refused};
-use painwatch_proto::json::verdict_to_json;
+use painwatch_proto::json::{verdict_message, verdict_to_json};
 use painwatch_proto::schemas;
+use painwatch_store::VerdictKey;
 
 use crate::admission::{Admission, Outcome};
 use crate::answer::Answers;
 use crate::grpc::{RETRY_AFTER, bearer_token};
+use crate::kept::{Kept, NotTold, Told};
 use crate::ledger::Refusal;
 
 pub use caller::{Caller, HttpListener};
@@ -37,6 +40,7 @@ pub struct Readings {
     pub admission: Arc<Admission>,
     pub access: Arc<Access>,
     pub answers: Answers,
+    pub kept: Kept,
     pub verdict_timeout: Duration,
     pub max_message_bytes: usize,
 }
@@ -48,6 +52,8 @@ pub fn router(readings: Readings) -> Router {
         .route("/api/v1/readings", post(take))
         .route("/api/v1/schemas", get(schemas))
         .route("/api/v1/schemas/{name}", get(schema))
+        // A batch_id may hold slashes, as in gw-17/42.
+        .route("/api/v1/verdicts/{*batch_id}", get(verdict))
         .layer(limit)
         .with_state(Arc::new(readings))
 }
@@ -78,7 +84,37 @@ async fn take(
     }
 }
 
+async fn verdict(
+    State(readings): State<Arc<Readings>>,
+    Caller(peer): Caller,
+    headers: HeaderMap,
+    Path(batch_id): Path<String>,
+) -> Response {
+    match readings.verdict(&peer, &headers, batch_id).await {
+        Ok(verdict) => ([(header::CONTENT_TYPE, "application/json")], verdict).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
 impl Readings {
+    /// The verdict on an earlier batch of the gateway's own.
+    async fn verdict(&self, peer: &Peer, headers: &HeaderMap, batch_id: String) -> Result<String, Problem> {
+        let from = self.authenticate(peer, headers)?;
+        let told = self.kept.verdict(&from, VerdictKey::Batch(batch_id), self.verdict_timeout).await;
+        let now = ReceivedAt(self.admission.now_ms());
+        let message = match told {
+            Ok(Told::Judged(verdict)) => verdict_message(&verdict, now, true),
+            Ok(Told::Durable(verdict)) => verdict_message(&verdict, now, false),
+            Err(unknown @ NotTold::Unknown) => return Err(Problem::new(StatusCode::NOT_FOUND, unknown.to_string())),
+            Err(NotTold::Unreadable(cause)) => {
+                tracing::error!(%cause, "what was kept for gateways cannot be read");
+                return Err(Problem::held_back("what was kept cannot be read now"));
+            }
+            Err(behind @ (NotTold::Behind | NotTold::TooMany)) => return Err(Problem::held_back(&behind.to_string())),
+        };
+        Ok(verdict_to_json(&message))
+    }
+
     async fn submit(
         &self,
         peer: &Peer,

@@ -1,11 +1,19 @@
 //! What came in and what was turned away before it was durable (semantics 1: a ledger of its own, beside the books).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use painwatch_access::GatewayPrincipal;
+use painwatch_domain::{GatewayId, TenantId};
+
+/// Gateways whose refusals are told apart between two records of them; what exceeds that is booked without a name.
+const NAMED: usize = 1_024;
 
 macro_rules! counters {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
@@ -52,28 +60,76 @@ counters! {
         HeldBack = "held_back",
         /// The journal did not know: the sender comes again and intake finds the duplicate.
         Unsure = "unsure",
+        /// Answered later than durable, to keep a device to its rate.
+        Slowed = "slowed",
         VerdictsPublished = "verdicts_published",
         /// A subscriber that reads too slowly loses verdicts, never blocks.
         VerdictsDropped = "verdicts_dropped",
     }
 }
 
+/// Whose refusal, and why. No name where nobody said, or may say, who they are.
+type Refused = (TenantId, Option<GatewayId>, Refusal);
+
 #[derive(Debug)]
 pub struct Ledger {
     refused: Vec<AtomicU64>,
     tallies: Vec<AtomicU64>,
+    /// Refusals that are not in the journal yet.
+    unwritten: Mutex<BTreeMap<Refused, u64>>,
 }
+
+/// Refusals of one tenant: whose, why, how many.
+pub type RefusalCounts = Vec<(Option<GatewayId>, Refusal, u64)>;
 
 impl Default for Ledger {
     fn default() -> Self {
         let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
-        Self { refused: zeros(Refusal::ALL.len()), tallies: zeros(Tally::ALL.len()) }
+        Self { refused: zeros(Refusal::ALL.len()), tallies: zeros(Tally::ALL.len()), unwritten: Mutex::default() }
     }
 }
 
 impl Ledger {
+    /// Something of nobody we know.
     pub fn refuse(&self, why: Refusal) {
-        self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
+        self.book((TenantId::default(), None, why));
+    }
+
+    /// Something of a gateway that has shown who it is.
+    pub fn refuse_of(&self, from: &GatewayPrincipal, why: Refusal) {
+        self.book((from.tenant.clone(), Some(from.gateway.clone()), why));
+    }
+
+    fn book(&self, refused: Refused) {
+        self.refused[refused.2 as usize].fetch_add(1, Ordering::Relaxed);
+        self.add(&mut self.unwritten(), refused, 1);
+    }
+
+    fn add(&self, unwritten: &mut BTreeMap<Refused, u64>, refused: Refused, count: u64) {
+        let (tenant, gateway, why) = refused;
+        let room = unwritten.len() < NAMED || unwritten.contains_key(&(tenant.clone(), gateway.clone(), why));
+        *unwritten.entry((tenant, gateway.filter(|_| room), why)).or_default() += count;
+    }
+
+    /// What was refused since the last call, by tenant.
+    pub fn take_refusals(&self) -> BTreeMap<TenantId, RefusalCounts> {
+        let mut taken: BTreeMap<TenantId, RefusalCounts> = BTreeMap::new();
+        for ((tenant, gateway, why), count) in std::mem::take(&mut *self.unwritten()) {
+            taken.entry(tenant).or_default().push((gateway, why, count));
+        }
+        taken
+    }
+
+    /// What could not be written after all.
+    pub fn put_back(&self, tenant: &TenantId, counts: RefusalCounts) {
+        let mut unwritten = self.unwritten();
+        for (gateway, why, count) in counts {
+            self.add(&mut unwritten, (tenant.clone(), gateway, why), count);
+        }
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeMap<Refused, u64>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn count(&self, what: Tally, by: u64) {
@@ -97,5 +153,45 @@ impl Ledger {
     pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
         let refused = Refusal::ALL.iter().map(|why| (why.as_str(), self.refused(*why)));
         refused.chain(Tally::ALL.iter().map(|what| (what.as_str(), self.tally(*what)))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(gateway: &str) -> GatewayPrincipal {
+        GatewayPrincipal { tenant: TenantId::default(), gateway: GatewayId::parse(gateway).unwrap() }
+    }
+
+    #[test]
+    fn refusals_are_taken_once_by_gateway_and_reason_and_can_be_put_back() {
+        let ledger = Ledger::default();
+        for _ in 0..3 {
+            ledger.refuse_of(&from("gw-1"), Refusal::NotYourDevice);
+        }
+        ledger.refuse(Refusal::Authentication);
+        let taken = ledger.take_refusals();
+        let mine = Some(GatewayId::parse("gw-1").unwrap());
+        let expected = vec![(None, Refusal::Authentication, 1), (mine, Refusal::NotYourDevice, 3)];
+        assert_eq!(taken[&TenantId::default()], expected);
+        assert!(ledger.take_refusals().is_empty());
+        ledger.put_back(&TenantId::default(), expected);
+        ledger.refuse(Refusal::Authentication);
+        let again = ledger.take_refusals();
+        assert_eq!(again[&TenantId::default()][0].2, 2);
+        assert_eq!((ledger.refused_total(), ledger.refused(Refusal::NotYourDevice)), (5, 3));
+    }
+
+    #[test]
+    fn beyond_the_named_ones_a_refusal_is_booked_without_a_name() {
+        let ledger = Ledger::default();
+        for number in 0..NAMED + 5 {
+            ledger.refuse_of(&from(&format!("gw-{number}")), Refusal::Busy);
+        }
+        let taken = ledger.take_refusals().remove(&TenantId::default()).unwrap();
+        assert_eq!(taken.len(), NAMED + 1);
+        assert_eq!(taken[0], (None, Refusal::Busy, 5));
+        assert_eq!(taken.iter().map(|(_, _, count)| count).sum::<u64>(), NAMED as u64 + 5);
     }
 }

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod broker;
 pub mod grpc;
 pub mod http;
+pub mod kept;
 pub mod ledger;
 pub mod mqtt;
 pub mod redrive;
@@ -16,6 +17,7 @@ pub mod verdicts;
 
 pub use admission::{Accepted, Admission, Outcome};
 pub use broker::BrokerConfig;
+pub use grpc::GrpcLimits;
 pub use ledger::{Ledger, Refusal, Tally};
 pub use redrive::{Fate, Item, RedriveError};
 pub use run::{Deps, IngestConfig, IngestHandle, IngestLimits, ServeError, serve};

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use painwatch_access::Access;
 use painwatch_access::tls::{Door, Security};
-use painwatch_domain::{Clock, KnownClocks, Roster};
+use painwatch_domain::{Clock, KnownClocks, Offset, Roster};
 use painwatch_journal::Journal;
+use painwatch_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,9 +18,14 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Admission;
 use crate::answer::Answers;
 use crate::broker::{self, BrokerConfig};
+use crate::grpc::GrpcLimits;
+use crate::kept::Kept;
 use crate::ledger::Ledger;
 use crate::verdicts::{self, VerdictBoard};
 use crate::{grpc, http, mqtt};
+
+/// How often refusals are journalled: a crash loses the counts of at most so long.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 
 /// Where to listen; port 0 is any free one, `None` closes that door.
 #[derive(Clone, Debug, Default)]
@@ -38,9 +44,9 @@ pub struct IngestConfig {
 pub struct IngestLimits {
     /// Largest MQTT packet. 256 KiB: a day of minute values on several streams.
     pub max_packet_bytes: u32,
-    /// Largest gRPC message and HTTP body. 1 MiB, the core's own limit for a payload.
+    /// Largest HTTP body. 1 MiB, the core's own limit for a payload.
     pub max_message_bytes: usize,
-    /// Payload bytes of one session or stream on their way into the journal. 4 MiB.
+    /// Payload bytes of one MQTT session on their way into the journal. 4 MiB.
     pub session_bytes: usize,
     /// Payload bytes of all submissions together on their way into the journal. 64 MiB.
     pub budget_bytes: usize,
@@ -52,6 +58,8 @@ pub struct IngestLimits {
     pub verdict_timeout: Duration,
     /// How long connections may take to finish once we stop.
     pub stop_deadline: Duration,
+    pub mqtt: mqtt::MqttLimits,
+    pub grpc: GrpcLimits,
 }
 
 impl Default for IngestLimits {
@@ -65,6 +73,8 @@ impl Default for IngestLimits {
             connect_deadline: Duration::from_secs(10),
             verdict_timeout: Duration::from_secs(2),
             stop_deadline: Duration::from_secs(5),
+            mqtt: mqtt::MqttLimits::default(),
+            grpc: GrpcLimits::default(),
         }
     }
 }
@@ -78,6 +88,10 @@ pub struct Deps {
     pub roster: watch::Receiver<Arc<Roster>>,
     /// The clocks known to be wrong; the sender follows the journal.
     pub clocks: watch::Receiver<Arc<KnownClocks>>,
+    /// Where answers to earlier submissions are kept …
+    pub store: Arc<dyn Store>,
+    /// … and up to where it has them.
+    pub applied: watch::Receiver<Offset>,
 }
 
 impl fmt::Debug for Deps {
@@ -100,7 +114,7 @@ pub struct ServeError {
 pub struct IngestHandle {
     pub mqtt_addr: Option<SocketAddr>,
     pub grpc_addr: Option<SocketAddr>,
-    /// `POST /api/v1/readings`, to be merged into the HTTP listener and served with connect info.
+    /// `POST /api/v1/readings` and MQTT over WebSocket at `/mqtt`, to be merged into the HTTP listener and served with connect info.
     pub http_router: axum::Router,
     pub ledger: Arc<Ledger>,
     admission: Arc<Admission>,
@@ -118,6 +132,7 @@ impl IngestHandle {
     pub async fn stopped(mut self) -> bool {
         while self.doors.join_next().await.is_some() {}
         self.tail.shutdown().await;
+        self.admission.record_refusals().await;
         !self.admission.closed().is_cancelled()
     }
 }
@@ -132,34 +147,43 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mqtt_listener = bind("mqtt", config.mqtt_listen).await?;
     let grpc_listener = bind("grpc", config.grpc_listen).await?;
     let ledger = Arc::new(Ledger::default());
-    let Deps { journal, access, clock, roster, clocks } = deps;
+    let Deps { journal, access, clock, roster, clocks, store, applied } = deps;
+    let kept = Kept { store, journal: Arc::clone(&journal), applied };
     let board = Arc::new(VerdictBoard::default());
     let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
-    let admission = Admission::new(journal, clock, roster, Arc::clone(&ledger), limits.budget_bytes);
+    let admission = Admission::new(Arc::clone(&journal), clock, roster, Arc::clone(&ledger), limits.budget_bytes);
     let admission = Arc::new(admission.with_clocks(clocks));
     let answers = Answers { admission: Arc::clone(&admission), board };
+    tail.spawn(record_refusals(Arc::clone(&admission)));
     let stop = shutdown.child_token();
     let mut doors = JoinSet::new();
     doors.spawn(stop_with_the_journal(Arc::clone(&admission), stop.clone()));
 
     let mqtt_addr = local_addr(mqtt_listener.as_ref());
+    let proxies = Arc::clone(&config.security.trusted_proxies);
+    let (their_answers, their_access) = (answers.clone(), Arc::clone(&access));
+    let opened =
+        mqtt::Endpoint::open(&*journal, their_answers, their_access, limits.clone(), proxies, stop.clone()).await;
+    let endpoint = Arc::new(opened);
     if let Some(listener) = mqtt_listener {
-        let endpoint = mqtt::Endpoint::new(answers.clone(), Arc::clone(&access), limits.clone(), stop.clone());
-        doors.spawn(Arc::new(endpoint).listen(listener, config.security.gate(Door::Mqtt)));
+        doors.spawn(Arc::clone(&endpoint).listen(listener, config.security.gate(Door::Mqtt)));
     }
     if let Some(existing) = config.broker {
         doors.spawn(broker::run(existing, answers.clone(), limits.clone(), stop.clone()));
     }
+    doors.spawn(Arc::clone(&endpoint).survey_regularly(journal));
+    doors.spawn(Arc::clone(&endpoint).drain());
     let grpc_addr = local_addr(grpc_listener.as_ref());
     if let Some(listener) = grpc_listener {
         let service = grpc::Service {
             admission: Arc::clone(&admission),
             access: Arc::clone(&access),
             answers: answers.clone(),
+            kept: kept.clone(),
             verdict_timeout: limits.verdict_timeout,
-            stream_bytes: limits.session_bytes,
+            window: grpc::Window { batches: limits.grpc.stream_batches, bytes: limits.grpc.stream_bytes },
         };
         let incoming = grpc::Incoming::new(listener, config.security.gate(Door::Grpc));
         doors.spawn(grpc::serve(incoming, service, limits.clone(), stop));
@@ -168,10 +192,20 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
         admission: Arc::clone(&admission),
         access,
         answers,
+        kept,
         verdict_timeout: limits.verdict_timeout,
         max_message_bytes: limits.max_message_bytes,
     });
+    let http_router = http_router.merge(endpoint.websocket());
     Ok(IngestHandle { mqtt_addr, grpc_addr, http_router, ledger, admission, doors, tail })
+}
+
+/// Runs until dropped.
+async fn record_refusals(admission: Arc<Admission>) {
+    loop {
+        tokio::time::sleep(REFUSALS_EVERY).await;
+        admission.record_refusals().await;
+    }
 }
 
 /// A closed journal takes nothing more: keeping the doors open would only keep senders waiting.

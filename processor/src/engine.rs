@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{History, Index};
 use crate::redriven::Redriven;
+use crate::sequences::Sequences;
 use crate::technical::Raised;
 use crate::{performed, rows};
 
@@ -79,6 +80,7 @@ struct RuleDocument {
 pub struct Engine {
     clinics: BTreeMap<TenantId, Clinic>,
     pub(crate) history: History,
+    pub(crate) sequences: Sequences,
     pub(crate) raised: Raised,
     rules: BTreeMap<TenantId, Vec<RuleDocument>>,
     pub(crate) clocks: Clocks,
@@ -108,6 +110,7 @@ impl Engine {
         let mut engine = Self {
             clinics: BTreeMap::new(),
             history: History::new(Arc::clone(&store), state.index),
+            sequences: Sequences::new(Arc::clone(&store)),
             raised: state.raised,
             rules: BTreeMap::new(),
             clocks: state.clocks,
@@ -228,6 +231,7 @@ impl Engine {
                 let rule = self.put_rule(tenant, document)?;
                 out.rows.rules.push(rule_row(tenant, &rule, record.offset));
             }
+            Some(pb::control::Action::Refusals(refusals)) => rows::refusals(&mut out.rows, tenant, &refusals),
             _ => {}
         }
         Ok(())
@@ -282,6 +286,7 @@ impl Engine {
     pub fn settle(&mut self, block_cache_bytes: usize) {
         self.history.settle(block_cache_bytes);
         self.redriven.settle();
+        self.sequences.settle();
     }
 }
 

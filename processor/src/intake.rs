@@ -57,21 +57,33 @@ impl Engine {
         let mut claims = Claims::default();
         for section in &batch.sections {
             let device = DeviceId::parse(&section.device)?;
+            let mut marks = Vec::new();
             let readings = pb::DeviceReadings::decode(section.readings.clone()).context("device section")?;
             for entry in decode_series(&device, &readings)? {
                 claims.add(&entry);
+                marks.extend(entry.series.meta.boot_id.zip(entry.series.meta.seq));
                 self.series(record.journal_time, &batch, &source, &entry, &mut verdict, out).await?;
             }
+            self.sequences.note(&source, &device, &marks, &mut out.rows).await?;
         }
         for refused in &batch.quarantined {
             claims.add_refused(refused);
             self.quarantined(&source, record.journal_time, refused, &mut verdict, out)?;
+            if let (Some(mark), Ok(device)) = (refused.boot_id.zip(refused.seq), DeviceId::parse(&refused.device)) {
+                self.sequences.note(&source, &device, &[mark], &mut out.rows).await?;
+            }
         }
         if !batch.historical && batch.redrives.is_empty() {
             self.see_clocks(&source, batch.sent_at_ms, claims, record, out);
         }
         verdict.problems.sort_by_key(|problem| (problem.index, problem.sample));
         out.rows.batches.push(rows::batch_row(&source, &batch.protocol, &verdict));
+        let left = batch.redrives.iter().map(|item| item.count).sum();
+        out.rows.ledger.push(rows::ledger_row(&source, &verdict, left));
+        if batch.redrives.is_empty() {
+            // A gateway that asks is answered about what it sent.
+            rows::keep_verdict(&mut out.rows, &source, record.journal_time, &verdict);
+        }
         out.verdict = Some(verdict);
         Ok(())
     }

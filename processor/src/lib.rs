@@ -11,6 +11,7 @@ mod performed;
 mod redriven;
 mod rows;
 mod run;
+mod sequences;
 mod technical;
 mod weights;
 

@@ -1,13 +1,21 @@
 //! Decided readings as the store's rows.
 
+use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{
-    BatchVerdict, EventTime, GatewayId, Measure, Offset, PatientId, ReceivedAt, Roster, Sample, Series, TenantId, Value,
+    BatchVerdict, EventTime, GatewayId, JournalTime, Measure, Offset, PatientId, ReceivedAt, Roster, Sample, Series,
+    TenantId, Value,
 };
+use painwatch_proto::journal::v1 as pb;
+use painwatch_proto::record::encode_verdict;
 use painwatch_store::{
-    BatchRow, DeviceRow, EpisodeRow, MedicationEventRow, PairingRow, PatientRow, PrescriptionRow, ReadingRow,
-    RosterRows, Rows,
+    BatchRow, DeviceRow, EpisodeRow, LedgerRow, MedicationEventRow, PairingRow, PatientRow, PrescriptionRow,
+    ReadingRow, RosterRows, Rows, VerdictRow,
 };
+use prost::Message as _;
 use serde_json::{Map, json};
+
+/// How long a verdict can be asked for: 30 days of journal time (semantics 3).
+const VERDICTS_KEPT_MS: i64 = 30 * DAY_MS;
 
 /// The submission a reading came in.
 pub struct Source<'a> {
@@ -185,6 +193,53 @@ pub fn batch_row(source: &Source, protocol: &str, verdict: &BatchVerdict) -> Bat
     }
 }
 
+/// What a submission adds to the books of its gateway and day, from which as many readings as `left` quarantine with it
+/// go: they were counted when they came.
+pub fn ledger_row(source: &Source, verdict: &BatchVerdict, left: u64) -> LedgerRow {
+    LedgerRow {
+        tenant: source.tenant.clone(),
+        day: day_of(source.received_at.ms()),
+        gateway: source.gateway.to_string(),
+        reason: String::new(),
+        submitted: verdict.submitted().cast_signed() - left.cast_signed(),
+        stored: verdict.stored,
+        duplicate: verdict.duplicate,
+        conflict: verdict.conflict,
+        quarantined: verdict.quarantined.cast_signed() - left.cast_signed(),
+        refused: 0,
+    }
+}
+
+/// What was refused before it was durable, as ingest counted it.
+pub fn refusals(rows: &mut Rows, tenant: &TenantId, refusals: &pb::Refusals) {
+    let row = |count: &pb::RefusalCount| LedgerRow {
+        tenant: tenant.clone(),
+        day: day_of(count.day_ms),
+        gateway: count.gateway.clone(),
+        reason: count.reason.clone(),
+        refused: count.count,
+        ..LedgerRow::default()
+    };
+    rows.ledger.extend(refusals.counts.iter().map(row));
+}
+
+fn day_of(ms: i64) -> EventTime {
+    EventTime(ms.div_euclid(DAY_MS) * DAY_MS)
+}
+
+/// The verdict for who asks later; those that were kept long enough go (semantics 3).
+pub fn keep_verdict(rows: &mut Rows, source: &Source, at: JournalTime, verdict: &BatchVerdict) {
+    rows.verdicts.push(VerdictRow {
+        tenant: source.tenant.clone(),
+        cause: source.cause,
+        gateway: source.gateway.clone(),
+        batch_id: source.batch_id.to_owned(),
+        at,
+        verdict: encode_verdict(verdict).encode_to_vec(),
+    });
+    rows.verdicts_gone_before = Some(JournalTime(at.0.saturating_sub(VERDICTS_KEPT_MS)));
+}
+
 /// The roster as tables.
 pub fn roster_rows(roster: &Roster) -> RosterRows {
     let patients = roster.patients.values().map(|patient| PatientRow {
@@ -247,6 +302,12 @@ pub(crate) fn append_rows(all: &mut Rows, mut rows: Rows) {
     all.quarantine_gone.append(&mut rows.quarantine_gone);
     all.clocks.append(&mut rows.clocks);
     all.rules.append(&mut rows.rules);
+    all.verdicts.append(&mut rows.verdicts);
+    all.verdicts_gone_before = all.verdicts_gone_before.max(rows.verdicts_gone_before);
+    all.sequences.retain(|row| !rows.sequences_gone.contains(&(row.tenant.clone(), row.device.clone(), row.boot_id)));
+    all.sequences_gone.append(&mut rows.sequences_gone);
+    all.sequences.append(&mut rows.sequences);
+    all.ledger.append(&mut rows.ledger);
     if rows.roster.is_some() {
         all.roster = rows.roster;
     }

@@ -92,5 +92,6 @@ pub fn verdict_message(verdict: &BatchVerdict, server_time: ReceivedAt, is_final
         conflict: verdict.conflict,
         quarantined: verdict.quarantined,
         problems: verdict.problems.iter().map(problem).collect(),
+        offset: verdict.cause.0,
     }
 }

@@ -1,11 +1,12 @@
 //! `painwatch verify`: every built-in checker, with figures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use painwatch_domain::TenantId;
+use painwatch_domain::time::DAY_MS;
 use painwatch_journal::{Class, Journal};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_store::Store;
@@ -33,6 +34,7 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
     let mut system = operator::look(&context.config).await?;
     system.settle().await?;
     let mut checks = books(&*system.store, &*system.journal).await?;
+    checks.push(ledger(&*system.store, &*system.journal).await?);
     checks.extend(coverage(&*system.store).await?);
     checks.extend(replay::compare(Arc::clone(&system.journal), Arc::clone(&system.store)).await?);
     system.stop().await?;
@@ -65,7 +67,7 @@ async fn books(store: &dyn Store, journal: &dyn Journal) -> Result<Vec<Check>> {
         },
         Check {
             name: "the journal holds what the books count",
-            passed: submitted == books.submitted,
+            passed: submitted == books.submitted.cast_signed(),
             figure: format!("{submitted} in the journal, {} in the books", books.submitted),
         },
         Check {
@@ -89,9 +91,8 @@ async fn books(store: &dyn Store, journal: &dyn Journal) -> Result<Vec<Check>> {
     ])
 }
 
-async fn submitted_in_journal(journal: &dyn Journal) -> Result<u64> {
-    let mut submitted: u64 = 0;
-    let mut redriven = BTreeSet::new();
+async fn submitted_in_journal(journal: &dyn Journal) -> Result<i64> {
+    let (mut submitted, mut redriven) = (0, Redriven::default());
     let mut at = journal.oldest_offset();
     while at < journal.next_offset() {
         for record in journal.read(at, 1 << 20).await? {
@@ -100,19 +101,80 @@ async fn submitted_in_journal(journal: &dyn Journal) -> Result<u64> {
                 continue;
             }
             let batch = pb::Batch::decode(record.payload).context("batch record")?;
-            // What is submitted again was counted when it came, and leaves quarantine once.
-            if !batch.redrives.iter().all(|item| redriven.insert(item.id.clone())) {
-                continue;
-            }
-            submitted = submitted.saturating_sub(batch.redrives.iter().map(|item| item.count).sum());
-            submitted += batch.quarantined.iter().map(|refused| refused.count).sum::<u64>();
-            for section in &batch.sections {
-                let readings = pb::DeviceReadings::decode(section.readings.clone())?;
-                submitted += readings.series.iter().map(|series| series.device_time_ms.len() as u64).sum::<u64>();
-            }
+            submitted += redriven.adds(&batch)?;
         }
     }
     Ok(submitted)
+}
+
+/// What left quarantine so far.
+#[derive(Default)]
+struct Redriven(BTreeSet<String>);
+
+impl Redriven {
+    /// What a record adds to the books. What is submitted again was counted when it came, and leaves quarantine once.
+    fn adds(&mut self, batch: &pb::Batch) -> Result<i64> {
+        if !batch.redrives.iter().all(|item| self.0.insert(item.id.clone())) {
+            return Ok(0);
+        }
+        let left: u64 = batch.redrives.iter().map(|item| item.count).sum();
+        Ok(readings_of(batch)?.cast_signed() - left.cast_signed())
+    }
+}
+
+fn readings_of(batch: &pb::Batch) -> Result<u64> {
+    let mut count = batch.quarantined.iter().map(|refused| refused.count).sum::<u64>();
+    for section in &batch.sections {
+        let readings = pb::DeviceReadings::decode(section.readings.clone())?;
+        count += readings.series.iter().map(|series| series.device_time_ms.len() as u64).sum::<u64>();
+    }
+    Ok(count)
+}
+
+/// Start of the UTC day, gateway, reason of refusal: submitted and refused.
+type DailyBooks = BTreeMap<(i64, String, String), (i64, u64)>;
+
+/// The books of each gateway and day are what the journal adds up to, and each of them balances.
+async fn ledger(store: &dyn Store, journal: &dyn Journal) -> Result<Check> {
+    let rows = store.ledger(TenantId::default()).await?;
+    let balanced = rows
+        .iter()
+        .all(|row| row.submitted == (row.stored + row.duplicate + row.conflict).cast_signed() + row.quarantined);
+    let booked: DailyBooks = rows
+        .iter()
+        .map(|row| ((row.day.0, row.gateway.clone(), row.reason.clone()), (row.submitted, row.refused)))
+        .collect();
+    let journalled = daily_books(journal).await?;
+    let differ = journalled.iter().filter(|(key, sums)| booked.get(key) != Some(sums)).count();
+    let surplus = booked.keys().filter(|key| !journalled.contains_key(key)).count();
+    Ok(Check {
+        name: "the ledger of each gateway and day equals the journal",
+        passed: balanced && differ == 0 && surplus == 0,
+        figure: format!("{} rows, {differ} differ, {surplus} have no record", rows.len()),
+    })
+}
+
+async fn daily_books(journal: &dyn Journal) -> Result<DailyBooks> {
+    let (mut books, mut redriven) = (DailyBooks::new(), Redriven::default());
+    let day_of = |ms: i64| ms.div_euclid(DAY_MS) * DAY_MS;
+    let mut at = journal.oldest_offset();
+    while at < journal.next_offset() {
+        for record in journal.read(at, 1 << 20).await? {
+            at = record.offset.next();
+            if record.class == Class::Batch {
+                let batch = pb::Batch::decode(record.payload).context("batch record")?;
+                let submitted = redriven.adds(&batch)?;
+                books.entry((day_of(batch.received_at_ms), batch.gateway, String::new())).or_default().0 += submitted;
+            } else if record.class == Class::Control {
+                let control = pb::Control::decode(record.payload).context("control record")?;
+                let Some(pb::control::Action::Refusals(refusals)) = control.action else { continue };
+                for count in refusals.counts {
+                    books.entry((day_of(count.day_ms), count.gateway, count.reason)).or_default().1 += count.count;
+                }
+            }
+        }
+    }
+    Ok(books)
 }
 
 /// Promise 5: a rule is blind or covered at every instant of a closed day.

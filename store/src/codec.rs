@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use painwatch_domain::{
     AlertKind, AlertState, Condition, DeviceId, Disposition, EventTime, GatewayId, Hash128, JournalTime, Offset,
-    PatientId, Priority, ReceivedAt, RuleDomain, RuleId, TenantId,
+    PatientId, Priority, ReceivedAt, RuleDomain, RuleId, SequenceRanges, TenantId,
 };
 
 use crate::{Result, StoreError};
@@ -184,6 +184,7 @@ texts! {
     RuleDomain, "rule domain", |value| value.as_str(), |text| Self::parse(text);
     AlertState, "alert state", |value| value.as_str(), |text| Self::parse(text);
     Condition, "condition", |value| value.as_str(), |text| Self::parse(text);
+    SequenceRanges, "list of ranges", |value| &value.to_string(), |text| Self::parse(text);
     Disposition, "disposition", |value| value.as_str(), |text| Self::parse(text);
 }
 

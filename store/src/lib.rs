@@ -14,7 +14,7 @@ mod tables;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
-use painwatch_domain::{AlertId, EventTime, JournalTime, Offset, PatientId, ReadingId, TenantId};
+use painwatch_domain::{AlertId, EventTime, GatewayId, JournalTime, Offset, PatientId, ReadingId, TenantId};
 
 pub use canonical::canonical_hash;
 pub use codec::Kind;
@@ -174,6 +174,25 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn quarantine(&self, tenant: TenantId, id: Option<String>) -> BoxFuture<'_, Result<Vec<QuarantineRow>>>;
     /// By kind and subject.
     fn clocks(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<ClockRow>>>;
+    /// The verdict that a gateway asks for: its own, as long as it is kept.
+    fn verdict(
+        &self,
+        tenant: TenantId,
+        gateway: GatewayId,
+        key: VerdictKey,
+    ) -> BoxFuture<'_, Result<Option<VerdictRow>>>;
+    /// A gateway's verdicts on submissions after `cause`, by cause.
+    fn verdicts_after(
+        &self,
+        tenant: TenantId,
+        gateway: GatewayId,
+        cause: Offset,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<VerdictRow>>>;
+    /// Which sequence numbers arrived, by device and boot.
+    fn sequences(&self, tenant: TenantId, filter: SequenceFilter) -> BoxFuture<'_, Result<Vec<SequenceRow>>>;
+    /// By day, gateway and reason.
+    fn ledger(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<LedgerRow>>>;
     fn books(&self, tenant: TenantId) -> BoxFuture<'_, Result<Books>>;
     /// Counted from the rows, not from the books.
     fn counts(&self, tenant: TenantId) -> BoxFuture<'_, Result<Counts>>;

@@ -120,6 +120,22 @@ record!(RuleRow, "rules", key ["tenant_id", "rule_id", "version"], {
     toml => "toml", known_from => "known_from",
 });
 
+record!(VerdictRow, "verdicts", key ["tenant_id", "cause"], {
+    tenant => "tenant_id", cause => "cause", gateway => "gateway_id", batch_id => "batch_id", at => "at",
+    verdict => "verdict",
+});
+
+record!(SequenceRow, "sequences", key ["tenant_id", "device_id", "boot_id"], {
+    tenant => "tenant_id", device => "device_id", boot_id => "boot_id", gateway => "gateway_id",
+    first_seq => "first_seq", last_seq => "last_seq", missing => "missing", told_from => "told_from",
+});
+
+record!(LedgerRow, "ledger", key ["tenant_id", "day", "gateway_id", "reason"], {
+    tenant => "tenant_id", day => "day", gateway => "gateway_id", reason => "reason", submitted => "submitted",
+    stored => "stored", duplicate => "duplicate", conflict => "conflict", quarantined => "quarantined",
+    refused => "refused",
+});
+
 roster_record!(PatientRow, "patients", key ["tenant_id", "patient_id"], {
     patient => "patient_id", mrn => "mrn", birth_date => "birth_date", sex => "sex", zone => "zone",
     care_team => "care_team", packs => "packs", synthetic => "synthetic",
@@ -184,6 +200,7 @@ pub fn tables() -> &'static [&'static TableDef] {
             BatchRow::table(),
             QuarantineRow::table(),
             ClockRow::table(),
+            LedgerRow::table(),
         ]
     });
     &ALL

@@ -56,6 +56,9 @@ cases! {
     books_are_sums_and_counts_are_counted,
     semantics_1_an_item_that_is_submitted_again_leaves_the_book_that_counted_it,
     a_clock_has_one_row_and_it_is_the_newest_estimate,
+    semantics_3_a_verdict_is_its_gateways_own_and_is_forgotten_by_journal_time,
+    sequences_are_replaced_listed_by_gateway_and_can_go,
+    a_ledger_adds_up_over_commits_and_within_one,
     blobs_are_kept_replaced_and_removed,
     a_roster_replaces_the_one_before,
     the_ends_of_time_survive,
@@ -467,6 +470,96 @@ async fn a_clock_has_one_row_and_it_is_the_newest_estimate(store: Arc<dyn Store>
     write(&*store, epoch, Rows { clocks: second, ..Rows::default() }).await;
     let clocks = store.clocks(tenant()).await.unwrap();
     assert_eq!(clocks, [clock("watch-1", "device", 0, 9), clock("gw-17", "gateway", -7_200_000, 4)]);
+}
+
+async fn semantics_3_a_verdict_is_its_gateways_own_and_is_forgotten_by_journal_time(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let gateway = |name: &str| GatewayId::parse(name).unwrap();
+    let row = |cause: u64, from: &str, batch_id: &str| VerdictRow {
+        tenant: tenant(),
+        cause: Offset(cause),
+        gateway: gateway(from),
+        batch_id: batch_id.into(),
+        at: JournalTime(START + cause as i64),
+        verdict: vec![cause as u8, 0, 255],
+    };
+    let rows = vec![row(1, "gw-1", "a"), row(2, "gw-2", "a"), row(3, "gw-1", "b"), row(4, "gw-1", "a")];
+    write(&*store, epoch, Rows { verdicts: rows, ..Rows::default() }).await;
+    // The same again, as after a restart.
+    write(&*store, epoch, Rows { verdicts: vec![row(4, "gw-1", "a")], ..Rows::default() }).await;
+    let ask = async |from: &str, key: VerdictKey| store.verdict(tenant(), gateway(from), key).await.unwrap();
+    let by_batch = |name: &str| VerdictKey::Batch(name.into());
+    assert_eq!(ask("gw-1", by_batch("a")).await, Some(row(4, "gw-1", "a")));
+    assert_eq!(ask("gw-2", by_batch("a")).await, Some(row(2, "gw-2", "a")));
+    assert_eq!(ask("gw-2", by_batch("b")).await, None);
+    assert_eq!(ask("gw-1", VerdictKey::Cause(Offset(1))).await, Some(row(1, "gw-1", "a")));
+    assert_eq!(ask("gw-1", VerdictKey::Cause(Offset(2))).await, None, "another gateway's");
+    let elsewhere = TenantId::parse("other").unwrap();
+    assert_eq!(store.verdict(elsewhere.clone(), gateway("gw-1"), by_batch("a")).await.unwrap(), None);
+    let after = async |cause, limit| {
+        let rows = store.verdicts_after(tenant(), gateway("gw-1"), Offset(cause), limit).await.unwrap();
+        rows.into_iter().map(|row| row.cause.0).collect::<Vec<_>>()
+    };
+    assert_eq!((after(1, 9).await, after(0, 2).await, after(4, 9).await), (vec![3, 4], vec![1, 3], vec![]));
+    assert!(store.verdicts_after(elsewhere, gateway("gw-1"), Offset(0), 9).await.unwrap().is_empty());
+    let gone = Rows { verdicts_gone_before: Some(JournalTime(START + 3)), ..Rows::default() };
+    assert!(!gone.is_empty());
+    write(&*store, epoch, gone).await;
+    assert_eq!(after(0, 9).await, [3, 4]);
+}
+
+async fn sequences_are_replaced_listed_by_gateway_and_can_go(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let device = |name: &str| DeviceId::parse(name).unwrap();
+    let row = |name: &str, boot_id: u32, from: &str, missing: &str| SequenceRow {
+        tenant: tenant(),
+        device: device(name),
+        boot_id,
+        gateway: GatewayId::parse(from).unwrap(),
+        first_seq: 1,
+        last_seq: 9,
+        missing: SequenceRanges::parse(missing).unwrap(),
+        told_from: 1,
+    };
+    let high = SequenceRow { boot_id: u32::MAX, last_seq: u64::MAX, told_from: u64::MAX, ..row("b", 0, "gw-2", "") };
+    let first = vec![row("a", 1, "gw-1", "2-3"), row("b", 7, "gw-2", "4"), row("c", 1, "gw-1", "9"), high.clone()];
+    write(&*store, epoch, Rows { sequences: first, ..Rows::default() }).await;
+    write(&*store, epoch, Rows { sequences: vec![row("a", 1, "gw-1", "2-3 5")], ..Rows::default() }).await;
+    let of = async |filter: SequenceFilter| store.sequences(tenant(), filter).await.unwrap();
+    let b = SequenceFilter { device: Some(device("b")), ..SequenceFilter::default() };
+    assert_eq!(of(b.clone()).await, [row("b", 7, "gw-2", "4"), high]);
+    let first = GatewayId::parse("gw-1").unwrap();
+    let mine = SequenceFilter { gateway: Some(first), ..SequenceFilter::default() };
+    assert_eq!(of(mine.clone()).await, [row("a", 1, "gw-1", "2-3 5"), row("c", 1, "gw-1", "9")]);
+    assert_eq!(of(SequenceFilter { limit: 1, ..mine.clone() }).await.len(), 1);
+    assert_eq!(of(SequenceFilter { after: Some(device("a")), ..mine }).await, [row("c", 1, "gw-1", "9")]);
+    assert!(store.sequences(TenantId::parse("other").unwrap(), SequenceFilter::default()).await.unwrap().is_empty());
+    let gone = vec![(tenant(), device("b"), u32::MAX)];
+    write(&*store, epoch, Rows { sequences_gone: gone, ..Rows::default() }).await;
+    assert_eq!(of(b).await, [row("b", 7, "gw-2", "4")]);
+}
+
+async fn a_ledger_adds_up_over_commits_and_within_one(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let row = |gateway: &str, reason: &str, n: u64| LedgerRow {
+        tenant: tenant(),
+        day: EventTime(START),
+        gateway: gateway.into(),
+        reason: reason.into(),
+        submitted: 10 * n.cast_signed(),
+        stored: 4 * n,
+        duplicate: 3 * n,
+        conflict: 2 * n,
+        quarantined: n.cast_signed(),
+        refused: 7 * n,
+    };
+    let rows = vec![row("gw-1", "", 1), row("gw-1", "", 2), row("gw-1", "busy", 1), row("", "authentication", 1)];
+    write(&*store, epoch, Rows { ledger: rows, ..Rows::default() }).await;
+    write(&*store, epoch, Rows { ledger: vec![row("gw-1", "", 4)], ..Rows::default() }).await;
+    let expected = [row("", "authentication", 1), row("gw-1", "", 7), row("gw-1", "busy", 1)];
+    assert_eq!(store.ledger(tenant()).await.unwrap(), expected);
+    assert_eq!(rows_of(&*store, "ledger").await, 3);
+    assert!(store.ledger(TenantId::parse("other").unwrap()).await.unwrap().is_empty());
 }
 
 async fn blobs_are_kept_replaced_and_removed(store: Arc<dyn Store>) {

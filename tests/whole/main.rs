@@ -7,6 +7,8 @@ mod crash;
 mod demo;
 mod exports;
 mod failpoints;
+mod foreign;
+mod foreign_grpc;
 mod gateways;
 mod mosquitto;
 mod order;

@@ -22,6 +22,14 @@ pub fn with_pandas() -> PathBuf {
     environment("pandas", "ready", &["pandas"])
 }
 
+pub fn with_grpc() -> PathBuf {
+    environment("grpc", "ready", &["grpcio", "grpcio-reflection", "grpc-requests"])
+}
+
+pub fn with_paho() -> PathBuf {
+    environment("paho-2.1.0", "ready", &["paho-mqtt==2.1.0"])
+}
+
 fn environment(name: &str, marker: &str, packages: &[&str]) -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let python = place.join("bin/python");

@@ -28,6 +28,12 @@ const NEEDS: &[Need] = &[
         root_only: false,
     },
     Need {
+        what_for: "MQTT clients that are not ours",
+        packages: &["mosquitto-clients"],
+        present: || on_path("mosquitto_pub"),
+        root_only: false,
+    },
+    Need {
         what_for: "the power cut",
         packages: &["nbdkit", "libnbd-bin", "fuse3", "e2fsprogs", "mount"],
         present: || ["nbdkit", "nbdfuse", "fusermount3", "mkfs.ext4", "losetup"].iter().all(|program| on_path(program)),

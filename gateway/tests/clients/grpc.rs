@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use painwatch_gateway::client::{Client, ClientOptions, GrpcClient, Outcome};
 use painwatch_proto::ingest::v1::ingest_server::{Ingest, IngestServer};
-use painwatch_proto::ingest::v1::{BatchVerdict, ReadingBatch};
+use painwatch_proto::ingest::v1::{BatchVerdict, GapsRequest, GapsResponse, GetVerdictRequest, ReadingBatch};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
@@ -46,6 +46,14 @@ impl Ingest for Flaky {
             }
         });
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn get_verdict(&self, _: Request<GetVerdictRequest>) -> Result<Response<BatchVerdict>, Status> {
+        Err(Status::unimplemented("not needed here"))
+    }
+
+    async fn gaps(&self, _: Request<GapsRequest>) -> Result<Response<GapsResponse>, Status> {
+        Err(Status::unimplemented("not needed here"))
     }
 }
 

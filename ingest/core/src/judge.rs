@@ -119,7 +119,8 @@ fn or_undecodable(
             let header = Header::default();
             let mut books = Books::new(&header, SentAt::Absent, format, envelope);
             let refusal = Refusal::new(ProblemCode::DecodeFailed, detail);
-            books.quarantine(Item { index: 0, sample: None, device: "", count: 1, format, payload, refusal });
+            let item = Item { index: 0, sample: None, device: "", mark: None, count: 1, format, payload, refusal };
+            books.quarantine(item);
             Ok(books.close())
         }
     }
@@ -194,7 +195,7 @@ impl<'e> Books<'e> {
             Source::Foreign(text, language) => match language.translate(text, self.envelope) {
                 Ok(meaning) => self.meaning(index, source, meaning),
                 Err(refusal) => {
-                    self.refuse_entry(index, source, None, 1, refusal);
+                    self.refuse_entry(index, source, None, (None, 1), refusal);
                     Ok(())
                 }
             },
@@ -202,7 +203,7 @@ impl<'e> Books<'e> {
                 Ok(reading) => self.reading(index, source, &reading),
                 Err(error) => {
                     let refusal = Refusal::new(ProblemCode::DecodeFailed, error.to_string());
-                    self.refuse_entry(index, source, None, 1, refusal);
+                    self.refuse_entry(index, source, None, (None, 1), refusal);
                     Ok(())
                 }
             },
@@ -214,7 +215,7 @@ impl<'e> Books<'e> {
     fn meaning(&mut self, index: u32, source: Source<'_>, meaning: Meaning) -> Result<(), Refused> {
         match meaning {
             Meaning::Readings(readings) => match readings.as_slice() {
-                [] => self.refuse_entry(index, source, None, 1, Refusal::unreadable("it holds no reading")),
+                [] => self.refuse_entry(index, source, None, (None, 1), Refusal::unreadable("it holds no reading")),
                 [reading] => self.reading(index, source, reading)?,
                 several => self.several(index, source, several)?,
             },
@@ -222,7 +223,7 @@ impl<'e> Books<'e> {
             Meaning::Order(_) | Meaning::Fill(_) if !self.envelope.takes_orders => {
                 let detail =
                     "this gateway may not write orders or fills: prescriptions and dispenses stand in the roster";
-                self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
+                self.refuse_entry(index, source, None, (None, 1), Refusal::unreadable(detail));
             }
             Meaning::Order(order) => self.orders.push(Order { index, ..*order }),
             Meaning::Fill(fill) => self.fills.push(Fill { index, ..*fill }),
@@ -237,7 +238,7 @@ impl<'e> Books<'e> {
         self.translated_bytes += readings.iter().map(prost::Message::encoded_len).sum::<usize>();
         if self.translated > limits.max_readings || self.translated_bytes > limits.max_translated_bytes {
             let detail = "the payload means more readings than one may hold: send them in several";
-            self.refuse_entry(index, source, None, 1, Refusal::unreadable(detail));
+            self.refuse_entry(index, source, None, (None, 1), Refusal::unreadable(detail));
             return Ok(());
         }
         readings.iter().try_for_each(|reading| self.reading(index, Source::Translated(reading), reading))
@@ -247,13 +248,17 @@ impl<'e> Books<'e> {
         let section = match self.section(&reading.device)? {
             Ok(section) => section,
             Err(refusal) => {
-                self.refuse_entry(index, source, None, reading::count(reading), refusal);
+                let counted = (quarantine::mark_of(reading), reading::count(reading));
+                self.refuse_entry(index, source, None, counted, refusal);
                 return Ok(());
             }
         };
         let device = self.sections[section].device.clone();
         match reading::judge(reading, index, &device, self.sent_at, self.envelope) {
-            Err(refusal) => self.refuse_entry(index, source, Some(&device), reading::count(reading), refusal),
+            Err(refusal) => {
+                let counted = (quarantine::mark_of(reading), reading::count(reading));
+                self.refuse_entry(index, source, Some(&device), counted, refusal);
+            }
             Ok(Judged { entries, bad_samples }) => {
                 self.admitted += entries.iter().map(|entry| entry.series.samples.len() as u64).sum::<u64>();
                 self.sections[section].entries.extend(entries);
@@ -286,12 +291,13 @@ impl<'e> Books<'e> {
         index: u32,
         source: Source<'_>,
         device: Option<&DeviceId>,
-        count: u64,
+        (mark, count): (Option<(u32, u64)>, u64),
         refusal: Refusal,
     ) {
         let (format, payload) = self.entry_bytes(source);
         let device = device.map_or("", DeviceId::as_str);
-        self.quarantine(Item { index, sample: None, device, count, format, payload: &payload, refusal });
+        let item = Item { index, sample: None, device, mark, count, format, payload: &payload, refusal };
+        self.quarantine(item);
     }
 
     /// The bytes of one entry, in a form that can be submitted again.
@@ -306,19 +312,19 @@ impl<'e> Books<'e> {
     fn refuse_samples(&mut self, index: u32, reading: &Reading, device: &DeviceId, bad_samples: &[BadSample]) {
         let room = self.envelope.limits.max_listed_samples.saturating_sub(self.listed_samples);
         self.listed_samples += bad_samples.len().min(room);
-        let device = device.as_str();
+        let (device, mark) = (device.as_str(), quarantine::mark_of(reading));
         let (listed, rest) = bad_samples.split_at(room.min(bad_samples.len()));
         for bad in listed {
             let (format, payload) = self.reading_bytes(quarantine::single_reading(reading, bad));
             let (sample, refusal) = (Some(bad.position), bad.refusal.clone());
-            self.quarantine(Item { index, sample, device, count: 1, format, payload: &payload, refusal });
+            self.quarantine(Item { index, sample, device, mark, count: 1, format, payload: &payload, refusal });
         }
         if let Some(first) = rest.first() {
             let (count, refusal) = (rest.len() as u64, &first.refusal);
             let detail = format!("{} (and {} more samples of this series)", refusal.detail, count - 1);
             let refusal = Refusal { detail, ..refusal.clone() };
             let (format, payload) = self.reading_bytes(quarantine::remainder(reading, rest.iter()));
-            self.quarantine(Item { index, sample: None, device, count, format, payload: &payload, refusal });
+            self.quarantine(Item { index, sample: None, device, mark, count, format, payload: &payload, refusal });
         }
     }
 
@@ -359,6 +365,7 @@ impl<'e> Books<'e> {
                 sections: sections.map(encode_section).collect(),
                 quarantined: self.quarantined,
                 redrives: Vec::new(),
+                exchange: None,
             },
             admitted: self.admitted,
             quarantined: self.refused,

@@ -18,6 +18,8 @@ pub(crate) struct Item<'a> {
     pub index: u32,
     pub sample: Option<u32>,
     pub device: &'a str,
+    /// The boot and sequence number it came with.
+    pub mark: Option<(u32, u64)>,
     /// How many readings it stands for.
     pub count: u64,
     /// In what `payload` is written: for one reading out of an entry that meant several it is not that of the entry.
@@ -40,10 +42,16 @@ impl Item<'_> {
             count: self.count,
             device: self.device.to_owned(),
             payload_length: self.payload.len() as u64,
+            boot_id: self.mark.map(|(boot_id, _)| boot_id).or(self.refusal.boot_id),
+            seq: self.mark.map(|(_, seq)| seq),
             device_time_ms: self.refusal.device_time,
-            boot_id: self.refusal.boot_id,
         }
     }
+}
+
+/// Which sequence number arrived with a reading, where its device counts.
+pub(crate) fn mark_of(reading: &Reading) -> Option<(u32, u64)> {
+    reading.boot_id.zip(reading.seq)
 }
 
 pub(crate) fn id(item: &Item<'_>, batch_id: &str, envelope: &Envelope<'_>) -> String {

@@ -187,6 +187,10 @@ impl Connection {
             admission.ledger().refuse(Refusal::Malformed);
             return std::future::ready(Finished { message, done: Done::Ignored }).boxed();
         };
+        if !status::devices(&said).all(|device| admission.may_speak_for(who, &device)) {
+            admission.ledger().refuse(Refusal::NotYourDevice);
+            return std::future::ready(Finished { message, done: Done::Ignored }).boxed();
+        }
         let recorded = admission.record_status(who, said);
         async move { Finished { message, done: Done::Status(recorded.await) } }.boxed()
     }

@@ -1,41 +1,56 @@
-//! The gRPC listener: our service, reflection and health.
+//! The gRPC listener: our service, reflection and health, each behind the same guard.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use painwatch_proto::ingest::v1::ingest_server::IngestServer;
+use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::Server;
 
+use super::connection::Watched;
+use super::guard::Guard;
+use super::inflate::Bounds;
 use super::{Incoming, Service};
 use crate::run::IngestLimits;
 
-/// A peer that does not answer pings for this long is gone.
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PONG_WITHIN: Duration = Duration::from_secs(20);
-/// Calls at once on one connection.
-const CALLS_PER_CONNECTION: u32 = 256;
-/// Header bytes of one call.
-const HEADER_BYTES: u32 = 16 << 10;
+/// Everything that is served, as descriptors.
+pub(super) const DESCRIBED: &[&[u8]] = &[
+    painwatch_proto::DESCRIPTORS,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
+/// Bytes of one connection that are taken before anybody has read them. Four streams may be held back before a fifth
+/// feels it.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+const STREAM_WINDOW: u32 = 1 << 20;
 
-/// Serves until stopped, then lets calls finish within the limit: a half-open connection must not keep us alive.
+/// Serves until stopped, then lets calls finish within the limit: a half-open connection must not keep us alive
+/// (hyper issue 4170). What is still open then is cut.
 pub async fn serve(incoming: Incoming, service: Service, limits: IngestLimits, stop: CancellationToken) {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<IngestServer<Service>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(painwatch_proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptors compiled into the program are whole");
-    let ingest = IngestServer::new(service).max_decoding_message_size(limits.max_message_bytes);
+    let grpc = limits.grpc.clone();
+    let cut = CancellationToken::new();
+    let watched = cut.clone();
+    let incoming =
+        incoming.map(move |io| io.map(|io| Watched::new(io, grpc.idle_timeout, watched.clone().cancelled_owned())));
+    let guard = Guard {
+        access: Arc::clone(&service.access),
+        admission: Arc::clone(&service.admission),
+        bounds: Bounds { max_bytes: limits.grpc.max_message_bytes, ratio: limits.grpc.compression_ratio },
+        services: routes(service, limits.grpc.max_message_bytes).await,
+    };
     let serving = Server::builder()
-        .http2_keepalive_interval(Some(PING_EVERY))
-        .http2_keepalive_timeout(Some(PONG_WITHIN))
-        .max_concurrent_streams(CALLS_PER_CONNECTION)
-        .http2_max_header_list_size(HEADER_BYTES)
-        .add_service(health_service)
-        .add_service(reflection)
-        .add_service(ingest)
-        .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+        .http2_keepalive_interval(Some(limits.grpc.keepalive_interval))
+        .http2_keepalive_timeout(Some(limits.grpc.keepalive_timeout))
+        .max_concurrent_streams(limits.grpc.concurrent_streams)
+        // The library takes what is below the limit, not what is at it.
+        .http2_max_header_list_size(limits.grpc.header_list_bytes.saturating_add(1))
+        .http2_max_pending_accept_reset_streams(Some(limits.grpc.pending_resets))
+        .http2_max_local_error_reset_streams(Some(limits.grpc.error_resets))
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .serve_with_incoming_shutdown(guard, incoming, stop.clone().cancelled_owned());
     let deadline = async {
         stop.cancelled().await;
         tokio::time::sleep(limits.stop_deadline).await;
@@ -46,4 +61,20 @@ pub async fn serve(incoming: Incoming, service: Service, limits: IngestLimits, s
         },
         () = deadline => tracing::warn!("gRPC connections were still open at the deadline"),
     }
+    cut.cancel();
+}
+
+async fn routes(service: Service, max_message_bytes: usize) -> Routes {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<IngestServer<Service>>().await;
+    let described = || {
+        let builder = tonic_reflection::server::Builder::configure().include_reflection_service(false);
+        DESCRIBED.iter().fold(builder, |builder, set| builder.register_encoded_file_descriptor_set(set))
+    };
+    let whole = "the descriptors compiled into the program are whole";
+    Routes::new(IngestServer::new(service).max_decoding_message_size(max_message_bytes))
+        .add_service(health_service)
+        .add_service(described().build_v1().expect(whole))
+        // What most clients of other languages still ask.
+        .add_service(described().build_v1alpha().expect(whole))
 }

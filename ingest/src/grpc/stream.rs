@@ -10,10 +10,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::Service;
+use super::deadline::AnswerBy;
+use super::{Service, details};
 
-/// Batches of one stream on their way at once.
-const PIPELINED: usize = 256;
 /// Verdicts written ahead of a client that reads slowly; beyond that its batches are not read either.
 const VERDICTS_AHEAD: usize = 64;
 
@@ -27,11 +26,12 @@ pub fn pump(
     service: Service,
     credential: GatewayCredential,
     batches: Streaming<ReadingBatch>,
+    by: AnswerBy,
 ) -> impl Stream<Item = Verdict> + Send + 'static {
     let (verdicts, receiver) = mpsc::channel(VERDICTS_AHEAD);
     tokio::spawn(async move {
         // The receiver is gone when the client is: nobody is left to tell.
-        let _ = run(&service, &credential, batches, &verdicts).await;
+        let _ = run(&service, &credential, batches, by, &verdicts).await;
     });
     ReceiverStream::new(receiver)
 }
@@ -40,18 +40,19 @@ async fn run(
     service: &Service,
     credential: &GatewayCredential,
     mut batches: Streaming<ReadingBatch>,
+    by: AnswerBy,
     verdicts: &mpsc::Sender<Verdict>,
 ) -> Result<(), mpsc::error::SendError<Verdict>> {
     let mut pending: FuturesOrdered<Pending> = FuturesOrdered::new();
     let lease = service.access.lease(credential);
     let mut pending_bytes = 0;
-    let mut reading = true;
+    let (mut reading, mut late) = (true, false);
     while reading || !pending.is_empty() {
-        let has_room = pending.len() < PIPELINED && pending_bytes < service.stream_bytes;
+        let has_room = pending.len() < service.window.batches && pending_bytes < service.window.bytes;
         tokio::select! {
             () = lease.ended() => {
                 // What was taken is appended all the same; the gateway, once let in again, finds it a duplicate.
-                return verdicts.send(Err(Status::unauthenticated("the credential holds no longer"))).await;
+                return verdicts.send(Err(details::unauthenticated("the credential holds no longer"))).await;
             }
             Some((verdict, bytes)) = pending.next() => {
                 pending_bytes -= bytes;
@@ -64,18 +65,34 @@ async fn run(
             batch = batches.message(), if reading && has_room => {
                 reading = matches!(batch, Ok(Some(_)));
                 if let Some(next) = batch.transpose() {
-                    let (future, bytes) = enter(service, credential, next);
+                    let (future, bytes) = enter(service, credential, next, by);
                     pending_bytes += bytes;
                     pending.push_back(future);
                 }
             }
+            () = passed(by), if reading => (reading, late) = (false, true),
         }
+    }
+    if late {
+        verdicts.send(Err(details::late())).await?;
     }
     Ok(())
 }
 
+async fn passed(by: AnswerBy) {
+    match by.durable {
+        Some(by) => tokio::time::sleep_until(by).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A batch that cannot be taken fails in its turn, after the verdicts on those before it.
-fn enter(service: &Service, credential: &GatewayCredential, batch: Result<ReadingBatch, Status>) -> (Pending, usize) {
+fn enter(
+    service: &Service,
+    credential: &GatewayCredential,
+    batch: Result<ReadingBatch, Status>,
+    by: AnswerBy,
+) -> (Pending, usize) {
     let batch = match batch {
         Ok(batch) => batch,
         Err(status) => return (Box::pin(std::future::ready((Err(status), 0))), 0),
@@ -84,7 +101,7 @@ fn enter(service: &Service, credential: &GatewayCredential, batch: Result<Readin
     let (service, credential) = (service.clone(), credential.clone());
     let verdict = async move {
         let room = service.room(&batch).await?;
-        service.take(&credential, batch, room)?.await
+        service.take(&credential, &batch, room, by)?.await
     };
     (Box::pin(async move { (verdict.await, bytes) }), bytes)
 }

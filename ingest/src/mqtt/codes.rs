@@ -1,9 +1,8 @@
 //! Our words as the numbers of each protocol version.
 
 use mqtt_protocol_core::mqtt::packet::{
-    MaximumQos, Properties, Property, ReasonString, ReceiveMaximum, RetainAvailable, ServerKeepAlive,
-    SessionExpiryInterval, SharedSubscriptionAvailable, SubscriptionIdentifierAvailable, TopicAliasMaximum,
-    WildcardSubscriptionAvailable,
+    Properties, Property, ReasonString, ReceiveMaximum, RetainAvailable, ServerKeepAlive, SessionExpiryInterval,
+    SharedSubscriptionAvailable, SubscriptionIdentifierAvailable, TopicAliasMaximum, WildcardSubscriptionAvailable,
 };
 use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, ConnectReturnCode, MqttError, SubackReasonCode, SubackReturnCode,
@@ -12,17 +11,13 @@ use mqtt_protocol_core::mqtt::result_code::{
 use super::door::Denied;
 use super::words::{Granted, Welcome};
 
-/// Aliases a client may use for its topics: it has two.
-const TOPIC_ALIASES: u16 = 16;
-
 /// What CONNACK of MQTT 5 announces.
 pub fn capabilities(welcome: &Welcome) -> Properties {
     let mut props = Properties::new();
     let mut announce = |property: Result<Property, MqttError>| props.push(built(property));
-    announce(ReceiveMaximum::new(welcome.receive_maximum).map(Property::ReceiveMaximum));
-    announce(MaximumQos::new(1).map(Property::MaximumQos));
+    announce(ReceiveMaximum::new(welcome.receive_maximum.get()).map(Property::ReceiveMaximum));
     announce(RetainAvailable::new(0).map(Property::RetainAvailable));
-    announce(TopicAliasMaximum::new(TOPIC_ALIASES).map(Property::TopicAliasMaximum));
+    announce(TopicAliasMaximum::new(welcome.topic_aliases).map(Property::TopicAliasMaximum));
     announce(WildcardSubscriptionAvailable::new(0).map(Property::WildcardSubscriptionAvailable));
     announce(SubscriptionIdentifierAvailable::new(0).map(Property::SubscriptionIdentifierAvailable));
     announce(SharedSubscriptionAvailable::new(0).map(Property::SharedSubscriptionAvailable));
@@ -45,15 +40,18 @@ pub const fn denied_v5(denied: Denied) -> ConnectReasonCode {
     match denied {
         Denied::BadCredentials => ConnectReasonCode::BadUserNameOrPassword,
         Denied::NotYourClientId | Denied::NotYourTopic => ConnectReasonCode::NotAuthorized,
-        Denied::WillQos => ConnectReasonCode::QosNotSupported,
         Denied::AuthExchange => ConnectReasonCode::BadAuthenticationMethod,
         Denied::WillMalformed => ConnectReasonCode::PayloadFormatInvalid,
+        Denied::Oversized => ConnectReasonCode::ImplementationSpecificError,
+        Denied::TooManySessions => ConnectReasonCode::ServerBusy,
+        Denied::NotDurable => ConnectReasonCode::ServerUnavailable,
     }
 }
 
 pub const fn denied_v3(denied: Denied) -> ConnectReturnCode {
     match denied {
         Denied::BadCredentials => ConnectReturnCode::BadUserNameOrPassword,
+        Denied::TooManySessions | Denied::NotDurable => ConnectReturnCode::ServerUnavailable,
         _ => ConnectReturnCode::NotAuthorized,
     }
 }

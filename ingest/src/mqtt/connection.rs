@@ -7,7 +7,7 @@
 //! the sender feels it. Answers leave in the order in which the publishes came, each after its record is durable.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -16,33 +16,26 @@ use futures::{FutureExt as _, StreamExt as _};
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode as Code, MqttError};
 use painwatch_access::{GatewayPrincipal, Lease};
-use painwatch_ingest_core::Format;
-use painwatch_journal::Appended;
-use painwatch_proto::journal::v1::GatewayStatus;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Endpoint;
-use super::door::{Guest, Hello};
+use super::door::{Denied, Guest, Hello, LastWord};
+use super::exchanges::Exchanges;
 use super::link::Link;
-use super::publishes::{Done, Finished};
-use super::sessions::{Entry, Notice};
+use super::listeners::Notice;
+use super::publishes::{Done, Finished, Taken};
+use super::sessions::{Asked, Entry};
 use super::wire::Next;
-use super::words::{Incoming, Input, Welcome};
+use super::words::{Input, Welcome};
 use crate::ledger::{Ledger, Refusal};
 
-/// Longest silence we agree to; half as much again is tolerated.
-const KEEP_ALIVE_MAX_S: u16 = 300;
-/// A session outlives its connection by at most a week.
-const SESSION_EXPIRY_MAX_S: u32 = 7 * 24 * 3600;
-/// Submissions being appended for one connection, announced as Receive Maximum.
-const RECEIVE_MAXIMUM: u16 = 1_000;
 /// Verdicts a subscriber may leave unacknowledged before it gets no more.
 const UNACKNOWLEDGED_MAX: usize = 64;
-/// How long a gateway's will may take to be journalled.
-const WILL_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the journal may take to remember a session before its client is turned away.
+const KEEP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +62,22 @@ pub struct Seat {
     pub generation: u64,
     /// Ends when the credential that let it in is revoked or expires.
     lease: Lease,
-    keep: Duration,
+    /// Names the session in the journal; 0 when it ends with this connection.
+    pub session: u64,
+    /// How long the session outlives this connection.
+    pub keep_s: u32,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.endpoint.sessions.leave(&self.who, &self.client_id, self.generation, self.keep, Instant::now());
+        let endpoint = &self.endpoint;
+        endpoint.listeners.stop(&self.who, self.generation);
+        let now = (Instant::now(), endpoint.admission.now_ms());
+        let record = endpoint.sessions.leave(&self.who, &self.client_id, self.generation, self.keep_s, now);
+        if record.is_some() {
+            // Should it be lost, the session lasts from our own end on instead of from here.
+            tokio::spawn(endpoint.keep(&self.who, record));
+        }
     }
 }
 
@@ -84,7 +87,7 @@ pub struct Connection<S> {
     pub(super) pending: FuturesOrdered<BoxFuture<'static, Finished>>,
     pub(super) pending_bytes: usize,
     /// A publish that waits for room in the memory all connections share.
-    pub(super) parked: Option<(Incoming, Format, BoxFuture<'static, OwnedSemaphorePermit>)>,
+    pub(super) parked: Option<(Taken, BoxFuture<'static, OwnedSemaphorePermit>)>,
     pub(super) notices: Option<mpsc::Receiver<Arc<Notice>>>,
     pub(super) notice_qos: Qos,
     pub(super) unacknowledged: usize,
@@ -93,7 +96,10 @@ pub struct Connection<S> {
     pub(super) ending: Option<End>,
     pub(super) heard_at: Instant,
     pub(super) patience: Duration,
-    pub(super) will: Option<GatewayStatus>,
+    pub(super) will: Option<LastWord>,
+    pub(super) exchanges: Arc<Mutex<Exchanges>>,
+    /// Cancelled at the end: answers that are only withheld to keep to a rate leave at once.
+    pub(super) hurry: CancellationToken,
 }
 
 /// What a connection waits for.
@@ -109,47 +115,68 @@ enum Event {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn enter(endpoint: Arc<Endpoint>, mut link: Link<S>, hello: &Hello, guest: Guest) -> Self {
+    /// Takes the seat, makes durable what is to be said of the session, and says it; `None` when there is no seat.
+    pub(super) async fn enter(endpoint: Arc<Endpoint>, link: Link<S>, hello: &Hello, guest: Guest) -> Option<Self> {
+        let asked = Asked {
+            clean_start: hello.clean_start,
+            expiry_s: hello.session_expiry_s.min(endpoint.limits.mqtt.session_expiry_s),
+        };
         let who = guest.principal;
-        let entry = endpoint.sessions.enter(&who.tenant, &hello.client_id, hello.clean_start, Instant::now());
-        let kept_s = hello.session_expiry_s.min(SESSION_EXPIRY_MAX_S);
-        let agreed = matches!(hello.keep_alive_s, 1..=KEEP_ALIVE_MAX_S);
-        let keep_alive_s = if agreed { hello.keep_alive_s } else { KEEP_ALIVE_MAX_S };
+        let Some(entry) = endpoint.sessions.enter(&who, &hello.client_id, asked, Instant::now()) else {
+            endpoint.admission.ledger().refuse(Refusal::Busy);
+            return turned_away(link, Denied::TooManySessions).await;
+        };
+        let seat = Seat {
+            lease: endpoint.access.lease(&guest.credential),
+            endpoint,
+            who,
+            client_id: hello.client_id.clone(),
+            generation: entry.generation,
+            session: entry.number,
+            keep_s: asked.expiry_s,
+        };
+        let kept = timeout(KEEP_DEADLINE, seat.endpoint.keep(&seat.who, entry.record.clone())).await;
+        if kept != Ok(true) {
+            return turned_away(link, Denied::NotDurable).await;
+        }
+        Some(Self::seated(seat, link, hello, guest.will, entry))
+    }
+
+    fn seated(seat: Seat, mut link: Link<S>, hello: &Hello, will: Option<LastWord>, entry: Entry) -> Self {
+        let limits = &seat.endpoint.limits.mqtt;
+        let longest = limits.keep_alive_s.get();
+        let agreed = (1..=longest).contains(&hello.keep_alive_s);
+        let keep_alive_s = if agreed { hello.keep_alive_s } else { longest };
         let welcomed = link.wire.welcome(&Welcome {
             session_present: entry.session_present,
-            receive_maximum: RECEIVE_MAXIMUM,
+            receive_maximum: limits.receive_maximum,
+            topic_aliases: limits.topic_aliases,
             server_keep_alive_s: (!agreed).then_some(keep_alive_s),
-            session_expiry_s: (kept_s != hello.session_expiry_s).then_some(kept_s),
+            session_expiry_s: (seat.keep_s != hello.session_expiry_s).then_some(seat.keep_s),
         });
-        let Entry { generation, subscription, taken_over, .. } = entry;
-        let notices = subscription.map(|qos| endpoint.sessions.listen(&who, &hello.client_id, generation, qos));
-        let keep = Duration::from_secs(u64::from(kept_s));
+        let notices = entry.subscription.map(|_| seat.endpoint.listeners.listen(&seat.who, seat.generation));
         Self {
-            seat: Seat {
-                lease: endpoint.access.lease(&guest.credential),
-                endpoint,
-                who,
-                client_id: hello.client_id.clone(),
-                generation,
-                keep,
-            },
+            seat,
             link,
             pending: FuturesOrdered::new(),
             pending_bytes: 0,
             parked: None,
             notices,
-            notice_qos: subscription.unwrap_or(Qos::AtMostOnce),
+            notice_qos: entry.subscription.unwrap_or(Qos::AtMostOnce),
             unacknowledged: 0,
-            taken_over,
+            taken_over: entry.taken_over,
             ending: (!welcomed).then_some(End::Broken),
             heard_at: Instant::now(),
             patience: Duration::from_secs(u64::from(keep_alive_s)) * 3 / 2,
-            will: guest.will,
+            will,
+            exchanges: entry.exchanges,
+            hurry: CancellationToken::new(),
         }
     }
 
     pub(super) async fn live(mut self) {
         let end = self.run().await;
+        self.hurry.cancel();
         tracing::debug!(gateway = %self.seat.who.gateway, ?end, "an MQTT connection ended");
         match end {
             End::Cut(code) => self.link.wire.disconnect(code),
@@ -160,17 +187,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // What was taken is appended, acknowledged or not: the sender sends it again and intake finds the duplicate.
         while self.pending.next().await.is_some() {}
         self.speak_will(end).await;
-        self.link.close().await;
-    }
-
-    /// Whoever takes a client id over is there; whoever loses us because we stop is not gone.
-    async fn speak_will(&mut self, end: End) {
-        let silent = matches!(end, End::Left { with_will: false } | End::TakenOver | End::Stopping);
-        let Some(will) = self.will.take().filter(|_| !silent) else { return };
-        let recorded = self.seat.endpoint.admission.record_status(&self.seat.who, will);
-        if !matches!(timeout(WILL_DEADLINE, recorded).await, Ok(Appended::Durable { .. })) {
-            tracing::warn!(gateway = %self.seat.who.gateway, "a gateway's will could not be journalled");
-        }
+        let Self { seat, link, .. } = self;
+        // Before the peer hears the end: when it comes back, its session is as it left it.
+        drop(seat);
+        link.close().await;
     }
 
     async fn run(&mut self) -> End {
@@ -193,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn has_room(&self) -> bool {
         self.parked.is_none()
-            && self.pending.len() < usize::from(RECEIVE_MAXIMUM)
+            && self.pending.len() < usize::from(self.seat.endpoint.limits.mqtt.receive_maximum.get())
             && self.pending_bytes < self.seat.endpoint.limits.session_bytes
     }
 
@@ -224,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             () = seat.lease.ended() => Event::Revoked,
             () = taken_over.cancelled() => Event::TakenOver,
             Some(finished) = pending.next(), if !pending.is_empty() => Event::Finished(finished),
-            Some(permit) = async { Some((&mut parked.as_mut()?.2).await) }, if parked.is_some() => Event::Room(permit),
+            Some(permit) = async { Some((&mut parked.as_mut()?.1).await) }, if parked.is_some() => Event::Room(permit),
             notice = async { notices.as_mut()?.recv().await }, if notices.is_some() && has_vacancy => Event::Notice(notice),
             read = link.read(), if reading => Event::Read(read),
             // Only while we listen: silence that our own back-pressure caused is not the peer's.
@@ -234,13 +254,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn apply(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Stop => self.ending = Some(End::Stopping),
+            Event::Stop => {
+                self.hurry.cancel();
+                self.ending = Some(End::Stopping);
+            }
             Event::Revoked => return Err(End::Cut(Code::NotAuthorized)),
             Event::TakenOver => return Err(End::TakenOver),
             Event::Finished(finished) => self.answer_ready(finished)?,
             Event::Room(permit) => {
-                if let Some((publish, format, _)) = self.parked.take() {
-                    self.submit(publish, format, permit);
+                if let Some((taken, _)) = self.parked.take() {
+                    self.submit(taken, permit);
                 }
                 self.heard_at = Instant::now();
             }
@@ -259,13 +282,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut next = Some(first);
         while let Some(finished) = next {
             self.pending_bytes -= finished.bytes;
-            match finished.done {
-                Done::Silent => {}
-                Done::Cut(code) => return Err(End::Cut(code)),
-                Done::Answer { packet_id, answer, reason } => {
-                    self.link.wire.puback(packet_id, answer, reason.as_deref());
-                }
-            }
+            self.answer(finished.done)?;
             next = self.pending.next().now_or_never().flatten();
         }
         if was_full {
@@ -281,7 +298,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Input::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, &filters),
             Input::Ping => self.link.wire.pong(),
             Input::Acknowledged => self.unacknowledged = self.unacknowledged.saturating_sub(1),
-            Input::Disconnect { with_will } => self.ending = Some(End::Left { with_will }),
+            Input::Release { packet_id } => self.push(Done::Released { packet_id }),
+            Input::Disconnect { with_will, expiry_s } => self.goodbye(with_will, expiry_s),
+            Input::Oversized => {
+                self.ledger().refuse(Refusal::TooLarge);
+                self.cut(Code::ImplementationSpecificError);
+            }
             Input::Connect(_) | Input::OutOfPlace => {
                 self.ledger().refuse(Refusal::Malformed);
                 self.cut(Code::ProtocolError);
@@ -289,7 +311,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// A session that was to end with its connection cannot be prolonged with the last word.
+    fn goodbye(&mut self, with_will: bool, expiry_s: Option<u32>) {
+        match expiry_s {
+            Some(1..) if self.seat.keep_s == 0 => return self.cut(Code::ProtocolError),
+            Some(expiry_s) => self.seat.keep_s = expiry_s.min(self.seat.endpoint.limits.mqtt.session_expiry_s),
+            None => {}
+        }
+        self.ending = Some(End::Left { with_will });
+    }
+
     pub(super) fn ledger(&self) -> &Ledger {
         self.seat.endpoint.admission.ledger()
     }
+}
+
+async fn turned_away<S: AsyncRead + AsyncWrite + Unpin>(mut link: Link<S>, why: Denied) -> Option<Connection<S>> {
+    link.wire.turn_away(why);
+    link.close().await;
+    None
 }

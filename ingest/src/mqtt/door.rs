@@ -1,9 +1,12 @@
 //! Who may connect: the decision on a CONNECT, without any I/O.
 
+use std::time::Duration;
+
 use painwatch_access::{Access, GatewayCredential, GatewayPrincipal, Peer};
 use painwatch_domain::GatewayId;
 use painwatch_proto::journal::v1::GatewayStatus;
 
+use super::limits::MqttLimits;
 use super::status;
 use super::topic::{self, Topic};
 
@@ -21,12 +24,15 @@ pub struct Hello {
     pub wants_auth_exchange: bool,
     /// Wants to be told reasons in words (MQTT 5).
     pub wants_reasons: bool,
+    /// How many, those of the will included.
+    pub user_properties: usize,
 }
 
 pub struct Will {
     pub topic: String,
     pub payload: Vec<u8>,
-    pub exactly_once: bool,
+    /// How long after the connection's end it is spoken, in seconds (MQTT 5).
+    pub delay_s: u32,
 }
 
 /// Why not.
@@ -37,9 +43,14 @@ pub enum Denied {
     NotYourClientId,
     /// The will speaks elsewhere than on the gateway's own status topic.
     NotYourTopic,
-    WillQos,
     AuthExchange,
     WillMalformed,
+    /// More of something than anybody needs.
+    Oversized,
+    /// As many sessions as may be, all connected.
+    TooManySessions,
+    /// What the answer says of the session could not be made durable: come again.
+    NotDurable,
 }
 
 /// Somebody we know.
@@ -48,12 +59,22 @@ pub struct Guest {
     pub principal: GatewayPrincipal,
     /// What let it in, and has to hold for as long as it stays.
     pub credential: GatewayCredential,
-    pub will: Option<GatewayStatus>,
+    pub will: Option<LastWord>,
+}
+
+/// What is to be said for a gateway that vanished, and how long after it did.
+#[derive(Debug)]
+pub struct LastWord {
+    pub status: GatewayStatus,
+    pub delay: Duration,
 }
 
 /// User = gateway id, password = token, or a client certificate instead of either; client id = gateway id or
 /// `{gateway}/suffix`: bound to the credential, or a takeover would read another gateway's verdicts.
-pub fn admit(hello: &Hello, access: &Access, peer: &Peer, now_ms: i64) -> Result<Guest, Denied> {
+pub fn admit(hello: &Hello, access: &Access, limits: &MqttLimits, peer: &Peer, now_ms: i64) -> Result<Guest, Denied> {
+    if hello.user_properties > limits.user_properties {
+        return Err(Denied::Oversized);
+    }
     if hello.wants_auth_exchange {
         return Err(Denied::AuthExchange);
     }
@@ -83,14 +104,12 @@ fn is_own_client_id(client_id: &str, gateway: &str) -> bool {
     }
 }
 
-fn admit_will(will: &Will, principal: &GatewayPrincipal) -> Result<GatewayStatus, Denied> {
+fn admit_will(will: &Will, principal: &GatewayPrincipal) -> Result<LastWord, Denied> {
     if topic::parse(&will.topic, &principal.gateway) != Some(Topic::Status) {
         return Err(Denied::NotYourTopic);
     }
-    if will.exactly_once {
-        return Err(Denied::WillQos);
-    }
-    status::parse(&will.payload, &principal.gateway).ok_or(Denied::WillMalformed)
+    let status = status::parse(&will.payload, &principal.gateway).ok_or(Denied::WillMalformed)?;
+    Ok(LastWord { status, delay: Duration::from_secs(u64::from(will.delay_s)) })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Endpoint;
 use super::connection::Connection;
-use super::door::{self, Guest, Hello};
+use super::door::{self, Denied, Guest, Hello};
 use super::link::{FirstPacket, Link, first_packet};
 use super::wire::Next;
 use super::words::Input;
@@ -37,13 +37,15 @@ pub async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut link = Link::new(stream, endpoint.limits.max_packet_bytes);
+    let mut link = Link::new(stream, endpoint.limits.max_packet_bytes, endpoint.limits.mqtt.user_properties);
     let greeting = tokio::select! {
         () = endpoint.stop.cancelled() => return,
         greeting = timeout(endpoint.limits.connect_deadline, greet(&endpoint, &mut link, &peer)) => greeting,
     };
     if let Ok(Some((hello, guest))) = greeting {
-        Connection::enter(endpoint, link, &hello, guest).live().await;
+        if let Some(connection) = Connection::enter(endpoint, link, &hello, guest).await {
+            connection.live().await;
+        }
     } else {
         link.close().await;
     }
@@ -56,7 +58,7 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     peer: &Peer,
 ) -> Option<(Hello, Guest)> {
     let ledger = endpoint.admission.ledger();
-    let hello = match first_hello(link).await {
+    let hello = match first_hello(link, endpoint.limits.mqtt.first_packet_bytes).await {
         Ok(Some(hello)) => hello,
         Ok(None) => return None,
         Err(_) => {
@@ -64,11 +66,14 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
             return None;
         }
     };
-    match door::admit(&hello, &endpoint.access, peer, endpoint.admission.now_ms()) {
+    match door::admit(&hello, &endpoint.access, &endpoint.limits.mqtt, peer, endpoint.admission.now_ms()) {
         Ok(guest) => Some((hello, guest)),
         Err(denied) => {
-            let credentials = denied == door::Denied::BadCredentials;
-            ledger.refuse(if credentials { Refusal::Authentication } else { Refusal::Authorization });
+            ledger.refuse(match denied {
+                Denied::BadCredentials => Refusal::Authentication,
+                Denied::Oversized => Refusal::TooLarge,
+                _ => Refusal::Authorization,
+            });
             tracing::info!(?denied, "an MQTT client was turned away");
             link.wire.turn_away(denied);
             None
@@ -77,14 +82,17 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// `None` when the peer left before saying anything.
-async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(link: &mut Link<S>) -> Result<Option<Hello>, MqttError> {
+async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(
+    link: &mut Link<S>,
+    max_bytes: usize,
+) -> Result<Option<Hello>, MqttError> {
     loop {
         match link.read().await {
             Ok(0) | Err(_) if link.input.is_empty() => return Ok(None),
             Ok(0) | Err(_) => return Err(MqttError::MalformedPacket),
             Ok(_) => {}
         }
-        match first_packet(&link.input) {
+        match first_packet(&link.input, max_bytes) {
             FirstPacket::Unclear => {}
             FirstPacket::Connect => break,
             FirstPacket::Unwelcome => return Err(MqttError::ProtocolError),

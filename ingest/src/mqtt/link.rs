@@ -17,8 +17,6 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long and how much we listen after our last words, so that closing does not destroy them on their way.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
-/// Largest first packet: a CONNECT has a token and a small will, and nobody is authenticated yet.
-const FIRST_PACKET_BYTES: usize = 4 << 10;
 
 pub struct Link<S> {
     stream: S,
@@ -28,8 +26,9 @@ pub struct Link<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    pub fn new(stream: S, max_packet_bytes: u32) -> Self {
-        Self { stream, wire: Wire::new(max_packet_bytes), input: BytesMut::new(), read_bytes: READ_BYTES_MIN }
+    pub fn new(stream: S, max_packet_bytes: u32, max_user_properties: usize) -> Self {
+        let wire = Wire::new(max_packet_bytes, max_user_properties);
+        Self { stream, wire, input: BytesMut::new(), read_bytes: READ_BYTES_MIN }
     }
 
     /// Reads what is there; 0 at the end. Nothing is lost when the future is dropped.
@@ -51,7 +50,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             return Ok(());
         }
         let out = self.wire.out.split();
-        timeout(WRITE_DEADLINE, self.stream.write_all(&out)).await.map_err(|_| io::ErrorKind::TimedOut)?
+        let written = async {
+            self.stream.write_all(&out).await?;
+            self.stream.flush().await
+        };
+        timeout(WRITE_DEADLINE, written).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     /// Last words, then the end of our side, then silence until the peer has heard it.
@@ -86,7 +89,9 @@ pub enum FirstPacket {
 }
 
 /// Looks at the fixed header only: before a CONNECT nobody gets memory for a packet.
-pub fn first_packet(input: &[u8]) -> FirstPacket {
+///
+/// `limit` bounds it, counted as its header does.
+pub fn first_packet(input: &[u8], limit: usize) -> FirstPacket {
     let Some((kind, rest)) = input.split_first() else { return FirstPacket::Unclear };
     if *kind != 0x10 {
         return FirstPacket::Unwelcome;
@@ -94,7 +99,7 @@ pub fn first_packet(input: &[u8]) -> FirstPacket {
     let mut length = 0;
     for (nth, byte) in rest.iter().take(4).enumerate() {
         length |= usize::from(byte & 0x7f) << (7 * nth);
-        if length > FIRST_PACKET_BYTES {
+        if length > limit {
             return FirstPacket::Unwelcome;
         }
         if byte & 0x80 == 0 {
@@ -110,16 +115,16 @@ mod tests {
 
     #[test]
     fn only_a_small_connect_opens_a_connection() {
-        assert_eq!(first_packet(&[]), FirstPacket::Unclear);
-        assert_eq!(first_packet(&[0x10]), FirstPacket::Unclear);
-        assert_eq!(first_packet(&[0x10, 0x80]), FirstPacket::Unclear);
-        assert_eq!(first_packet(&[0x10, 0x20]), FirstPacket::Connect);
-        assert_eq!(first_packet(&[0x10, 0x80, 0x20]), FirstPacket::Connect);
-        assert_eq!(first_packet(&[0x10, 0x81, 0x20]), FirstPacket::Unwelcome);
-        assert_eq!(first_packet(&[0x10, 0xff, 0xff, 0xff, 0x7f]), FirstPacket::Unwelcome);
-        assert_eq!(first_packet(&[0x10, 0x80, 0x80, 0x80, 0x80]), FirstPacket::Unwelcome);
+        assert_eq!(first_packet(&[], 4 << 10), FirstPacket::Unclear);
+        assert_eq!(first_packet(&[0x10], 4 << 10), FirstPacket::Unclear);
+        assert_eq!(first_packet(&[0x10, 0x80], 4 << 10), FirstPacket::Unclear);
+        assert_eq!(first_packet(&[0x10, 0x20], 4 << 10), FirstPacket::Connect);
+        assert_eq!(first_packet(&[0x10, 0x80, 0x20], 4 << 10), FirstPacket::Connect);
+        assert_eq!(first_packet(&[0x10, 0x81, 0x20], 4 << 10), FirstPacket::Unwelcome);
+        assert_eq!(first_packet(&[0x10, 0xff, 0xff, 0xff, 0x7f], 4 << 10), FirstPacket::Unwelcome);
+        assert_eq!(first_packet(&[0x10, 0x80, 0x80, 0x80, 0x80], 4 << 10), FirstPacket::Unwelcome);
         for kind in (0..=255u8).filter(|kind| *kind != 0x10) {
-            assert_eq!(first_packet(&[kind, 0x02]), FirstPacket::Unwelcome);
+            assert_eq!(first_packet(&[kind, 0x02], 4 << 10), FirstPacket::Unwelcome);
         }
     }
 }

@@ -3,33 +3,54 @@
 mod codes;
 mod connection;
 mod door;
+mod exchanges;
+mod gate;
 mod greet;
+mod keep;
+mod limits;
 mod link;
+mod listeners;
 mod publishes;
+mod rates;
+mod recall;
 mod sessions;
 pub(crate) mod status;
 mod subscriptions;
 pub(crate) mod topic;
+mod websocket;
+mod wills;
 mod wire;
 mod words;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use painwatch_access::tls::Gate;
-use painwatch_access::{Access, GatewayPrincipal};
+use painwatch_access::{Access, GatewayPrincipal, tls};
+use painwatch_domain::TenantId;
+use painwatch_journal::Journal;
 use painwatch_proto::json::verdict_to_json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{Accepted, Admission};
 use crate::answer::Answers;
 use crate::ledger::{Refusal, Tally};
 use crate::run::IngestLimits;
-use sessions::{Notice, Sessions};
+use gate::{Gate, Pass};
+pub use limits::MqttLimits;
+use listeners::{Listeners, Notice};
+use rates::{Buckets, Rate};
+use sessions::Sessions;
 
 /// How long a subscriber's verdict is waited for before it is told `final: false`.
 const NOTICE_PATIENCE: Duration = Duration::from_secs(30);
@@ -37,6 +58,8 @@ const NOTICE_PATIENCE: Duration = Duration::from_secs(30);
 const NOTICES_AWAITED: usize = 10_000;
 /// Pause after `accept` failed, which is mostly for want of file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// Devices whose rate is watched at once; some 10 MB.
+const DEVICES_WATCHED: usize = 100_000;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -45,30 +68,58 @@ pub struct Endpoint {
     access: Arc<Access>,
     answers: Answers,
     sessions: Sessions,
+    listeners: Listeners,
+    gate: Arc<Gate>,
+    devices: Mutex<Buckets<(TenantId, String)>>,
     limits: IngestLimits,
     awaiting: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl Endpoint {
-    pub fn new(answers: Answers, access: Arc<Access>, limits: IngestLimits, stop: CancellationToken) -> Self {
+    /// Recalls the sessions that the journal remembers.
+    pub async fn open(
+        journal: &dyn Journal,
+        answers: Answers,
+        access: Arc<Access>,
+        limits: IngestLimits,
+        trusted_proxies: Arc<[IpAddr]>,
+        stop: CancellationToken,
+    ) -> Self {
         let admission = Arc::clone(&answers.admission);
-        let awaiting = Arc::new(Semaphore::new(NOTICES_AWAITED));
-        Self { admission, access, answers, sessions: Sessions::default(), limits, awaiting, stop }
+        let (ours, now) = (&limits.mqtt, Instant::now());
+        let (recalled, revision) = keep::recall(journal, ours.qos2_ids, admission.now_ms()).await;
+        let gate = Gate::new(limits.connections, ours.connections_per_address, ours.connects_per_s, now)
+            .not_counting(trusted_proxies);
+        let rate = Rate::new(ours.device_messages_per_s, ours.device_messages_burst);
+        Self {
+            admission,
+            access,
+            answers,
+            sessions: Sessions::new(ours.sessions, recalled, revision, now),
+            listeners: Listeners::default(),
+            gate: Arc::new(gate),
+            devices: Mutex::new(Buckets::new(rate, DEVICES_WATCHED)),
+            limits,
+            awaiting: Arc::new(Semaphore::new(NOTICES_AWAITED)),
+            stop,
+        }
     }
 
     /// Accepts until stopped, then lets connections finish what is being appended, for as long as the limit allows.
-    pub async fn listen(self: Arc<Self>, listener: TcpListener, gate: Gate) {
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, gate: tls::Gate) {
         let mut connections = JoinSet::new();
+        let mut turn = self.gate.next_turn(Instant::now());
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 Some(ended) = connections.join_next() => self.note_end(ended),
-                accepted = listener.accept() => match accepted {
-                    Ok(_) if connections.len() >= self.limits.connections => self.admission.ledger().refuse(Refusal::Busy),
+                accepted = async { tokio::time::sleep_until(turn).await; listener.accept().await } => match accepted {
                     Ok((stream, peer)) => {
-                        self.admission.ledger().count(Tally::Connections, 1);
-                        connections.spawn(greet::arrive(Arc::clone(&self), stream, peer, gate.clone()));
+                        turn = self.gate.next_turn(Instant::now());
+                        let Some(pass) = self.let_in(peer.ip()) else { continue };
+                        let served = greet::arrive(Arc::clone(&self), stream, peer, gate.clone());
+                        connections.spawn(async move { served.await; drop(pass) });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept an MQTT connection");
@@ -84,6 +135,32 @@ impl Endpoint {
         }
     }
 
+    /// A place for one more connection, on whichever transport.
+    fn let_in(&self, address: IpAddr) -> Option<Pass> {
+        let pass = self.gate.enter(address);
+        match pass {
+            Some(_) => self.admission.ledger().count(Tally::Connections, 1),
+            None => self.admission.ledger().refuse(Refusal::Busy),
+        }
+        pass
+    }
+
+    /// After the stop, until connections that came in elsewhere than through [`Self::listen`] are over.
+    pub async fn drain(self: Arc<Self>) {
+        self.stop.cancelled().await;
+        let _ = tokio::time::timeout(self.limits.stop_deadline, self.gate.empty()).await;
+    }
+
+    /// When a message of these devices may be answered without exceeding anybody's rate; `None`: now.
+    fn pace(&self, who: &GatewayPrincipal, devices: &[String]) -> Option<Instant> {
+        let now = Instant::now();
+        let mut buckets = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        let dues = devices.iter().map(|device| buckets.charge((who.tenant.clone(), device.clone()), now));
+        let due = dues.max().filter(|due| *due > now);
+        self.admission.ledger().count(Tally::Slowed, u64::from(due.is_some()));
+        due
+    }
+
     fn note_end(&self, ended: Result<(), JoinError>) {
         if let Err(error) = ended
             && error.is_panic()
@@ -95,7 +172,7 @@ impl Endpoint {
 
     /// Publishes the verdict on a durable submission to whoever of its gateway subscribed, once it is known.
     fn announce(self: &Arc<Self>, who: &GatewayPrincipal, accepted: Accepted, correlation: Option<Vec<u8>>) {
-        if !self.sessions.has_listeners(who) {
+        if !self.listeners.are_there(who) {
             return;
         }
         let place = Arc::clone(&self.awaiting).try_acquire_owned().ok();
@@ -104,7 +181,7 @@ impl Endpoint {
         tokio::spawn(async move {
             let verdict = endpoint.answers.to(&accepted, patience).await;
             let notice = Notice { payload: Bytes::from(verdict_to_json(&verdict)), correlation };
-            let (published, dropped) = endpoint.sessions.notify(&who, &Arc::new(notice));
+            let (published, dropped) = endpoint.listeners.notify(&who, &Arc::new(notice));
             endpoint.admission.ledger().count(Tally::VerdictsPublished, published);
             endpoint.admission.ledger().count(Tally::VerdictsDropped, dropped);
             drop(place);

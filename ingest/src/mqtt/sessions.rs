@@ -1,32 +1,24 @@
-//! Who is connected under which client id, which sessions outlive their connection, and who listens for verdicts.
+//! Who is connected under which client id, and which sessions outlive their connection.
 //!
-//! In memory: a restart forgets sessions, and clients are told so.
+//! Changes of a session that is to survive a restart are returned as records, which the caller journals.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use mqtt_protocol_core::mqtt::packet::Qos;
 use painwatch_access::GatewayPrincipal;
-use painwatch_domain::TenantId;
-use tokio::sync::mpsc;
+use painwatch_proto::journal::v1::{MqttExchange, MqttSession};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Sessions kept without a connection; the one that ends first makes room.
-const IDLE_SESSIONS: usize = 20_000;
-/// Verdicts queued for one subscriber; more are dropped.
-const QUEUED_VERDICTS: usize = 256;
+use super::exchanges::Exchanges;
 
-/// A verdict on its way to a subscriber.
-#[derive(Debug)]
-pub struct Notice {
-    pub payload: Bytes,
-    pub correlation: Option<Vec<u8>>,
-}
+/// Sessions that ended and stand in the next survey of all; beyond it the oldest stand only in their own records.
+const ENDED_MAX: usize = 20_000;
 
-type Key = (TenantId, String);
+/// Bound to the credential: another gateway's client of the same name is another session.
+type Key = (GatewayPrincipal, String);
 
 /// A session and, while there is one, its connection.
 #[derive(Debug)]
@@ -35,26 +27,37 @@ struct Session {
     /// Cancelling it tells the connection that another took its place.
     taken_over: Option<CancellationToken>,
     subscription: Option<Qos>,
+    expiry_s: u32,
     /// When a session without a connection ends.
     ends: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Listener {
-    generation: u64,
-    notices: mpsc::Sender<Arc<Notice>>,
+    left_ms: Option<i64>,
+    /// Names it in the journal; 0 when it ends with its connection.
+    number: u64,
+    exchanges: Arc<Mutex<Exchanges>>,
+    /// Cancelling it keeps the will of the last connection from being spoken.
+    will: Option<CancellationToken>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    next_generation: u64,
+    last_generation: u64,
+    last_revision: u64,
     sessions: HashMap<Key, Session>,
-    listeners: HashMap<GatewayPrincipal, Vec<Listener>>,
+    ended: Vec<(GatewayPrincipal, MqttSession)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sessions {
     state: Mutex<State>,
+    limit: usize,
+}
+
+/// What a client wants of its session.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub clean_start: bool,
+    /// How long the session is to outlive its connection; 0: not at all.
+    pub expiry_s: u32,
 }
 
 /// What a connection learns when it enters.
@@ -64,75 +67,135 @@ pub struct Entry {
     pub session_present: bool,
     pub subscription: Option<Qos>,
     pub taken_over: CancellationToken,
+    pub number: u64,
+    pub exchanges: Arc<Mutex<Exchanges>>,
+    /// To be durable before the client is told.
+    pub record: Option<MqttSession>,
+}
+
+/// A session as the journal remembers it.
+#[derive(Debug)]
+pub struct Recalled {
+    pub who: GatewayPrincipal,
+    pub record: MqttSession,
+    pub exchanges: Exchanges,
+    pub remaining: Duration,
 }
 
 impl Sessions {
-    /// Takes the client id over from whoever holds it.
-    pub fn enter(&self, tenant: &TenantId, client_id: &str, clean_start: bool, now: Instant) -> Entry {
+    pub fn new(limit: usize, recalled: Vec<Recalled>, last_revision: u64, now: Instant) -> Self {
+        let mut state = State { last_revision, ..State::default() };
+        for recalled in recalled {
+            if state.make_room(limit, now) {
+                let key = (recalled.who.clone(), recalled.record.client_id.clone());
+                state.sessions.insert(key, Session::recalled(recalled, now));
+            }
+        }
+        Self { state: Mutex::new(state), limit }
+    }
+
+    /// Takes the client id over from whoever holds it. `None` when there are as many sessions as may be, all connected.
+    pub fn enter(&self, who: &GatewayPrincipal, client_id: &str, asked: Asked, now: Instant) -> Option<Entry> {
         let mut state = self.lock();
-        state.next_generation += 1;
-        let generation = state.next_generation;
-        let key = (tenant.clone(), client_id.to_owned());
+        let key = (who.clone(), client_id.to_owned());
         let earlier = state.sessions.remove(&key);
-        if let Some(connection) = earlier.as_ref().and_then(|session| session.taken_over.as_ref()) {
-            connection.cancel();
+        if earlier.is_none() && !state.make_room(self.limit, now) {
+            return None;
         }
-        let kept = earlier.filter(|session| !clean_start && session.ends.is_none_or(|ends| now < ends));
-        let subscription = kept.as_ref().and_then(|session| session.subscription);
+        if let Some(earlier) = &earlier {
+            earlier.give_way();
+        }
+        let was_durable = earlier.as_ref().is_some_and(|session| session.number != 0);
+        let kept = earlier.filter(|session| !asked.clean_start && !session.is_over(now));
+        let session_present = kept.is_some();
+        state.last_generation += 1;
+        let mut session = kept.unwrap_or_else(Session::new);
+        session.begin(state.last_generation, asked.expiry_s);
+        let is_new = session.number == 0 && asked.expiry_s > 0;
+        let record = (was_durable || is_new || session.number != 0).then(|| {
+            let revision = state.next_revision();
+            if is_new {
+                session.number = revision;
+            }
+            let record = session.record(&key, revision);
+            if record.number == 0 {
+                state.note_end(&key.0, &record);
+            }
+            record
+        });
         let taken_over = CancellationToken::new();
-        let session = Session { generation, taken_over: Some(taken_over.clone()), subscription, ends: None };
-        state.sessions.insert(key, session);
-        Entry { generation, session_present: kept.is_some(), subscription, taken_over }
-    }
-
-    /// The connection is gone; its session stays for `keep`.
-    pub fn leave(&self, who: &GatewayPrincipal, client_id: &str, generation: u64, keep: Duration, now: Instant) {
-        let mut state = self.lock();
-        state.unlisten(who, generation);
-        let key = (who.tenant.clone(), client_id.to_owned());
-        let Some(session) = state.sessions.get_mut(&key).filter(|session| session.generation == generation) else {
-            return;
+        session.taken_over = Some(taken_over.clone());
+        let entry = Entry {
+            generation: session.generation,
+            session_present,
+            subscription: session.subscription,
+            taken_over,
+            number: session.number,
+            exchanges: Arc::clone(&session.exchanges),
+            record,
         };
-        session.taken_over = None;
-        session.ends = Some(now + keep);
-        if keep.is_zero() {
-            state.sessions.remove(&key);
-        }
-        state.make_room(now);
+        state.sessions.insert(key, session);
+        Some(entry)
     }
 
-    /// Subscribes a connection to its gateway's verdicts, or changes its subscription.
-    pub fn listen(
+    /// The connection is gone; its session stays for `keep_s`.
+    pub fn leave(
         &self,
         who: &GatewayPrincipal,
         client_id: &str,
         generation: u64,
-        qos: Qos,
-    ) -> mpsc::Receiver<Arc<Notice>> {
-        let (notices, receiver) = mpsc::channel(QUEUED_VERDICTS);
+        keep_s: u32,
+        now: (Instant, i64),
+    ) -> Option<MqttSession> {
         let mut state = self.lock();
-        state.unlisten(who, generation);
-        state.listeners.entry(who.clone()).or_default().push(Listener { generation, notices });
-        state.remember(who, client_id, generation, Some(qos));
-        receiver
+        let key = (who.clone(), client_id.to_owned());
+        let session = state.sessions.get_mut(&key).filter(|session| session.generation == generation)?;
+        session.taken_over = None;
+        session.expiry_s = keep_s;
+        session.ends = Some(now.0 + Duration::from_secs(u64::from(keep_s)));
+        session.left_ms = Some(now.1);
+        if keep_s > 0 && session.number != 0 {
+            return state.changed(&key);
+        }
+        let over = if keep_s == 0 { state.sessions.remove(&key) } else { None };
+        over.and_then(|over| state.end(&key, &over))
     }
 
-    pub fn stop_listening(&self, who: &GatewayPrincipal, client_id: &str, generation: u64) {
+    /// The subscription to the gateway's verdicts changes.
+    pub fn subscribe(
+        &self,
+        who: &GatewayPrincipal,
+        client_id: &str,
+        generation: u64,
+        subscription: Option<Qos>,
+    ) -> Option<MqttSession> {
         let mut state = self.lock();
-        state.unlisten(who, generation);
-        state.remember(who, client_id, generation, None);
+        let key = (who.clone(), client_id.to_owned());
+        let session = state.sessions.get_mut(&key).filter(|session| session.generation == generation)?;
+        let same = std::mem::replace(&mut session.subscription, subscription) == subscription;
+        if same || session.number == 0 { None } else { state.changed(&key) }
     }
 
-    pub fn has_listeners(&self, who: &GatewayPrincipal) -> bool {
-        self.lock().listeners.contains_key(who)
+    /// A will that is spoken later, unless the client comes back. `None` when another connection is there already.
+    pub fn defer_will(&self, who: &GatewayPrincipal, client_id: &str, generation: u64) -> Option<CancellationToken> {
+        let mut state = self.lock();
+        let session = state.sessions.get_mut(&(who.clone(), client_id.to_owned()))?;
+        if session.generation != generation {
+            return None;
+        }
+        let will = CancellationToken::new();
+        session.will = Some(will.clone());
+        Some(will)
     }
 
-    /// Hands a verdict to every subscriber that has room for it; returns (delivered, dropped).
-    pub fn notify(&self, who: &GatewayPrincipal, notice: &Arc<Notice>) -> (u64, u64) {
-        let state = self.lock();
-        let listeners = state.listeners.get(who).map_or(&[][..], Vec::as_slice);
-        let delivered = listeners.iter().filter(|to| to.notices.try_send(Arc::clone(notice)).is_ok()).count() as u64;
-        (delivered, listeners.len() as u64 - delivered)
+    /// Every session that is to survive a restart, and those that ended since the last survey.
+    pub fn survey(&self) -> Vec<(GatewayPrincipal, MqttSession)> {
+        let mut state = self.lock();
+        let mut all = std::mem::take(&mut state.ended);
+        let revision = state.next_revision();
+        let durable = state.sessions.iter().filter(|(_, session)| session.number != 0);
+        all.extend(durable.map(|(key, session)| (key.0.clone(), session.record(key, revision))));
+        all
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -140,88 +203,119 @@ impl Sessions {
     }
 }
 
+impl Session {
+    fn new() -> Self {
+        Self {
+            generation: 0,
+            taken_over: None,
+            subscription: None,
+            expiry_s: 0,
+            ends: None,
+            left_ms: None,
+            number: 0,
+            exchanges: Arc::default(),
+            will: None,
+        }
+    }
+
+    fn recalled(recalled: Recalled, now: Instant) -> Self {
+        let Recalled { record, exchanges, remaining, .. } = recalled;
+        Self {
+            subscription: record.verdicts_qos.and_then(|qos| Qos::try_from(u8::try_from(qos).ok()?).ok()),
+            expiry_s: record.expiry_s,
+            ends: Some(now + remaining),
+            left_ms: record.left_ms,
+            number: record.number,
+            exchanges: Arc::new(Mutex::new(exchanges)),
+            ..Self::new()
+        }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.ends.is_some_and(|ends| ends <= now)
+    }
+
+    fn give_way(&self) {
+        for waiting in [&self.taken_over, &self.will].into_iter().flatten() {
+            waiting.cancel();
+        }
+    }
+
+    fn begin(&mut self, generation: u64, expiry_s: u32) {
+        self.generation = generation;
+        self.expiry_s = expiry_s;
+        (self.ends, self.left_ms, self.will) = (None, None, None);
+        self.exchanges().forget_undurable();
+    }
+
+    fn exchanges(&self) -> MutexGuard<'_, Exchanges> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, key: &Key, revision: u64) -> MqttSession {
+        let open = if self.number == 0 { Vec::new() } else { self.exchanges().durable() };
+        let exchange = |(packet_id, digest): (u16, [u8; 16])| MqttExchange {
+            session: 0,
+            packet_id: u32::from(packet_id),
+            digest: digest.to_vec().into(),
+        };
+        MqttSession {
+            gateway: key.0.gateway.to_string(),
+            client_id: key.1.clone(),
+            revision,
+            number: self.number,
+            expiry_s: self.expiry_s,
+            verdicts_qos: self.subscription.map(|qos| u32::from(qos as u8)),
+            left_ms: self.left_ms,
+            open: open.into_iter().map(exchange).collect(),
+        }
+    }
+}
+
 impl State {
-    fn unlisten(&mut self, who: &GatewayPrincipal, generation: u64) {
-        if let Some(listeners) = self.listeners.get_mut(who) {
-            listeners.retain(|listener| listener.generation != generation);
-            if listeners.is_empty() {
-                self.listeners.remove(who);
-            }
+    fn next_revision(&mut self) -> u64 {
+        self.last_revision += 1;
+        self.last_revision
+    }
+
+    fn changed(&mut self, key: &Key) -> Option<MqttSession> {
+        let revision = self.next_revision();
+        self.sessions.get(key).map(|session| session.record(key, revision))
+    }
+
+    /// The record that ends a session in the journal, if it was there.
+    fn end(&mut self, key: &Key, over: &Session) -> Option<MqttSession> {
+        if over.number == 0 {
+            return None;
+        }
+        let ended = MqttSession { number: 0, open: Vec::new(), ..over.record(key, self.next_revision()) };
+        self.note_end(&key.0, &ended);
+        Some(ended)
+    }
+
+    fn note_end(&mut self, who: &GatewayPrincipal, ended: &MqttSession) {
+        if self.ended.len() < ENDED_MAX {
+            self.ended.push((who.clone(), ended.clone()));
         }
     }
 
-    fn remember(&mut self, who: &GatewayPrincipal, client_id: &str, generation: u64, subscription: Option<Qos>) {
-        let session = self.sessions.get_mut(&(who.tenant.clone(), client_id.to_owned()));
-        if let Some(session) = session.filter(|session| session.generation == generation) {
-            session.subscription = subscription;
+    /// Room for one more: those that are over go, then the one without a connection that ends first.
+    fn make_room(&mut self, limit: usize, now: Instant) -> bool {
+        if self.sessions.len() < limit {
+            return true;
         }
-    }
-
-    fn make_room(&mut self, now: Instant) {
-        if self.sessions.len() <= IDLE_SESSIONS {
-            return;
+        self.sessions.retain(|_, session| !session.is_over(now));
+        if self.sessions.len() < limit {
+            return true;
         }
-        self.sessions.retain(|_, session| session.ends.is_none_or(|ends| now < ends));
         let idle = self.sessions.iter().filter_map(|(key, session)| session.ends.map(|ends| (ends, key)));
-        if self.sessions.len() > IDLE_SESSIONS
-            && let Some((_, soonest)) = idle.min_by_key(|(ends, _)| *ends)
-        {
-            let soonest = soonest.clone();
-            self.sessions.remove(&soonest);
+        let Some(soonest) = idle.min_by_key(|(ends, _)| *ends).map(|(_, key)| key.clone()) else { return false };
+        if let Some(over) = self.sessions.remove(&soonest) {
+            self.end(&soonest, &over);
         }
+        true
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use painwatch_domain::GatewayId;
-
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    fn gateway(id: &str) -> GatewayPrincipal {
-        GatewayPrincipal { tenant: TenantId::default(), gateway: GatewayId::parse(id).unwrap() }
-    }
-
-    #[test]
-    fn a_second_connection_takes_the_session_over_and_the_first_cannot_end_it() {
-        let (sessions, who, now) = (Sessions::default(), gateway("gw-1"), Instant::now());
-        let first = sessions.enter(&who.tenant, "gw-1", true, now);
-        let second = sessions.enter(&who.tenant, "gw-1", false, now);
-        assert!(first.taken_over.is_cancelled() && !second.taken_over.is_cancelled());
-        assert!(second.session_present && !first.session_present);
-        sessions.leave(&who, "gw-1", first.generation, Duration::ZERO, now);
-        let third = sessions.enter(&who.tenant, "gw-1", false, now);
-        assert!(second.taken_over.is_cancelled() && third.session_present);
-    }
-
-    #[test]
-    fn a_session_is_kept_as_long_as_was_agreed_with_its_subscription() {
-        let (sessions, who, now) = (Sessions::default(), gateway("gw-1"), Instant::now());
-        let first = sessions.enter(&who.tenant, "gw-1", true, now);
-        let _notices = sessions.listen(&who, "gw-1", first.generation, Qos::AtLeastOnce);
-        assert!(sessions.has_listeners(&who));
-        sessions.leave(&who, "gw-1", first.generation, HOUR, now);
-        assert!(!sessions.has_listeners(&who));
-        let second = sessions.enter(&who.tenant, "gw-1", false, now + HOUR / 2);
-        assert!(second.session_present && second.subscription == Some(Qos::AtLeastOnce));
-        sessions.leave(&who, "gw-1", second.generation, HOUR, now);
-        let late = sessions.enter(&who.tenant, "gw-1", false, now + HOUR);
-        assert!(!late.session_present && late.subscription.is_none());
-    }
-
-    #[test]
-    fn a_verdict_goes_to_its_own_gateways_listeners_and_a_full_one_loses_it() {
-        let (sessions, one, two) = (Sessions::default(), gateway("gw-1"), gateway("gw-2"));
-        let entry = sessions.enter(&one.tenant, "gw-1", true, Instant::now());
-        let mut notices = sessions.listen(&one, "gw-1", entry.generation, Qos::AtMostOnce);
-        let notice = Arc::new(Notice { payload: Bytes::new(), correlation: None });
-        assert_eq!(sessions.notify(&two, &notice), (0, 0));
-        for _ in 0..QUEUED_VERDICTS {
-            assert_eq!(sessions.notify(&one, &notice), (1, 0));
-        }
-        assert_eq!(sessions.notify(&one, &notice), (0, 1));
-        assert!(notices.try_recv().is_ok());
-    }
-}
+mod tests;

@@ -1,30 +1,48 @@
 //! A gateway's subscription to its own verdicts.
 
 use mqtt_protocol_core::mqtt::packet::Qos;
+use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode as Code;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::{Connection, Seat};
-use super::sessions::Notice;
+use super::listeners::Notice;
+use super::publishes::Done;
 use super::topic;
 use super::words::Granted;
 use crate::ledger::{Refusal, Tally};
 
+/// A subscription that could not be made durable: the client asks again.
+const NOT_KEPT: Done = Done::Cut(Code::QuotaExceeded);
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn subscribe(&mut self, packet_id: u16, filters: &[(String, Qos)], identified: bool) {
-        let Seat { endpoint, who, client_id, generation, .. } = &self.seat;
-        let mut granted = Vec::with_capacity(filters.len());
-        for (filter, asked) in filters {
-            if identified || !topic::is_own_verdicts(filter, &who.gateway) {
-                endpoint.admission.ledger().refuse(Refusal::Authorization);
-                granted.push(if identified { Granted::Identified } else { Granted::NotAuthorized });
-                continue;
-            }
-            self.notice_qos = if *asked == Qos::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
-            self.notices = Some(endpoint.sessions.listen(who, client_id, *generation, self.notice_qos));
-            let at_most_once = self.notice_qos == Qos::AtMostOnce;
-            granted.push(if at_most_once { Granted::AtMostOnce } else { Granted::AtLeastOnce });
+        if filters.iter().any(|(filter, _)| !self.seat.endpoint.limits.mqtt.allows_topic(filter)) {
+            self.ledger().refuse(Refusal::TooLarge);
+            return self.cut(Code::TopicFilterInvalid);
         }
-        self.link.wire.suback(packet_id, &granted);
+        let granted: Vec<_> = filters.iter().map(|(filter, qos)| self.grant(filter, *qos, identified)).collect();
+        let known = self.notices.as_ref().map(|_| self.notice_qos);
+        let Seat { endpoint, who, client_id, generation, .. } = &self.seat;
+        match endpoint.sessions.subscribe(who, client_id, *generation, known) {
+            None => self.link.wire.suback(packet_id, &granted),
+            // Whoever is told that it subscribed finds it so after our restart.
+            record => {
+                let kept = endpoint.keep(who, record);
+                let done = async move { if kept.await { Done::Subscribed { packet_id, granted } } else { NOT_KEPT } };
+                self.push_later(done);
+            }
+        }
+    }
+
+    fn grant(&mut self, filter: &str, asked: Qos, identified: bool) -> Granted {
+        let Seat { endpoint, who, generation, .. } = &self.seat;
+        if identified || !topic::is_own_verdicts(filter, &who.gateway) {
+            endpoint.admission.ledger().refuse(Refusal::Authorization);
+            return if identified { Granted::Identified } else { Granted::NotAuthorized };
+        }
+        self.notices = Some(endpoint.listeners.listen(who, *generation));
+        self.notice_qos = if asked == Qos::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
+        if asked == Qos::AtMostOnce { Granted::AtMostOnce } else { Granted::AtLeastOnce }
     }
 
     pub(super) fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
@@ -33,11 +51,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for filter in filters {
             let ours = topic::is_own_verdicts(filter, &who.gateway) && self.notices.take().is_some();
             if ours {
-                endpoint.sessions.stop_listening(who, client_id, *generation);
+                endpoint.listeners.stop(who, *generation);
             }
             existed.push(ours);
         }
-        self.link.wire.unsuback(packet_id, &existed);
+        let known = self.notices.as_ref().map(|_| self.notice_qos);
+        match endpoint.sessions.subscribe(who, client_id, *generation, known) {
+            None => self.link.wire.unsuback(packet_id, &existed),
+            record => {
+                let kept = endpoint.keep(who, record);
+                let done = async move { if kept.await { Done::Unsubscribed { packet_id, existed } } else { NOT_KEPT } };
+                self.push_later(done);
+            }
+        }
     }
 
     pub(super) fn publish(&mut self, notice: &Notice) {

@@ -4,18 +4,19 @@
 //! for a protocol fault.
 
 use bytes::{Buf as _, BytesMut};
-use mqtt_protocol_core::mqtt::common::Cursor;
+use mqtt_protocol_core::mqtt::common::{Cursor, HashSet};
 use mqtt_protocol_core::mqtt::connection::{ConnectionOptions, Event};
 use mqtt_protocol_core::mqtt::packet::{CorrelationData, Packet, Properties, Property, Qos, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::prelude::*;
 use mqtt_protocol_core::mqtt::result_code::{
-    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode, UnsubackReasonCode,
+    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode, PubcompReasonCode,
+    PubrecReasonCode, UnsubackReasonCode,
 };
 use mqtt_protocol_core::mqtt::{Connection, Version, role};
 
 use super::codes::{built, capabilities, denied_v3, denied_v5, granted_v3, granted_v5, reason_string};
 use super::door::Denied;
-use super::words::{Answer, Granted, Input, Welcome, translate};
+use super::words::{Answer, Granted, Input, Welcome, translate, user_properties};
 
 pub enum Next {
     Input(Input),
@@ -30,13 +31,14 @@ pub struct Wire {
     /// Bytes to be written to the peer.
     pub out: BytesMut,
     wants_reasons: bool,
+    max_user_properties: usize,
 }
 
 impl Wire {
-    pub fn new(max_packet_bytes: u32) -> Self {
+    pub fn new(max_packet_bytes: u32, max_user_properties: usize) -> Self {
         let options = ConnectionOptions::new().maximum_packet_size_recv(max_packet_bytes);
         let engine = Connection::with_options(Version::Undetermined, options);
-        Self { engine, out: BytesMut::new(), wants_reasons: true }
+        Self { engine, out: BytesMut::new(), wants_reasons: true, max_user_properties }
     }
 
     pub fn is_v5(&self) -> bool {
@@ -47,13 +49,16 @@ impl Wire {
     pub fn next(&mut self, input: &mut BytesMut) -> Next {
         while !input.is_empty() {
             let mut cursor = Cursor::new(&input[..]);
+            // The engine would answer a QoS 2 publish that comes again at once, durable or not: it is not to know any.
+            self.engine.restore_qos2_publish_handled(HashSet::default());
             let events = self.engine.recv(&mut cursor);
             let taken = usize::try_from(cursor.position()).unwrap_or(input.len());
             input.advance(taken);
             match self.perform(events) {
                 Ok(None) => {}
                 Ok(Some(packet)) => {
-                    let input = translate(packet);
+                    let oversized = user_properties(&packet) > self.max_user_properties;
+                    let input = if oversized { Input::Oversized } else { translate(packet) };
                     if let Input::Connect(hello) = &input {
                         self.wants_reasons = hello.wants_reasons;
                     }
@@ -94,15 +99,17 @@ impl Wire {
     pub fn puback(&mut self, packet_id: u16, answer: Answer, reason: Option<&str>) {
         let packet: Packet = if self.is_v5() {
             let puback = v5_0::Puback::builder().packet_id(packet_id);
-            let puback = match answer {
-                Answer::Durable => puback,
-                Answer::Undecodable => puback.reason_code(PubackReasonCode::PayloadFormatInvalid),
-                Answer::NotAuthorized => puback.reason_code(PubackReasonCode::NotAuthorized),
+            let code = match answer {
+                Answer::Durable => PubackReasonCode::Success,
+                Answer::Undecodable => PubackReasonCode::PayloadFormatInvalid,
+                Answer::NotAuthorized => PubackReasonCode::NotAuthorized,
             };
-            let told = reason.filter(|_| self.wants_reasons && answer != Answer::Durable);
+            let told = reason.filter(|_| self.wants_reasons);
             built(match told.and_then(reason_string) {
-                Some(reason) => puback.props(vec![reason]).build(),
-                None => puback.build(),
+                // Properties need a reason code before them.
+                Some(reason) => puback.reason_code(code).props(vec![reason]).build(),
+                None if answer == Answer::Durable => puback.build(),
+                None => puback.reason_code(code).build(),
             })
         } else {
             built(v3_1_1::Puback::builder().packet_id(packet_id).build())
@@ -111,6 +118,43 @@ impl Wire {
             // A peer that takes no packet as large as the reason still has to hear the answer.
             self.puback(packet_id, answer, None);
         }
+    }
+
+    /// The answer to a QoS 2 publish. One that says no ends the exchange; in 3.1.1 there is none.
+    pub fn pubrec(&mut self, packet_id: u16, answer: Answer, reason: Option<&str>) {
+        let packet: Packet = if self.is_v5() {
+            let pubrec = v5_0::Pubrec::builder().packet_id(packet_id);
+            let code = match answer {
+                Answer::Durable => PubrecReasonCode::Success,
+                Answer::Undecodable => PubrecReasonCode::PayloadFormatInvalid,
+                Answer::NotAuthorized => PubrecReasonCode::NotAuthorized,
+            };
+            let told = reason.filter(|_| self.wants_reasons);
+            built(match told.and_then(reason_string) {
+                // Properties need a reason code before them.
+                Some(reason) => pubrec.reason_code(code).props(vec![reason]).build(),
+                None if answer == Answer::Durable => pubrec.build(),
+                None => pubrec.reason_code(code).build(),
+            })
+        } else {
+            built(v3_1_1::Pubrec::builder().packet_id(packet_id).build())
+        };
+        if !self.send(packet) && reason.is_some() {
+            self.pubrec(packet_id, answer, None);
+        }
+    }
+
+    /// The end of a QoS 2 exchange; `known` says whether there was one.
+    pub fn pubcomp(&mut self, packet_id: u16, known: bool) {
+        let packet: Packet = if self.is_v5() {
+            let pubcomp = v5_0::Pubcomp::builder().packet_id(packet_id);
+            let pubcomp =
+                if known { pubcomp } else { pubcomp.reason_code(PubcompReasonCode::PacketIdentifierNotFound) };
+            built(pubcomp.build())
+        } else {
+            built(v3_1_1::Pubcomp::builder().packet_id(packet_id).build())
+        };
+        self.send(packet);
     }
 
     pub fn suback(&mut self, packet_id: u16, granted: &[Granted]) {

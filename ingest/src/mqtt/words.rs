@@ -1,5 +1,7 @@
 //! What packets mean, whichever version of the protocol they came in.
 
+use std::num::NonZeroU16;
+
 use mqtt_protocol_core::mqtt::ArcPayload;
 use mqtt_protocol_core::mqtt::packet::{Packet, Property, Qos, SubEntry, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
@@ -21,13 +23,21 @@ pub enum Input {
         filters: Vec<String>,
     },
     Ping,
+    /// A PUBREL: the sender will not send that QoS 2 publish again.
+    Release {
+        packet_id: u16,
+    },
     Disconnect {
         with_will: bool,
+        /// How long the session is to outlive the connection, if that changed.
+        expiry_s: Option<u32>,
     },
     /// An acknowledgement of a publish of ours.
     Acknowledged,
     /// A packet that has no business here.
     OutOfPlace,
+    /// A packet with more user properties than anybody needs.
+    Oversized,
 }
 
 impl Input {
@@ -35,7 +45,9 @@ impl Input {
     pub fn has_valid_id(&self) -> bool {
         match self {
             Self::Publish(publish) => publish.packet_id != Some(0),
-            Self::Subscribe { packet_id, .. } | Self::Unsubscribe { packet_id, .. } => *packet_id != 0,
+            Self::Subscribe { packet_id, .. } | Self::Unsubscribe { packet_id, .. } | Self::Release { packet_id } => {
+                *packet_id != 0
+            }
             _ => true,
         }
     }
@@ -47,6 +59,7 @@ pub struct Incoming {
     pub qos: Qos,
     pub packet_id: Option<u16>,
     pub correlation: Option<Vec<u8>>,
+    pub response_topic: Option<String>,
 }
 
 /// How a publish is answered.
@@ -56,6 +69,13 @@ pub enum Answer {
     /// Kept, but as undecodable.
     Undecodable,
     NotAuthorized,
+}
+
+impl Answer {
+    /// MQTT 5 has a reason code for it, which ends the exchange; 3.1.1 knows one answer only.
+    pub fn is_failure(self) -> bool {
+        self != Self::Durable
+    }
 }
 
 /// How a filter is answered.
@@ -70,7 +90,8 @@ pub enum Granted {
 /// What CONNACK promises.
 pub struct Welcome {
     pub session_present: bool,
-    pub receive_maximum: u16,
+    pub receive_maximum: NonZeroU16,
+    pub topic_aliases: u16,
     /// `None` leaves the client's own.
     pub server_keep_alive_s: Option<u16>,
     pub session_expiry_s: Option<u32>,
@@ -87,6 +108,7 @@ pub fn translate(packet: Packet) -> Input {
             qos: publish.qos(),
             packet_id: publish.packet_id(),
             correlation: None,
+            response_topic: None,
         }),
         Packet::V5_0Publish(publish) => Input::Publish(Incoming {
             topic: publish.topic_name().to_owned(),
@@ -95,6 +117,10 @@ pub fn translate(packet: Packet) -> Input {
             packet_id: publish.packet_id(),
             correlation: publish.props.iter().find_map(|property| match property {
                 Property::CorrelationData(data) => Some(data.val().to_vec()),
+                _ => None,
+            }),
+            response_topic: publish.props.iter().find_map(|property| match property {
+                Property::ResponseTopic(topic) => Some(topic.val().to_owned()),
                 _ => None,
             }),
         }),
@@ -118,11 +144,38 @@ pub fn translate(packet: Packet) -> Input {
         },
         Packet::V3_1_1Pingreq(_) | Packet::V5_0Pingreq(_) => Input::Ping,
         Packet::V3_1_1Puback(_) | Packet::V5_0Puback(_) => Input::Acknowledged,
-        Packet::V3_1_1Disconnect(_) => Input::Disconnect { with_will: false },
+        Packet::V3_1_1Pubrel(pubrel) => Input::Release { packet_id: pubrel.packet_id() },
+        Packet::V5_0Pubrel(pubrel) => Input::Release { packet_id: pubrel.packet_id() },
+        Packet::V3_1_1Disconnect(_) => Input::Disconnect { with_will: false, expiry_s: None },
         Packet::V5_0Disconnect(disconnect) => Input::Disconnect {
             with_will: disconnect.reason_code().is_some_and(|code| code != DisconnectReasonCode::NormalDisconnection),
+            expiry_s: disconnect.props.iter().flatten().find_map(expiry_of),
         },
         _ => Input::OutOfPlace,
+    }
+}
+
+/// User properties of a packet after the CONNECT: nobody here reads them, so they only cost.
+pub fn user_properties(packet: &Packet) -> usize {
+    match packet {
+        Packet::V5_0Publish(publish) => count(&publish.props),
+        Packet::V5_0Subscribe(subscribe) => count(&subscribe.props),
+        Packet::V5_0Unsubscribe(unsubscribe) => count(&unsubscribe.props),
+        Packet::V5_0Pubrel(pubrel) => count(pubrel.props.iter().flatten()),
+        Packet::V5_0Puback(puback) => count(puback.props.iter().flatten()),
+        Packet::V5_0Disconnect(disconnect) => count(disconnect.props.iter().flatten()),
+        _ => 0,
+    }
+}
+
+fn count<'a>(properties: impl IntoIterator<Item = &'a Property>) -> usize {
+    properties.into_iter().filter(|property| matches!(property, Property::UserProperty(_))).count()
+}
+
+fn expiry_of(property: &Property) -> Option<u32> {
+    match property {
+        Property::SessionExpiryInterval(interval) => Some(interval.val()),
+        _ => None,
     }
 }
 
@@ -138,9 +191,10 @@ fn hello_v3(connect: &v3_1_1::Connect) -> Hello {
         keep_alive_s: connect.keep_alive(),
         clean_start: connect.clean_session(),
         session_expiry_s: if connect.clean_session() { 0 } else { u32::MAX },
-        will: will(connect.will_topic(), connect.will_payload(), connect.will_qos()),
+        will: will(connect.will_topic(), connect.will_payload()),
         wants_auth_exchange: false,
         wants_reasons: false,
+        user_properties: 0,
     }
 }
 
@@ -152,10 +206,14 @@ fn hello_v5(connect: &v5_0::Connect) -> Hello {
         keep_alive_s: connect.keep_alive(),
         clean_start: connect.clean_start(),
         session_expiry_s: 0,
-        will: will(connect.will_topic(), connect.will_payload(), connect.will_qos()),
+        will: will(connect.will_topic(), connect.will_payload()),
         wants_auth_exchange: false,
         wants_reasons: true,
+        user_properties: count(&connect.props) + count(&connect.will_props),
     };
+    if let Some(will) = &mut hello.will {
+        will.delay_s = connect.will_props.iter().find_map(delay_of).unwrap_or_default();
+    }
     for property in &connect.props {
         match property {
             Property::SessionExpiryInterval(interval) => hello.session_expiry_s = interval.val(),
@@ -167,7 +225,13 @@ fn hello_v5(connect: &v5_0::Connect) -> Hello {
     hello
 }
 
-fn will(topic: Option<&str>, payload: Option<&[u8]>, qos: Qos) -> Option<Will> {
-    let topic = topic?.to_owned();
-    Some(Will { topic, payload: payload.unwrap_or_default().to_vec(), exactly_once: qos == Qos::ExactlyOnce })
+fn delay_of(property: &Property) -> Option<u32> {
+    match property {
+        Property::WillDelayInterval(interval) => Some(interval.val()),
+        _ => None,
+    }
+}
+
+fn will(topic: Option<&str>, payload: Option<&[u8]>) -> Option<Will> {
+    Some(Will { topic: topic?.to_owned(), payload: payload.unwrap_or_default().to_vec(), delay_s: 0 })
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use painwatch_domain::roster::Device;
 use painwatch_domain::{DeviceId, GatewayId, Roster};
-use painwatch_ingest::grpc::{RetryInfo, RichStatus};
+use painwatch_ingest::grpc::{ErrorInfo, RetryInfo, RichStatus};
 use painwatch_ingest::{IngestLimits, Refusal};
 use painwatch_proto::ingest::v1::ingest_client::IngestClient;
-use painwatch_proto::ingest::v1::{Reading, ReadingBatch};
+use painwatch_proto::ingest::v1::{GapsRequest, GetVerdictRequest, Reading, ReadingBatch};
 use prost::Message as _;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,15 +18,15 @@ use tonic::{Code, Request};
 use crate::support::journal::Mode;
 use crate::support::{A_WHILE, House, NOW_MS, SOON, admitted, eventually};
 
-async fn channel(house: &House) -> Channel {
+pub async fn channel(house: &House) -> Channel {
     Channel::from_shared(format!("http://{}", house.handle.grpc_addr.unwrap())).unwrap().connect().await.unwrap()
 }
 
-async fn client(house: &House) -> IngestClient<Channel> {
+pub async fn client(house: &House) -> IngestClient<Channel> {
     IngestClient::new(channel(house).await)
 }
 
-fn batch(nth: i64) -> ReadingBatch {
+pub fn batch(nth: i64) -> ReadingBatch {
     let reading = Reading {
         device: "watch-0001".into(),
         measure: "heart_rate".into(),
@@ -43,7 +43,7 @@ fn batch(nth: i64) -> ReadingBatch {
     }
 }
 
-fn authorized<T>(token: &str, message: T) -> Request<T> {
+pub fn authorized<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
@@ -101,13 +101,19 @@ async fn nobody_submits_without_a_token_that_fits_or_a_gateway_to_speak_for() {
         let stream = tokio_stream::iter([batch(1)]);
         let refusal = client.stream(authorized(token, stream)).await.unwrap_err();
         assert_eq!(refusal.code(), Code::Unauthenticated);
+        let refusal = client.get_verdict(authorized(token, GetVerdictRequest::default())).await.unwrap_err();
+        assert_eq!(refusal.code(), Code::Unauthenticated);
+        let refusal = client.gaps(authorized(token, GapsRequest::default())).await.unwrap_err();
+        assert_eq!(refusal.code(), Code::Unauthenticated);
+        let rich = RichStatus::decode(refusal.details()).unwrap();
+        assert_eq!(rich.details[0].type_url, "type.googleapis.com/google.rpc.ErrorInfo");
     }
     let anonymous = ReadingBatch { gateway: String::new(), ..batch(1) };
     assert_eq!(client.submit(authorized(&house.token, anonymous)).await.unwrap_err().code(), Code::InvalidArgument);
     let unnameable = ReadingBatch { gateway: "gw/1".into(), ..batch(1) };
     assert_eq!(client.submit(authorized(&house.token, unnameable)).await.unwrap_err().code(), Code::PermissionDenied);
     assert!(house.journal.records().is_empty());
-    assert_eq!(house.handle.ledger.refused(Refusal::Authentication), 9);
+    assert_eq!(house.handle.ledger.refused(Refusal::Authentication), 17);
 }
 
 #[tokio::test]
@@ -141,6 +147,9 @@ async fn a_device_of_another_gateway_is_permission_denied() {
     house.roster.send_replace(Arc::new(Roster { devices: [(id, device)].into(), ..Roster::default() }));
     let refusal = client(&house).await.submit(authorized(&house.token, batch(1))).await.unwrap_err();
     assert_eq!(refusal.code(), Code::PermissionDenied);
+    let rich = RichStatus::decode(refusal.details()).unwrap();
+    let info = ErrorInfo::decode(&rich.details[0].value[..]).unwrap();
+    assert_eq!((info.reason.as_str(), info.domain.as_str()), ("not_your_device", "painwatch"));
     assert!(house.journal.records().is_empty());
 }
 
@@ -222,7 +231,11 @@ async fn an_open_stream_does_not_keep_the_house_from_closing() {
     let house = House::with(IngestLimits { stop_deadline: A_WHILE, ..IngestLimits::default() }).await;
     let mut client = client(&house).await;
     let (_sender, receiver) = tokio::sync::mpsc::channel::<ReadingBatch>(1);
-    let _verdicts = client.stream(authorized(&house.token, ReceiverStream::new(receiver))).await.unwrap();
+    let call = client.stream(authorized(&house.token, ReceiverStream::new(receiver)));
+    let mut verdicts = call.await.unwrap().into_inner();
     house.stop.cancel();
     assert!(timeout(Duration::from_secs(5), house.doors.handle.stopped()).await.unwrap());
+    // Not only forgotten: the connection is cut.
+    let end = timeout(SOON, verdicts.message()).await.expect("the connection is at its end");
+    assert!(end.is_err(), "{end:?}");
 }

@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
 use crate::support::raw::{
-    BOTH, CONNACK, Connect, DISCONNECT, Raw, Version, confirmed, length, packet, publish, publish_with, subscribe,
-    unsubscribe,
+    BOTH, CONNACK, Connect, DISCONNECT, Raw, Version, confirmed, length, packet, publish, publish_with, pubrel,
+    subscribe, unsubscribe,
 };
 use crate::support::{House, batch_json};
 
@@ -48,6 +48,8 @@ fn every_client_packet(house: &House, version: Version) -> Vec<Vec<u8>> {
     vec![
         connect.bytes(),
         publish(version, TOPIC, 1, 1, batch_json(0).as_bytes()),
+        publish(version, TOPIC, 2, 4, batch_json(0).as_bytes()),
+        pubrel(4),
         subscribe(version, 2, &[(VERDICTS, 1)]),
         unsubscribe(version, 3, &[VERDICTS]),
         packet(0xc0, &[]),
@@ -216,6 +218,7 @@ async fn protocol_tricks_end_the_connection_that_plays_them() {
         subscribe(Version::V5, 0, &[(VERDICTS, 1)]),
         unsubscribe(Version::V5, 0, &[VERDICTS]),
         packet(0x40, &[0, 9]),
+        pubrel(0),
         packet(0xf0, &[]),
     ];
     for (nth, trick) in tricks.iter().enumerate() {

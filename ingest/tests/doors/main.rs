@@ -4,11 +4,18 @@ mod durability;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod grpc;
+mod grpc_asked;
+mod grpc_limits;
+mod grpc_streams;
 mod hostile;
 mod http;
 mod isolation;
 mod mqtt;
+mod mqtt_bounds;
 mod mqtt_limits;
+mod mqtt_qos2;
+mod mqtt_sessions;
 mod mqtt_verdicts;
 mod support;
 mod tls;
+mod websocket;

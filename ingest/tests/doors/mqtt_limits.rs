@@ -1,13 +1,17 @@
 //! Time, takeover, back-pressure, wills, and the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use painwatch_domain::roster::Device;
+use painwatch_domain::{DeviceId, GatewayId, Roster};
 use painwatch_ingest::{IngestLimits, Refusal};
 use tokio::time::{Instant, timeout};
 
 use crate::support::journal::Mode;
 use crate::support::raw::{
-    BOTH, CONNACK, Connect, DISCONNECT, GOODBYE, PINGREQ, PINGRESP, Packet, Raw, Version, confirmed, publish,
+    BOTH, CONNACK, Connect, DISCONNECT, GOODBYE, PINGREQ, PINGRESP, PUBACK, PUBREC, Packet, Raw, Version, answered,
+    confirmed, publish,
 };
 use crate::support::{A_WHILE, House, SOON, batch_json, eventually};
 
@@ -171,6 +175,33 @@ async fn a_status_is_journalled_before_it_is_acknowledged() {
     raw.publish(STATUS, 1, 2, b"fine, thanks").await;
     assert_eq!(confirmed(&raw.receive().await), (2, 0x99));
     assert_eq!(house.handle.ledger.refused(Refusal::Malformed), 1);
+}
+
+#[tokio::test]
+async fn a_status_may_speak_of_the_devices_that_its_gateway_may_speak_for() {
+    let house = House::open().await;
+    let id = DeviceId::parse("watch-0002").unwrap();
+    let device = Device {
+        id: id.clone(),
+        kind: "watch".into(),
+        serial: None,
+        streams: Vec::new(),
+        gateways: vec![GatewayId::parse("gw-2").unwrap()],
+        source_priority: 0,
+    };
+    house.roster.send_replace(Arc::new(Roster { devices: [(id, device)].into(), ..Roster::default() }));
+    let mut raw = Raw::connect(&house, Version::V5, "gw-1").await;
+    let status =
+        |device: &str| format!(r#"{{"online": true, "devices": [{{"device": "{device}", "battery_pct": 41}}]}}"#);
+    for (qos, packet_id, device, code) in
+        [(1, 1, "watch-0001", 0), (1, 2, "watch-0002", 0x87), (2, 3, "watch-0001", 0), (2, 4, "watch-0002", 0x87)]
+    {
+        raw.publish(STATUS, qos, packet_id, status(device).as_bytes()).await;
+        let head = if qos == 1 { PUBACK } else { PUBREC };
+        assert_eq!(answered(head, &raw.receive().await), (packet_id, code));
+    }
+    assert_eq!(house.statuses().len(), 2);
+    assert_eq!(house.handle.ledger.refused(Refusal::NotYourDevice), 2);
 }
 
 #[tokio::test]

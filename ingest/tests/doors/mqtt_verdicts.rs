@@ -39,12 +39,32 @@ async fn only_its_own_verdicts_are_a_gateways_to_subscribe_to() {
     for version in BOTH {
         let refused = if version == Version::V5 { 0x87 } else { 0x80 };
         let mut raw = Raw::connect(&house, version, "gw-1").await;
-        let filters =
-            [(VERDICTS, 2), ("#", 0), ("painwatch/v1/gw-2/verdicts", 1), ("painwatch/v1/+/verdicts", 1), (TOPIC, 1)];
+        let foreign = [
+            "#",
+            "+",
+            "+/#",
+            "/",
+            "$SYS/#",
+            "$SYS/broker/version",
+            "painwatch/#",
+            "painwatch/v1/gw-2/verdicts",
+            "painwatch/v1/+/verdicts",
+            "painwatch/v1/gw-1/#",
+            "painwatch/v1/gw-1/verdicts/",
+            "painwatch/v1/GW-1/verdicts",
+            "painwatch/v1/gw-1/status",
+            TOPIC,
+        ];
+        let filters: Vec<_> = std::iter::once((VERDICTS, 2)).chain(foreign.map(|filter| (filter, 1))).collect();
         raw.send(&subscribe(version, 3, &filters)).await;
         let suback = raw.receive().await;
         assert_eq!((suback.head, &suback.body[..2]), (SUBACK, &[0, 3][..]));
-        assert_eq!(suback.body[suback.body.len() - 5..], [1, refused, refused, refused, refused]);
+        let codes = &suback.body[suback.body.len() - filters.len()..];
+        assert_eq!((codes[0], &codes[1..]), (1, &[refused; 14][..]));
+        for (packet_id, shared) in (4..).zip(["$share/g/painwatch/v1/gw-1/verdicts", "$share/g/#"]) {
+            raw.send(&subscribe(version, packet_id, &[(shared, 1)])).await;
+            assert_eq!(raw.receive().await.body.last(), Some(&refused), "{shared}");
+        }
     }
 }
 
@@ -144,4 +164,26 @@ async fn a_subscriber_that_never_acknowledges_loses_verdicts_and_holds_nothing_u
     })
     .await;
     assert!(house.handle.ledger.tally(Tally::VerdictsDropped) > 0, "its queue is bounded");
+}
+
+#[tokio::test]
+async fn a_response_topic_that_is_not_the_gateways_own_is_said_to_be_ignored_and_the_readings_are_kept() {
+    let house = House::open().await;
+    let _intake = house.judge_everything();
+    let mut raw = subscribed(&house, Version::V5, 0).await;
+    let mut stranger = Raw::connect(&house, Version::V5, "gw-2").await;
+    stranger.send(&subscribe(Version::V5, 1, &[("painwatch/v1/gw-2/verdicts", 1)])).await;
+    stranger.receive().await;
+    for (packet_id, topic, reasoned) in [(1, "painwatch/v1/gw-2/verdicts", true), (2, VERDICTS, false)] {
+        let properties = [&[0x08][..], &text(topic)].concat();
+        let payload = batch_json(packet_id.into());
+        raw.send(&publish_with(Version::V5, TOPIC, 1, packet_id, payload.as_bytes(), &properties)).await;
+        let mut packets = [raw.receive().await, raw.receive().await];
+        packets.sort_by_key(|packet| packet.head != 0x40);
+        assert_eq!(confirmed(&packets[0]), (packet_id, 0));
+        assert_eq!(packets[0].body.len() > 4, reasoned, "{:?}", packets[0]);
+        assert_eq!(published(Version::V5, &packets[1]).0, VERDICTS, "where it always goes");
+    }
+    assert_eq!(stranger.receive_within(A_WHILE).await, None);
+    assert_eq!(house.batches().len(), 2);
 }

@@ -3,6 +3,7 @@
 
 mod clinic;
 mod clocks;
+mod gateways;
 mod golden;
 mod metrics;
 mod oracle;

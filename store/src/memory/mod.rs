@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
-use painwatch_domain::{AlertId, EventTime, PatientId, ReadingId, TenantId};
+use painwatch_domain::{AlertId, EventTime, GatewayId, Offset, PatientId, ReadingId, TenantId};
 use state::State;
 
 use crate::records::LakeSuperseded;
@@ -248,6 +248,54 @@ impl Store for MemoryStore {
             books.submitted = books.stored + books.duplicate + books.conflict + books.quarantined;
             books
         })
+    }
+
+    fn verdict(
+        &self,
+        tenant: TenantId,
+        gateway: GatewayId,
+        key: VerdictKey,
+    ) -> BoxFuture<'_, Result<Option<VerdictRow>>> {
+        self.done(|state| {
+            let asked = |row: &&VerdictRow| match &key {
+                VerdictKey::Batch(batch_id) => &row.batch_id == batch_id,
+                VerdictKey::Cause(cause) => row.cause == *cause,
+            };
+            let own = |row: &&VerdictRow| row.tenant == tenant && row.gateway == gateway;
+            state.verdicts.values().rfind(|row| own(row) && asked(row)).cloned()
+        })
+    }
+
+    fn verdicts_after(
+        &self,
+        tenant: TenantId,
+        gateway: GatewayId,
+        cause: Offset,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<VerdictRow>>> {
+        self.rows(|state| {
+            let later = |row: &VerdictRow| row.tenant == tenant && row.gateway == gateway && row.cause > cause;
+            let mut rows = picked(state.verdicts.values(), later);
+            rows.truncate(if limit == 0 { rows.len() } else { limit });
+            rows
+        })
+    }
+
+    fn sequences(&self, tenant: TenantId, filter: SequenceFilter) -> BoxFuture<'_, Result<Vec<SequenceRow>>> {
+        self.rows(|state| {
+            let mut rows = picked(state.sequences.values(), |row| {
+                row.tenant == tenant
+                    && filter.device.as_ref().is_none_or(|device| &row.device == device)
+                    && filter.gateway.as_ref().is_none_or(|gateway| &row.gateway == gateway)
+                    && filter.after.as_ref().is_none_or(|after| &row.device > after)
+            });
+            rows.truncate(if filter.limit == 0 { rows.len() } else { filter.limit });
+            rows
+        })
+    }
+
+    fn ledger(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<LedgerRow>>> {
+        self.rows(|state| picked(state.ledger.values(), |row| row.tenant == tenant))
     }
 
     fn counts(&self, tenant: TenantId) -> BoxFuture<'_, Result<Counts>> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow::array::RecordBatch;
-use painwatch_domain::{AlertId, EventTime, Hash128, Offset, PatientId, ReadingId, RuleId, TenantId};
+use painwatch_domain::{AlertId, DeviceId, EventTime, Hash128, Offset, PatientId, ReadingId, RuleId, TenantId};
 
 use crate::records::{self, EvidenceRow};
 use crate::rows::*;
@@ -31,6 +31,9 @@ pub(super) struct State {
     pub clocks: BTreeMap<(TenantId, &'static str, String), ClockRow>,
     pub rosters: BTreeMap<TenantId, RosterRows>,
     pub rules: BTreeMap<(TenantId, RuleId, String), RuleRow>,
+    pub verdicts: BTreeMap<(TenantId, Offset), VerdictRow>,
+    pub sequences: BTreeMap<(TenantId, DeviceId, u32), SequenceRow>,
+    pub ledger: BTreeMap<(TenantId, EventTime, String, String), LedgerRow>,
 }
 
 impl State {
@@ -55,7 +58,8 @@ impl State {
         Ok(())
     }
 
-    fn apply_rows(&mut self, rows: Rows) {
+    fn apply_rows(&mut self, mut rows: Rows) {
+        self.apply_answers(&mut rows);
         rows.readings.into_iter().for_each(|row| self.reading(row));
         rows.metrics.into_iter().for_each(|row| self.metric(row));
         self.apply_series(rows.medication_events, rows.coverage, rows.episodes, rows.episodes_gone);
@@ -78,6 +82,22 @@ impl State {
         self.rosters.extend(rows.roster.map(|roster| (roster.tenant.clone(), roster)));
         let rules = rows.rules.into_iter();
         self.rules.extend(rules.map(|row| ((row.tenant.clone(), row.rule.clone(), row.version.clone()), row)));
+    }
+
+    fn apply_answers(&mut self, rows: &mut Rows) {
+        self.verdicts.extend(rows.verdicts.drain(..).map(|row| ((row.tenant.clone(), row.cause), row)));
+        if let Some(before) = rows.verdicts_gone_before {
+            self.verdicts.retain(|_, row| row.at >= before);
+        }
+        let keyed = |row: SequenceRow| ((row.tenant.clone(), row.device.clone(), row.boot_id), row);
+        self.sequences.extend(rows.sequences.drain(..).map(keyed));
+        for gone in &rows.sequences_gone {
+            self.sequences.remove(gone);
+        }
+        for row in rows.ledger.drain(..) {
+            let key = (row.tenant.clone(), row.day, row.gateway.clone(), row.reason.clone());
+            self.ledger.entry(key).and_modify(|sum| sum.add(&row)).or_insert(row);
+        }
     }
 
     fn apply_series(
@@ -174,6 +194,7 @@ impl State {
             "batches" => to_batch(self.batches.values()),
             "quarantine" => to_batch(self.quarantine.values()),
             "clocks" => to_batch(self.clocks.values()),
+            "ledger" => to_batch(self.ledger.values()),
             other => Err(StoreError::Failed(format!("there is no table {other}"))),
         }
     }

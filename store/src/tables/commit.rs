@@ -1,6 +1,6 @@
 //! One commit: the fence, the rows, the blobs and the position, in one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 
 use arrow::array::RecordBatch;
@@ -43,6 +43,7 @@ pub(super) async fn apply(tx: &mut Tx, lake: &LakeDir, commit: &Commit) -> Resul
     quarantine_gone(tx, &rows.quarantine_gone).await?;
     upsert(tx, &rows.clocks, |row| (&row.tenant, row.kind, &row.subject)).await?;
     upsert(tx, &rows.rules, |row| (&row.tenant, &row.rule, &row.version)).await?;
+    gateway_answers(tx, rows).await?;
     if let Some(new) = &rows.roster {
         roster(tx, new).await?;
     }
@@ -288,6 +289,42 @@ async fn alerts(tx: &mut Tx, rows: &Rows) -> Result<()> {
     let evidence: Vec<EvidenceRow> = rows.alert_evidence.iter().map(evidence).collect();
     upsert(tx, &evidence, |row| (&row.tenant, row.alert_id, row.reading_id)).await?;
     upsert(tx, &rows.notifications, |row| (&row.tenant, row.notification_id, row.attempt)).await
+}
+
+/// What gateways ask for later, and their books.
+async fn gateway_answers(tx: &mut Tx, rows: &Rows) -> Result<()> {
+    upsert(tx, &rows.verdicts, |row| (&row.tenant, row.cause)).await?;
+    if let Some(before) = rows.verdicts_gone_before {
+        tx.execute("DELETE FROM verdicts WHERE at < $1", &[before.into()]).await?;
+    }
+    upsert(tx, &rows.sequences, |row| (&row.tenant, &row.device, row.boot_id)).await?;
+    for (tenant, device, boot_id) in &rows.sequences_gone {
+        let sql = "DELETE FROM sequences WHERE tenant_id = $1 AND device_id = $2 AND boot_id = $3";
+        tx.execute(sql, &[tenant.into(), device.into(), i64::from(*boot_id).into()]).await?;
+    }
+    ledger(tx, &rows.ledger).await
+}
+
+/// Adds to the books that are there.
+async fn ledger(tx: &mut Tx, rows: &[LedgerRow]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let added = ledger_sums(rows);
+    let keys = projected(LedgerRow::table(), &to_batch(&added)?)?;
+    let stored: Vec<LedgerRow> = schema::from_batch(&tx.fetch_keyed(LedgerRow::table(), &keys).await?)?;
+    let sums = ledger_sums(stored.iter().chain(&added));
+    tx.insert(LedgerRow::table(), &to_batch(&sums)?, Conflict::Replace).await.map(drop)
+}
+
+/// One row a key.
+fn ledger_sums<'a>(rows: impl IntoIterator<Item = &'a LedgerRow>) -> Vec<LedgerRow> {
+    let mut sums: BTreeMap<_, LedgerRow> = BTreeMap::new();
+    for row in rows {
+        let key = (&row.tenant, row.day, &row.gateway, &row.reason);
+        sums.entry(key).and_modify(|sum| sum.add(row)).or_insert_with(|| row.clone());
+    }
+    sums.into_values().collect()
 }
 
 async fn roster(tx: &mut Tx, roster: &RosterRows) -> Result<()> {

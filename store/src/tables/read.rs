@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
-use painwatch_domain::{AlertId, EventTime, PatientId, ReadingId, TenantId};
+use painwatch_domain::{AlertId, EventTime, GatewayId, Offset, PatientId, ReadingId, TenantId};
 
 use super::sql::{Arg, Dialect, Select, column_list};
 use super::{SqlStore, integers};
@@ -278,6 +278,43 @@ impl Store for SqlStore {
 
     fn clocks(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<ClockRow>>> {
         Box::pin(self.all(Select::of::<ClockRow>(&tenant).order("kind, subject")))
+    }
+
+    fn verdict(
+        &self,
+        tenant: TenantId,
+        gateway: GatewayId,
+        key: VerdictKey,
+    ) -> BoxFuture<'_, Result<Option<VerdictRow>>> {
+        let query = Select::of::<VerdictRow>(&tenant).and("gateway_id = ", &gateway);
+        let query = match key {
+            VerdictKey::Batch(batch_id) => query.and("batch_id = ", batch_id),
+            VerdictKey::Cause(cause) => query.and("cause = ", cause),
+        };
+        Box::pin(async move { Ok(self.all(query.order("cause DESC").limit(1)).await?.pop()) })
+    }
+
+    fn verdicts_after(
+        &self,
+        tenant: TenantId,
+        gateway: GatewayId,
+        cause: Offset,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<VerdictRow>>> {
+        let query = Select::of::<VerdictRow>(&tenant).and("gateway_id = ", &gateway).and("cause > ", cause);
+        Box::pin(self.all(query.order("cause").limit(limit)))
+    }
+
+    fn sequences(&self, tenant: TenantId, filter: SequenceFilter) -> BoxFuture<'_, Result<Vec<SequenceRow>>> {
+        let query = Select::of::<SequenceRow>(&tenant)
+            .and_some("device_id = ", filter.device.as_ref())
+            .and_some("gateway_id = ", filter.gateway.as_ref())
+            .and_some("device_id > ", filter.after.as_ref());
+        Box::pin(self.all(query.order("device_id, boot_id").limit(filter.limit)))
+    }
+
+    fn ledger(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<LedgerRow>>> {
+        Box::pin(self.all(Select::of::<LedgerRow>(&tenant).order("day, gateway_id, reason")))
     }
 
     fn books(&self, tenant: TenantId) -> BoxFuture<'_, Result<Books>> {

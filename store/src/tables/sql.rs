@@ -5,7 +5,8 @@ use std::path::Path;
 
 use arrow::array::RecordBatch;
 use painwatch_domain::{
-    AlertId, AlertState, Condition, EventTime, JournalTime, Offset, PatientId, Priority, RuleId, TenantId,
+    AlertId, AlertState, Condition, DeviceId, EventTime, GatewayId, JournalTime, Offset, PatientId, Priority, RuleId,
+    TenantId,
 };
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
@@ -91,6 +92,8 @@ args! {
     &TenantId, |value| Self::Text(value.as_str().into());
     &PatientId, |value| Self::Text(value.as_str().into());
     &RuleId, |value| Self::Text(value.as_str().into());
+    &DeviceId, |value| Self::Text(value.as_str().into());
+    &GatewayId, |value| Self::Text(value.as_str().into());
     AlertId, |value| Self::Text(value.to_string());
     AlertState, |value| Self::Text(value.as_str().into());
     Condition, |value| Self::Text(value.as_str().into());

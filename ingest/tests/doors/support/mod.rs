@@ -1,5 +1,6 @@
 //! A house with its doors open, and what tests need to knock at them.
 
+pub mod http2;
 pub mod journal;
 pub mod raw;
 pub mod secure;
@@ -10,10 +11,11 @@ use std::time::Duration;
 
 use painwatch_access::Access;
 use painwatch_access::tls::Security;
-use painwatch_domain::{Clock, Roster};
+use painwatch_domain::{Clock, GatewayId, JournalTime, Offset, Roster, TenantId};
 use painwatch_ingest::{Deps, IngestConfig, IngestHandle, IngestLimits, serve};
 use painwatch_journal::{AppendOptions, Class, Journal, NewRecord};
 use painwatch_proto::journal::v1::{Batch, Control, DeviceReadings, Verdict, Verdicts, control};
+use painwatch_store::{Commit, MemoryStore, Rows, Store, VerdictRow};
 use prost::Message as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +53,12 @@ impl Clock for TestClock {
     }
 }
 
+/// Where answers to earlier submissions are kept, and up to where.
+pub struct Tables {
+    pub store: Arc<MemoryStore>,
+    pub applied: watch::Receiver<Offset>,
+}
+
 /// Open doors on any journal.
 pub struct Doors {
     pub handle: IngestHandle,
@@ -64,14 +72,9 @@ pub struct Doors {
 
 impl Doors {
     pub async fn open(journal: Arc<dyn Journal>, limits: IngestLimits) -> Self {
-        Self::open_in(
-            tempfile::tempdir().unwrap(),
-            journal,
-            limits,
-            Arc::new(TestClock::at(NOW_MS)),
-            Security::default(),
-        )
-        .await
+        let (_, applied) = watch::channel(Offset(0));
+        let (clock, tables) = (Arc::new(TestClock::at(NOW_MS)), Tables { store: Arc::default(), applied });
+        Self::open_in(tempfile::tempdir().unwrap(), journal, limits, clock, Security::default(), tables).await
     }
 
     /// In a data directory that is there already.
@@ -81,6 +84,7 @@ impl Doors {
         limits: IngestLimits,
         clock: Arc<TestClock>,
         security: Security,
+        Tables { store, applied }: Tables,
     ) -> Self {
         let access = Arc::new(Access::open(data.path()).unwrap());
         let table: toml::Table = std::fs::read_to_string(access.credentials_path()).unwrap().parse().unwrap();
@@ -90,7 +94,8 @@ impl Doors {
         let config = IngestConfig { mqtt_listen: any, grpc_listen: any, broker: None, limits, security };
         let now: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let clocks = watch::channel(Arc::default()).1;
-        let deps = Deps { journal, access: Arc::clone(&access), clock: now, roster: in_force, clocks };
+        let access_of = Arc::clone(&access);
+        let deps = Deps { journal, access: access_of, clock: now, roster: in_force, clocks, store, applied };
         let stop = CancellationToken::new();
         let handle = serve(config, deps, stop.clone()).await.unwrap();
         Self { handle, token, stop, roster, access, clock, data }
@@ -105,9 +110,12 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(TestClock::at(NOW_MS))
 }
 
-/// Open doors on a journal that does as it is told.
+/// Open doors on a journal that does as it is told, and the tables behind it.
 pub struct House {
     pub journal: Arc<TestJournal>,
+    pub store: Arc<MemoryStore>,
+    pub applied: Arc<watch::Sender<Offset>>,
+    pub epoch: u64,
     pub doors: Doors,
 }
 
@@ -125,9 +133,44 @@ impl House {
     }
 
     pub async fn with(limits: IngestLimits) -> Self {
+        let clock = Arc::new(TestClock::at(NOW_MS));
+        Self::open_in(tempfile::tempdir().unwrap(), limits, clock, Security::default()).await
+    }
+
+    /// In a data directory that is there already.
+    pub async fn open_in(
+        data: tempfile::TempDir,
+        limits: IngestLimits,
+        clock: Arc<TestClock>,
+        security: Security,
+    ) -> Self {
         let journal = Arc::new(TestJournal::default());
-        let doors = Doors::open(Arc::clone(&journal) as Arc<dyn Journal>, limits).await;
-        Self { journal, doors }
+        let store: Arc<MemoryStore> = Arc::default();
+        let epoch = store.take_ownership().await.unwrap();
+        let (applied, receiver) = watch::channel(Offset(0));
+        let tables = Tables { store: Arc::clone(&store), applied: receiver };
+        let doors = Doors::open_in(data, Arc::clone(&journal) as _, limits, clock, security, tables).await;
+        Self { journal, store, applied: Arc::new(applied), epoch, doors }
+    }
+
+    pub async fn write(&self, rows: Rows) {
+        self.store.commit(Commit { epoch: self.epoch, rows, ..Commit::default() }).await.unwrap();
+    }
+
+    /// Says that the tables have all that is durable.
+    pub fn catch_up(&self) {
+        self.applied.send_replace(self.journal.next_offset());
+    }
+
+    /// The doors close, as they do when the process ends, and open again on the same journal, tables and data directory.
+    pub async fn restart(self, limits: IngestLimits) -> Self {
+        let Self { journal, store, applied, epoch, doors } = self;
+        let Doors { handle, stop, clock, data, .. } = doors;
+        stop.cancel();
+        handle.stopped().await;
+        let tables = Tables { store: Arc::clone(&store), applied: applied.subscribe() };
+        let doors = Doors::open_in(data, Arc::clone(&journal) as _, limits, clock, Security::default(), tables).await;
+        Self { journal, store, applied, epoch, doors }
     }
 
     /// Every batch that is durable.
@@ -141,16 +184,18 @@ impl House {
         let controls = self.journal.records().into_iter().filter(|record| record.class == Class::Control);
         let actions = controls.map(|record| Control::decode(record.payload).unwrap().action);
         actions
-            .map(|action| match action {
-                Some(control::Action::GatewayStatus(status)) => (status.online, status.firmware),
-                other => panic!("not a status: {other:?}"),
+            .filter_map(|action| match action {
+                Some(control::Action::GatewayStatus(status)) => Some((status.online, status.firmware)),
+                Some(control::Action::Refusals(_) | control::Action::MqttSessions(_)) => None,
+                other => panic!("neither a status nor what the doors keep: {other:?}"),
             })
             .collect()
     }
 
-    /// Plays intake: calls every admitted reading of every batch stored.
+    /// Plays intake: calls every admitted reading of every batch stored, and keeps the verdicts.
     pub fn judge_everything(&self) -> tokio::task::JoinHandle<()> {
-        let journal = Arc::clone(&self.journal);
+        let (journal, store) = (Arc::clone(&self.journal), Arc::clone(&self.store));
+        let (applied, epoch) = (Arc::clone(&self.applied), self.epoch);
         tokio::spawn(async move {
             let mut position = journal.next_offset();
             loop {
@@ -159,25 +204,42 @@ impl House {
                     position = record.offset.next();
                     if record.class == Class::Batch {
                         let batch = Batch::decode(record.payload.clone()).unwrap();
-                        let verdict = verdict_record(&batch, record.offset.0);
-                        journal.append(vec![verdict], AppendOptions::default()).await;
+                        let verdict = verdict_of(&batch, record.offset.0);
+                        journal.append(vec![verdict_record(&verdict)], AppendOptions::default()).await;
+                        let rows = Rows { verdicts: vec![verdict_row(&batch, &verdict)], ..Rows::default() };
+                        store.commit(Commit { epoch, rows, ..Commit::default() }).await.unwrap();
                     }
+                    applied.send_replace(position);
                 }
             }
         })
     }
 }
 
-fn verdict_record(batch: &Batch, cause_offset: u64) -> NewRecord {
+pub fn verdict_of(batch: &Batch, cause_offset: u64) -> Verdict {
     let quarantined = batch.quarantined.iter().map(|item| item.count).sum();
-    let verdict = Verdict {
+    Verdict {
         cause_offset,
         batch_id: batch.batch_id.clone(),
         stored: admitted(batch),
         quarantined,
         ..Verdict::default()
-    };
-    let payload = Verdicts { verdicts: vec![verdict] }.encode_to_vec().into();
+    }
+}
+
+pub fn verdict_row(batch: &Batch, verdict: &Verdict) -> VerdictRow {
+    VerdictRow {
+        tenant: TenantId::default(),
+        cause: Offset(verdict.cause_offset),
+        gateway: GatewayId::parse(&batch.gateway).unwrap(),
+        batch_id: batch.batch_id.clone(),
+        at: JournalTime(NOW_MS),
+        verdict: verdict.encode_to_vec(),
+    }
+}
+
+fn verdict_record(verdict: &Verdict) -> NewRecord {
+    let payload = Verdicts { verdicts: vec![verdict.clone()] }.encode_to_vec().into();
     NewRecord { class: Class::Verdict, tenant: Default::default(), key_id: 0, logic_version: 1, payload }
 }
 

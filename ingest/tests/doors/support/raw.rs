@@ -25,6 +25,8 @@ pub struct Packet {
 
 pub const CONNACK: u8 = 0x20;
 pub const PUBACK: u8 = 0x40;
+pub const PUBREC: u8 = 0x50;
+pub const PUBCOMP: u8 = 0x70;
 pub const SUBACK: u8 = 0x90;
 pub const UNSUBACK: u8 = 0xb0;
 pub const PINGRESP: u8 = 0xd0;
@@ -124,6 +126,7 @@ pub struct Connect {
     pub will: Option<(String, String)>,
     /// MQTT 5 properties, encoded.
     pub properties: Vec<u8>,
+    pub will_properties: Vec<u8>,
 }
 
 impl Connect {
@@ -137,7 +140,14 @@ impl Connect {
             keep_alive_s: 60,
             will: None,
             properties: Vec::new(),
+            will_properties: Vec::new(),
         }
+    }
+
+    /// With a session that outlives its connection by ten minutes.
+    pub fn lasting(version: Version, gateway: &str, token: &str) -> Self {
+        let properties = if version == Version::V5 { vec![0x11, 0, 0, 2, 88] } else { Vec::new() };
+        Self { clean: false, properties, ..Self::new(version, gateway, token) }
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -155,7 +165,8 @@ impl Connect {
         body.extend(text(&self.client_id));
         if let Some((topic, payload)) = &self.will {
             if v5 {
-                body.push(0);
+                body.extend(length(self.will_properties.len()));
+                body.extend(&self.will_properties);
             }
             body.extend(text(topic));
             body.extend(text(payload));
@@ -214,12 +225,28 @@ pub fn puback(packet_id: u16) -> Vec<u8> {
     packet(0x40, &packet_id.to_be_bytes())
 }
 
+pub fn pubrel(packet_id: u16) -> Vec<u8> {
+    packet(0x62, &packet_id.to_be_bytes())
+}
+
+/// The same publish, sent again.
+pub fn again(mut publish: Vec<u8>) -> Vec<u8> {
+    publish[0] |= 0x08;
+    publish
+}
+
 pub const PINGREQ: [u8; 2] = [0xc0, 0];
 pub const GOODBYE: [u8; 2] = [0xe0, 0];
 
 /// What a PUBACK confirms and how; 3.1.1 and the short form of 5 mean success.
 pub fn confirmed(packet: &Packet) -> (u16, u8) {
     assert_eq!(packet.head, PUBACK, "{packet:?}");
+    (u16::from_be_bytes([packet.body[0], packet.body[1]]), packet.body.get(2).copied().unwrap_or(0))
+}
+
+/// As [`confirmed`] for an answer of any kind.
+pub fn answered(head: u8, packet: &Packet) -> (u16, u8) {
+    assert_eq!(packet.head, head, "{packet:?}");
     (u16::from_be_bytes([packet.body[0], packet.body[1]]), packet.body.get(2).copied().unwrap_or(0))
 }
 

@@ -9,7 +9,6 @@ use painwatch_access::tls::{Authority, Security, Tls, TlsFiles, certificates_in}
 use painwatch_access::{GatewayPrincipal, RegistryFile, digest};
 use painwatch_domain::{Clock, GatewayId, TenantId};
 use painwatch_ingest::IngestLimits;
-use painwatch_journal::Journal;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::ring;
@@ -21,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{A_WHILE, Doors, House, NOW_MS, TestClock, TestJournal};
+use super::{A_WHILE, House, NOW_MS, TestClock};
 
 pub static ONLY_13: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
 pub static ONLY_12: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
@@ -80,10 +79,9 @@ impl Secure {
         let clock = Arc::new(TestClock::at(NOW_MS));
         let tls = Arc::new(Tls::open(files, Arc::clone(&clock) as Arc<dyn Clock>).unwrap());
         let security = Security { tls: Some(Arc::clone(&tls)), ..Security::default() };
-        let journal = Arc::new(TestJournal::default());
         let limits = IngestLimits { verdict_timeout: A_WHILE, ..IngestLimits::default() };
-        let doors = Doors::open_in(data, Arc::clone(&journal) as Arc<dyn Journal>, limits, clock, security).await;
-        Self { house: House { journal, doors }, authority, tls }
+        let house = House::open_in(data, limits, clock, security).await;
+        Self { house, authority, tls }
     }
 
     pub fn data(&self) -> &Path {

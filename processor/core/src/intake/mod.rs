@@ -14,6 +14,7 @@ mod persist;
 mod reading;
 mod report;
 pub mod scale;
+mod sequence;
 mod version;
 mod visit;
 
@@ -32,6 +33,7 @@ pub use change::{Change, Incoming, Judged, NotLoaded};
 pub use codec::BlockError;
 pub use ids::IdBook;
 pub use reading::EffectiveReading;
+pub use sequence::{Arrived, BOOTS, Boots, RANGES};
 
 use cache::day_of;
 use ids::{Home, shard_of};

@@ -2,6 +2,7 @@
 
 mod model;
 mod rules;
+mod sequence;
 mod size;
 
 use painwatch_domain::reading::{Dose, DoseEvent, Mode};

@@ -283,6 +283,19 @@ mod tests {
         (Part::Past, include_bytes!("../../tests/golden/patient-past-1.bin")),
     ];
 
+    /// Written by this one.
+    const TODAY: [(Part, &[u8]); 2] = [
+        (Part::Now, include_bytes!("../../tests/golden/patient-now-2.bin")),
+        (Part::Past, include_bytes!("../../tests/golden/patient-past-2.bin")),
+    ];
+
+    #[test]
+    fn a_snapshot_of_today_is_read_and_written_back_unchanged() {
+        let mut state = PatientState::default();
+        TODAY.into_iter().for_each(|(part, bytes)| state.restore(part, bytes).unwrap());
+        TODAY.into_iter().for_each(|(part, bytes)| assert_eq!(state.encode(part), bytes));
+    }
+
     #[test]
     fn a_snapshot_of_an_earlier_program_is_read_and_written_back_in_todays_format() {
         for mut order in [OLD.to_vec(), OLD.into_iter().rev().collect()] {
