@@ -2,7 +2,7 @@
 //! so, and submitted again once (semantics 1, 7; targets P16, F23).
 
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use painwatch_domain::{DeviceId, EventTime, Flags, KnownClocks, Measure, Roster, TenantId};
+use painwatch_domain::{DeviceId, EventTime, Flags, GatewayId, KnownClocks, Measure, Offset, Roster, TenantId};
 use painwatch_journal::{Class, Record};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_store::{Books, Store as _, canonical_hash};
@@ -174,10 +174,15 @@ async fn semantics_1_an_item_submitted_again_changes_its_class_once_and_keeps_it
         follow(&mut rig, &mut journal).await;
         let books = Books { submitted: 1, stored: 1, duplicate: 0, conflict: 0, quarantined: 0 };
         assert_eq!(rig.store.books(tenant()).await.unwrap(), books);
+        let [ledger] = rig.store.ledger(tenant()).await.unwrap().try_into().unwrap();
+        assert_eq!((ledger.submitted, ledger.stored, ledger.quarantined), (1, 1, 0), "the books of gateway and day");
         hashes.push(canonical_hash(&*rig.store, &tenant()).await.unwrap());
     }
     assert_eq!(hashes[0], hashes[2]);
     assert!(rig.store.quarantine(tenant(), None).await.unwrap().is_empty());
+    let gateway = GatewayId::parse("gw").unwrap();
+    let verdicts = rig.store.verdicts_after(tenant(), gateway, Offset(0), 9).await.unwrap();
+    assert_eq!(verdicts.len(), 1, "the gateway is told what became of what it sent, and of nothing else");
     let ann = clinic::patient_id("ann");
     let (from, to) = (EventTime(NOON - DAY_MS), EventTime(NOON + DAY_MS));
     let rows = rig.store.series(tenant(), ann, "heart_rate".to_owned(), from, to, 9).await.unwrap();
