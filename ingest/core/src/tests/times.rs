@@ -181,7 +181,7 @@ fn semantics_7_what_a_wrong_clock_keeps_back_says_what_it_claimed() {
 #[test]
 fn semantics_1_kept_bytes_are_judged_again_as_they_came() {
     let one = off_by(TEN_YEARS);
-    let by_age = r#"{"device": "w", "measure": "mood", "value": 99, "age_ms": 60000, "boot_id": 1, "seq": 2}"#;
+    let by_age = r#"{"device": "w", "measure": "heart_rate", "value": 412, "unit": "bpm", "age_ms": 60000, "boot_id": 1, "seq": 2}"#;
     let batch = format!(
         r#"{{"batch_id": "b-7", "mode": "historical", "sent_at": "2026-03-01T11:30:00Z", "readings": [{one}, {by_age}]}}"#
     );
