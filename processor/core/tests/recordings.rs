@@ -29,7 +29,7 @@ fn awd(text: &str) -> (usize, Vec<Option<u32>>) {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let (hours, minutes) = lines[2].split_once(':').unwrap();
     let count = |line: &&str| line.trim_end_matches('M').trim().parse().ok();
-    let counts = lines[7..].iter().filter(|line| !line.is_empty()).map(|line| count(line)).collect();
+    let counts = lines[7..].iter().filter(|line| !line.is_empty()).map(count).collect();
     (hours.parse::<usize>().unwrap() * 60 + minutes.parse::<usize>().unwrap(), counts)
 }
 
