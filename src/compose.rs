@@ -36,6 +36,8 @@ use crate::{roster, security};
 pub const LOGIC_VERSION: u32 = 1;
 /// How often hot rows are looked over for the lake.
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
+/// How long a stop waits for what is durable to reach the tables; the rest is applied at the next start.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Called once an alert that did not exist before is committed.
 pub type OnOpened = Box<dyn Fn(&Opened) + Send + Sync>;
@@ -260,6 +262,19 @@ async fn wait_until(
     }
 }
 
+fn limits(config: &Config) -> IngestLimits {
+    IngestLimits {
+        max_packet_bytes: u32::try_from(config.ingest.max_payload_bytes).unwrap_or(u32::MAX),
+        verdict_timeout: Duration::from_millis(config.ingest.verdict_timeout_ms),
+        connections: config.ingest.limits.connections,
+        connect_deadline: Duration::from_millis(config.ingest.limits.connect_deadline_ms),
+        session_bytes: config.ingest.limits.session_bytes,
+        mqtt: config.ingest.limits.mqtt.clone(),
+        grpc: config.ingest.grpc.limits(),
+        ..IngestLimits::default()
+    }
+}
+
 impl System {
     async fn listen(
         &mut self,
@@ -269,16 +284,7 @@ impl System {
         security: Security,
     ) -> Result<()> {
         let tls = security.tls.clone();
-        let every = security::reload_every(config);
-        let watching =
-            painwatch_access::watch(Arc::clone(&self.access), tls.clone(), Arc::clone(clock), every, self.stop.clone());
-        self.tasks.push((
-            "revocation",
-            tokio::spawn(async move {
-                watching.await;
-                Ok(())
-            }),
-        ));
+        self.watch_for_revocations(config, clock, &security);
         let deps = painwatch_ingest::Deps {
             journal: Arc::clone(&self.journal),
             access: Arc::clone(&self.access),
@@ -288,22 +294,12 @@ impl System {
             store: Arc::clone(&self.store),
             applied: self.processor.applied.clone(),
         };
-        let limits = IngestLimits {
-            max_packet_bytes: u32::try_from(config.ingest.max_payload_bytes).unwrap_or(u32::MAX),
-            verdict_timeout: Duration::from_millis(config.ingest.verdict_timeout_ms),
-            connections: config.ingest.limits.connections,
-            connect_deadline: Duration::from_millis(config.ingest.limits.connect_deadline_ms),
-            session_bytes: config.ingest.limits.session_bytes,
-            mqtt: config.ingest.limits.mqtt.clone(),
-            grpc: config.ingest.grpc.limits(),
-            ..IngestLimits::default()
-        };
         let (mqtt, grpc) = (config.ingest.mqtt.listen, config.ingest.grpc.listen);
         let doors = IngestConfig {
             mqtt_listen: Some(mqtt),
             grpc_listen: Some(grpc),
             broker: config.ingest.mqtt.existing_broker()?,
-            limits,
+            limits: limits(config),
             security: security.clone(),
         };
         let ingest = painwatch_ingest::serve(doors, deps, self.stop.clone()).await?;
@@ -319,9 +315,7 @@ impl System {
             secure_cookies: tls.is_some() || !security.trusted_proxies.is_empty(),
             checks: Vec::<Check>::new(),
         });
-        let redrive = self.redrive_with(Arc::clone(ingest.admission()));
-        let following = redrive.clone().follow(self.processor.clocks.clone(), self.stop.clone());
-        self.tasks.push(("redrive", tokio::spawn(following)));
+        let redrive = self.follow_clocks(&ingest);
         let operator = crate::operator::router(self, Arc::clone(&ingest.ledger), redrive);
         let enrolment = crate::enrolment::router(&self.data, config.authority(), Arc::clone(clock));
         let router = ingest.http_router.clone().merge(console.router()).merge(operator).merge(enrolment);
@@ -337,6 +331,24 @@ impl System {
         self.ingest = Some(ingest);
         self.addresses = Some(addresses);
         Ok(())
+    }
+
+    fn watch_for_revocations(&mut self, config: &Config, clock: &Arc<dyn Clock>, security: &Security) {
+        let (access, tls, clock) = (Arc::clone(&self.access), security.tls.clone(), Arc::clone(clock));
+        let watching = painwatch_access::watch(access, tls, clock, security::reload_every(config), self.stop.clone());
+        let task = tokio::spawn(async move {
+            watching.await;
+            Ok(())
+        });
+        self.tasks.push(("revocation", task));
+    }
+
+    /// What a wrong clock kept in quarantine is submitted again once the clock is known.
+    fn follow_clocks(&mut self, ingest: &IngestHandle) -> Redrive {
+        let redrive = self.redrive_with(Arc::clone(ingest.admission()));
+        let following = redrive.clone().follow(self.processor.clocks.clone(), self.stop.clone());
+        self.tasks.push(("redrive", tokio::spawn(following)));
+        redrive
     }
 
     fn redrive_with(&self, admission: Arc<Admission>) -> Redrive {
@@ -404,6 +416,10 @@ impl System {
         if let Some(ingest) = self.ingest.take() {
             ingest.stopped().await;
         }
+        let end = self.journal.next_offset();
+        let drained = self.processor.applied.wait_for(|applied| *applied >= end);
+        // A processor that failed says why below.
+        let _ = tokio::time::timeout(DRAIN, drained).await;
         self.stop_processor.send_replace(true);
         let mut result = Ok(());
         for (name, task) in self.tasks {

@@ -42,9 +42,10 @@ fn exposed(exposure: &[wear::Span], span: &Span) -> bool {
     exposure.iter().any(|window| window.start <= span.until() && span.start < window.end)
 }
 
-/// Whether some moment at which the episode is known to have held lies at most `within_ms` after `start`.
-const fn follows(span: &Span, start: i64, within_ms: i64) -> bool {
-    start <= span.last_held && span.start <= start.saturating_add(within_ms)
+/// Whether some moment of the episode lies at most `within_ms` after `start`. One that lasts reaches into the future, so
+/// that nothing depends on when it was last looked at.
+fn follows(span: &Span, start: i64, within_ms: i64) -> bool {
+    start <= span.until() && span.start <= start.saturating_add(within_ms)
 }
 
 #[cfg(test)]
@@ -52,18 +53,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_episode_follows_an_event_that_lies_before_its_last_moment_and_not_too_far_before_its_first() {
-        let span = Span {
+    fn an_episode_follows_an_event_that_lies_before_its_end_and_not_too_far_before_its_start() {
+        let over = Span {
             start: 100,
             last_held: 200,
             fresh_from: 200,
-            end: None,
+            end: Some(200),
             evidence: Vec::new(),
             why: String::new(),
             historical: false,
         };
-        let follows = [(201, 50), (200, 50), (50, 50), (49, 50), (i64::MIN, 5)]
-            .map(|(start, within)| follows(&span, start, within));
-        assert_eq!(follows, [false, true, true, false, false]);
+        let events = [(201, 50), (200, 50), (50, 50), (49, 50), (i64::MIN, 5)];
+        let follow = |span: &Span| events.map(|(start, within)| follows(span, start, within));
+        assert_eq!(follow(&over), [false, true, true, false, false]);
+        assert_eq!(follow(&Span { end: None, ..over }), [true, true, true, false, false]);
     }
 }

@@ -78,7 +78,8 @@ fn flare_signals(book: &mut Book) {
     }
 }
 
-/// Day 0 is the first level that is kept; PEG is a level by itself.
+/// Day 0 is the first level that is kept; PEG is a level by itself. A day before there is a level knows none, whatever
+/// comes later: otherwise what it says would depend on when it was looked at.
 fn progress(book: &mut Book, target: &'static str, source: &str, scale: Scale) {
     let numbers = book.numbers(source);
     let single = matches!(source, "peg.score" | "medication_event.mme_prescribed");
@@ -89,9 +90,11 @@ fn progress(book: &mut Book, target: &'static str, source: &str, scale: Scale) {
         let from = (index + 1).checked_sub(LEVEL_DAYS)?;
         level(&numbers[from..=index].iter().map(|(_, x)| *x).collect::<Vec<_>>())
     };
-    let day_0 = at(if single { 0 } else { LEVEL_DAYS - 1 }.min(numbers.len().saturating_sub(1)));
+    let first = if single { 0 } else { LEVEL_DAYS - 1 };
+    let first_level = at(first.min(numbers.len().saturating_sub(1)));
     for (index, (day, _)) in numbers.iter().enumerate() {
         let Some(value) = book.days.get(day).and_then(|values| values.get(source)) else { continue };
+        let day_0 = first_level.filter(|_| index >= first);
         let moved = day_0.zip(at(index)).and_then(|(before, now)| arrow(scale, before, now));
         book.put(*day, target, like(value, moved, 1), (day_0, None));
     }
