@@ -14,7 +14,7 @@ use painwatch_alerts::{Alerts, LinkBase, Opened, WebhookConfig, WebhookSecret};
 use painwatch_console::{Check, Console};
 use painwatch_domain::{Clock, JournalTime, Offset, TenantId};
 use painwatch_ingest::http::{Caller, HttpListener};
-use painwatch_ingest::{IngestConfig, IngestHandle, IngestLimits};
+use painwatch_ingest::{Admission, IngestConfig, IngestHandle, IngestLimits};
 use painwatch_journal::file::{FileJournal, Options};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_processor::ProcessorHandle;
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{DrivenClock, SystemClock};
 use crate::config::Config;
+use crate::redrive::Redrive;
 use crate::{roster, security};
 
 /// Version of the logic that findings are written by (semantics 21).
@@ -289,6 +290,7 @@ impl System {
             access: Arc::clone(&self.access),
             clock: Arc::clone(clock),
             roster: self.processor.roster.clone(),
+            clocks: self.processor.clocks.clone(),
             store: Arc::clone(&self.store),
             applied: self.processor.applied.clone(),
         };
@@ -313,7 +315,8 @@ impl System {
             secure_cookies: tls.is_some() || !security.trusted_proxies.is_empty(),
             checks: Vec::<Check>::new(),
         });
-        let operator = crate::operator::router(self, Arc::clone(&ingest.ledger));
+        let redrive = self.follow_clocks(&ingest);
+        let operator = crate::operator::router(self, Arc::clone(&ingest.ledger), redrive);
         let enrolment = crate::enrolment::router(&self.data, config.authority(), Arc::clone(clock));
         let router = ingest.http_router.clone().merge(console.router()).merge(operator).merge(enrolment);
         self.console = Some(console);
@@ -338,6 +341,25 @@ impl System {
             Ok(())
         });
         self.tasks.push(("revocation", task));
+    }
+
+    /// What a wrong clock kept in quarantine is submitted again once the clock is known.
+    fn follow_clocks(&mut self, ingest: &IngestHandle) -> Redrive {
+        let redrive = self.redrive_with(Arc::clone(ingest.admission()));
+        let following = redrive.clone().follow(self.processor.clocks.clone(), self.stop.clone());
+        self.tasks.push(("redrive", tokio::spawn(following)));
+        redrive
+    }
+
+    fn redrive_with(&self, admission: Arc<Admission>) -> Redrive {
+        Redrive { store: Arc::clone(&self.store), admission, applied: self.processor.applied.clone() }
+    }
+
+    /// Submits again what is in quarantine, where no server runs to be asked.
+    pub fn redrive(&self, clock: Arc<dyn Clock>) -> Redrive {
+        let (journal, roster) = (Arc::clone(&self.journal), self.processor.roster.clone());
+        let admission = Admission::new(journal, clock, roster, Arc::default(), IngestLimits::default().budget_bytes);
+        self.redrive_with(Arc::new(admission.with_clocks(self.processor.clocks.clone())))
     }
 
     /// Waits until everything that is durable now is in the tables, findings and alerts included.

@@ -7,6 +7,7 @@ mod config;
 mod enrolment;
 mod existing_broker;
 mod operator;
+mod redrive;
 mod roster;
 mod security;
 mod tail;

@@ -19,10 +19,12 @@ use tokio::sync::watch;
 
 use crate::compose::{self, Addresses, System, Wiring};
 use crate::config::Config;
+use crate::redrive::{Redrive, Report, Wanted};
 use crate::security;
-use crate::tail::{self, Wanted};
+use crate::tail;
 
 const CONTROL: &str = "/api/v1/operator/control";
+const REDRIVE: &str = "/api/v1/operator/redrive";
 const BOOKS: &str = "/api/v1/operator/refused";
 pub const TAIL: &str = "/api/v1/operator/tail";
 
@@ -32,15 +34,17 @@ struct Operator {
     access: Arc<Access>,
     applied: watch::Receiver<Offset>,
     refused: Arc<painwatch_ingest::Ledger>,
+    redrive: Redrive,
 }
 
 /// The operator's endpoints.
-pub fn router(system: &System, refused: Arc<painwatch_ingest::Ledger>) -> Router {
+pub fn router(system: &System, refused: Arc<painwatch_ingest::Ledger>, redrive: Redrive) -> Router {
     let (journal, access) = (Arc::clone(&system.journal), Arc::clone(&system.access));
-    let state = Operator { journal, access, applied: system.processor.applied.clone(), refused };
+    let state = Operator { journal, access, applied: system.processor.applied.clone(), refused, redrive };
     Router::new()
         .route(CONTROL, post(control))
         .route(BOOKS, get(refused_counts))
+        .route(REDRIVE, post(redriven))
         .route(TAIL, post(follow))
         .with_state(state)
 }
@@ -69,6 +73,22 @@ async fn control(
     Ok(offset.to_string())
 }
 
+/// Submits again what is in quarantine, and answers what became of each item.
+async fn redriven(
+    State(operator): State<Operator>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<String, (StatusCode, String)> {
+    if !may(&operator, &caller, &headers) {
+        return Err((StatusCode::FORBIDDEN, "the operator's token is needed".to_owned()));
+    }
+    let wanted = serde_json::from_slice(&body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    let report = operator.redrive.run(&wanted).await;
+    let report = report.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}")))?;
+    serde_json::to_string(&report).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
 async fn refused_counts(
     State(operator): State<Operator>,
     caller: Caller,
@@ -86,7 +106,7 @@ async fn follow(
     State(operator): State<Operator>,
     caller: Caller,
     headers: HeaderMap,
-    Json(wanted): Json<Wanted>,
+    Json(wanted): Json<tail::Wanted>,
 ) -> Result<Body, (StatusCode, &'static str)> {
     if !may(&operator, &caller, &headers) {
         return Err((StatusCode::FORBIDDEN, "the operator's token is needed"));
@@ -107,16 +127,38 @@ pub async fn running(config: &Config) -> Option<Addresses> {
 /// Neither is possible, or the record is refused.
 pub async fn submit(config: &Config, control: pb::Control) -> Result<()> {
     let Some(addresses) = running(config).await else { return submit_offline(config, control).await };
+    ask(config, &addresses, CONTROL, control.encode_to_vec()).await.map(|_| ())
+}
+
+/// What the running server answers.
+async fn ask(config: &Config, addresses: &Addresses, path: &str, body: Vec<u8>) -> Result<String> {
     let access = Access::open(&config.data)?;
     let http = security::local_way(config, addresses.http, addresses.tls, b"http/1.1").await?;
-    let url = format!("http://{http}{CONTROL}");
-    let request =
-        reqwest::Client::new().post(url).bearer_auth(access.operator_token().reveal()).body(control.encode_to_vec());
+    let url = format!("http://{http}{path}");
+    let request = reqwest::Client::new().post(url).bearer_auth(access.operator_token().reveal()).body(body);
     let answer = request.send().await.context("the running server does not answer")?;
     if !answer.status().is_success() {
         bail!("the running server refused: {}", answer.text().await.unwrap_or_default());
     }
-    Ok(())
+    Ok(answer.text().await?)
+}
+
+/// Submits again what is in quarantine: through the running server, or by opening the data directory where none runs.
+///
+/// # Errors
+/// Neither is possible, or the journal takes nothing.
+pub async fn redrive(config: &Config, wanted: &Wanted) -> Result<Report> {
+    if let Some(addresses) = running(config).await {
+        let answer = ask(config, &addresses, REDRIVE, serde_json::to_vec(wanted)?).await?;
+        return serde_json::from_str(&answer).context("the running server's answer");
+    }
+    let clock: Arc<dyn painwatch_domain::Clock> = Arc::new(crate::clock::SystemClock::new());
+    let mut system = offline(config, Arc::clone(&clock)).await?;
+    system.settle().await?;
+    let report = system.redrive(clock).run(wanted).await;
+    system.settle().await?;
+    system.stop().await?;
+    report
 }
 
 async fn submit_offline(config: &Config, control: pb::Control) -> Result<()> {

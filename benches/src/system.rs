@@ -95,6 +95,7 @@ pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) ->
         access: Arc::new(Access::open(dir.path())?),
         clock: Arc::clone(&clock),
         roster: processor.roster.clone(),
+        clocks: processor.clocks.clone(),
         store: Arc::clone(&store),
         applied: processor.applied.clone(),
     };

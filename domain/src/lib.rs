@@ -3,6 +3,7 @@
 //! Never: I/O, a clock, a serialisation format. Everything here is a value or a pure function.
 
 pub mod alert;
+pub mod clock;
 pub mod finding;
 pub mod ids;
 pub mod measure;
@@ -14,6 +15,7 @@ pub mod unit;
 pub mod verdict;
 
 pub use alert::{AlertKind, AlertState, Condition, Disposition, Priority, RuleDomain};
+pub use clock::{ClockOffset, KnownClocks};
 pub use finding::{Episode, Finding, FindingKind};
 pub use ids::{AlertId, DeviceId, GatewayId, Hash128, IdError, MedicationId, PatientId, ReadingId, RuleId, TenantId};
 pub use measure::{Measure, Shape};

@@ -124,14 +124,17 @@ impl Flags {
     pub const WEAR_UNKNOWN: Self = Self(1 << 4);
     /// Only the local date is known: the reading spans its local day.
     pub const DATE_ONLY: Self = Self(1 << 5);
+    /// The device's clock is known to be wrong: its event time was corrected by a journalled estimate (semantics 7).
+    pub const CLOCK_CORRECTED: Self = Self(1 << 6);
 
-    pub const NAMED: [(Self, &'static str); 6] = [
+    pub const NAMED: [(Self, &'static str); 7] = [
         (Self::ZONE_ASSUMED, "zone_assumed"),
         (Self::CLOCK_AHEAD, "clock_ahead"),
         (Self::BACKDATED, "backdated"),
         (Self::VERIFY, "verify"),
         (Self::WEAR_UNKNOWN, "wear_unknown"),
         (Self::DATE_ONLY, "date_only"),
+        (Self::CLOCK_CORRECTED, "clock_corrected"),
     ];
 
     pub const fn has(self, other: Self) -> bool {

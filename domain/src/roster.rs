@@ -167,6 +167,15 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// Everybody who is paired with the device at that event time, by id: more than one share it.
+    pub fn wearers(&self, device: &DeviceId, time: EventTime) -> Vec<&PatientId> {
+        let covering = self.pairings.iter().filter(|pairing| &pairing.device == device && pairing.covers(time));
+        let mut wearers: Vec<&PatientId> = covering.map(|pairing| &pairing.patient).collect();
+        wearers.sort_unstable();
+        wearers.dedup();
+        wearers
+    }
+
     /// Who wore the device at that event time (semantics 8). Where pairings overlap, the one that began last.
     pub fn wearer(&self, device: &DeviceId, time: EventTime) -> Option<&PatientId> {
         let covering = self.pairings.iter().filter(|pairing| &pairing.device == device && pairing.covers(time));

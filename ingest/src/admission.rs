@@ -12,7 +12,8 @@ use futures::future::BoxFuture;
 use painwatch_access::GatewayPrincipal;
 use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{
-    BatchVerdict, Clock, DeviceId, EventTime, GatewayId, Offset, Problem, ReceivedAt, Roster, TenantId, Zone,
+    BatchVerdict, Clock, DeviceId, EventTime, GatewayId, KnownClocks, Offset, Problem, ReceivedAt, Roster, TenantId,
+    Zone,
 };
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::{Ledger, Refusal, Tally};
 
 /// Version of the logic that wrote a record's payload (semantics 17).
-const LOGIC_VERSION: u32 = 1;
+pub(crate) const LOGIC_VERSION: u32 = 1;
 
 /// What became of a submission.
 #[derive(Debug)]
@@ -71,10 +72,11 @@ impl Accepted {
 }
 
 pub struct Admission {
-    journal: Arc<dyn Journal>,
+    pub(crate) journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     roster: watch::Receiver<Arc<Roster>>,
-    limits: Limits,
+    clocks: watch::Receiver<Arc<KnownClocks>>,
+    pub(crate) limits: Limits,
     ledger: Arc<Ledger>,
     budget: Arc<Semaphore>,
     budget_bytes: usize,
@@ -99,7 +101,14 @@ impl Admission {
     ) -> Self {
         let budget = Arc::new(Semaphore::new(budget_bytes));
         let closed = CancellationToken::new();
-        Self { journal, clock, roster, limits: Limits::default(), ledger, budget, budget_bytes, closed }
+        let clocks = watch::channel(Arc::default()).1;
+        Self { journal, clock, roster, clocks, limits: Limits::default(), ledger, budget, budget_bytes, closed }
+    }
+
+    /// Corrects event times by the clocks that are known to be wrong; the sender follows the journal (semantics 7).
+    #[must_use]
+    pub fn with_clocks(self, clocks: watch::Receiver<Arc<KnownClocks>>) -> Self {
+        Self { clocks, ..self }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -197,14 +206,24 @@ impl Admission {
         protocol: Protocol,
         judge: impl FnOnce(&Envelope<'_>) -> Result<Submission, Refused>,
     ) -> Result<Submission, Refused> {
-        let received_at = ReceivedAt(self.clock.wall_ms());
-        let roster = Arc::clone(&self.roster.borrow());
+        self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), judge)
+    }
+
+    pub(crate) fn judge_received(
+        &self,
+        from: &GatewayPrincipal,
+        protocol: Protocol,
+        received_at: ReceivedAt,
+        judge: impl FnOnce(&Envelope<'_>) -> Result<Submission, Refused>,
+    ) -> Result<Submission, Refused> {
+        let (roster, clocks) = (Arc::clone(&self.roster.borrow()), Arc::clone(&self.clocks.borrow()));
         judge(&Envelope {
             tenant: &from.tenant,
             gateway: &from.gateway,
             protocol,
             received_at,
             device_zone: &|device| zone_of(&roster, from, device, received_at),
+            device_clock: &|device| clocks.of(&from.tenant, device),
             may_speak_for: &|device| may_speak_for(&roster, from, device),
             roster: &roster,
             // No credential says yet that its gateway may change what is prescribed.

@@ -11,6 +11,7 @@ pub mod http;
 pub mod kept;
 pub mod ledger;
 pub mod mqtt;
+pub mod redrive;
 pub mod run;
 pub mod verdicts;
 
@@ -18,5 +19,6 @@ pub use admission::{Accepted, Admission, Outcome};
 pub use broker::BrokerConfig;
 pub use grpc::GrpcLimits;
 pub use ledger::{Ledger, Refusal, Tally};
+pub use redrive::{Fate, Item, RedriveError};
 pub use run::{Deps, IngestConfig, IngestHandle, IngestLimits, ServeError, serve};
 pub use verdicts::VerdictBoard;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use painwatch_access::Access;
 use painwatch_access::tls::{Door, Security};
-use painwatch_domain::{Clock, Offset, Roster};
+use painwatch_domain::{Clock, KnownClocks, Offset, Roster};
 use painwatch_journal::Journal;
 use painwatch_store::Store;
 use tokio::net::TcpListener;
@@ -86,6 +86,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// The roster in force; the sender follows the journal.
     pub roster: watch::Receiver<Arc<Roster>>,
+    /// The clocks known to be wrong; the sender follows the journal.
+    pub clocks: watch::Receiver<Arc<KnownClocks>>,
     /// Where answers to earlier submissions are kept …
     pub store: Arc<dyn Store>,
     /// … and up to where it has them.
@@ -121,8 +123,8 @@ pub struct IngestHandle {
 }
 
 impl IngestHandle {
-    /// The path behind every door.
-    pub fn admission(&self) -> &Admission {
+    /// The path behind every door, also for those who submit without one.
+    pub const fn admission(&self) -> &Arc<Admission> {
         &self.admission
     }
 
@@ -145,14 +147,14 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mqtt_listener = bind("mqtt", config.mqtt_listen).await?;
     let grpc_listener = bind("grpc", config.grpc_listen).await?;
     let ledger = Arc::new(Ledger::default());
-    let Deps { journal, access, clock, roster, store, applied } = deps;
+    let Deps { journal, access, clock, roster, clocks, store, applied } = deps;
     let kept = Kept { store, journal: Arc::clone(&journal), applied };
     let board = Arc::new(VerdictBoard::default());
     let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
-    let admission =
-        Arc::new(Admission::new(Arc::clone(&journal), clock, roster, Arc::clone(&ledger), limits.budget_bytes));
+    let admission = Admission::new(Arc::clone(&journal), clock, roster, Arc::clone(&ledger), limits.budget_bytes);
+    let admission = Arc::new(admission.with_clocks(clocks));
     let answers = Answers { admission: Arc::clone(&admission), board };
     tail.spawn(record_refusals(Arc::clone(&admission)));
     let stop = shutdown.child_token();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use painwatch_domain::{BatchVerdict, Finding, JournalTime, Offset, PatientId, Roster, TenantId};
 use painwatch_journal::{Class, Record};
+use painwatch_processor_core::intake::clock::Clocks;
 use painwatch_processor_core::patient::{Clinic, Part, Snapshot};
 use painwatch_processor_core::rules::{self, Rule};
 use painwatch_proto::journal::v1 as pb;
@@ -14,6 +15,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{History, Index};
+use crate::redriven::Redriven;
 use crate::sequences::Sequences;
 use crate::technical::Raised;
 use crate::{performed, rows};
@@ -26,7 +28,9 @@ const PATIENT_KIND: &str = "patient";
 const ENGINE_KIND: &str = "engine";
 const ENGINE_KEY: &str = "state";
 /// Raise with every change to the form of [`EngineState`].
-const ENGINE_FORMAT: u8 = 1;
+const ENGINE_FORMAT: u8 = 2;
+/// The form before clocks: it reads as one in which none has been seen.
+const ENGINE_FORMAT_WITHOUT_CLOCKS: u8 = 1;
 
 /// What applying a record led to.
 #[derive(Debug, Default)]
@@ -36,6 +40,8 @@ pub struct Output {
     pub rows: Rows,
     pub findings: Vec<Finding>,
     pub verdict: Option<BatchVerdict>,
+    /// What the record let us conclude: to be journalled, in force once it is read back.
+    pub decisions: Vec<pb::ClockOffset>,
 }
 
 /// What is kept between two runs beside patients and blocks.
@@ -46,6 +52,17 @@ struct EngineState {
     /// Roster documents by tenant.
     rosters: BTreeMap<String, String>,
     /// Rules that were accepted or added, by tenant, in order.
+    rules: BTreeMap<String, Vec<RuleDocument>>,
+    raised: Raised,
+    index: Index,
+    clocks: Clocks,
+}
+
+/// [`EngineState`] in format 1.
+#[derive(Deserialize)]
+struct WithoutClocks {
+    next: u64,
+    rosters: BTreeMap<String, String>,
     rules: BTreeMap<String, Vec<RuleDocument>>,
     raised: Raised,
     index: Index,
@@ -66,6 +83,8 @@ pub struct Engine {
     pub(crate) sequences: Sequences,
     pub(crate) raised: Raised,
     rules: BTreeMap<TenantId, Vec<RuleDocument>>,
+    pub(crate) clocks: Clocks,
+    pub(crate) redriven: Redriven,
     parse_roster: ParseRoster,
     next: Offset,
     coverage_defects: u64,
@@ -94,6 +113,8 @@ impl Engine {
             sequences: Sequences::new(Arc::clone(&store)),
             raised: state.raised,
             rules: BTreeMap::new(),
+            clocks: state.clocks,
+            redriven: Redriven::new(Arc::clone(&store)),
             parse_roster,
             next: Offset(state.next),
             coverage_defects: 0,
@@ -159,6 +180,7 @@ impl Engine {
         match record.class {
             Class::Batch => self.batch(record, &mut out).await?,
             Class::Control => self.control(record, &mut out)?,
+            Class::Decision => self.decided(record, &mut out)?,
             Class::LogicVersion => self.show_rules(record, &mut out),
             _ => {}
         }
@@ -237,6 +259,7 @@ impl Engine {
     /// Everything that a restart needs, as of the last applied record. Call [`Self::settle`] once it is durable.
     pub fn checkpoint(&mut self) -> Vec<Blob> {
         let mut blobs = self.history.take_changed();
+        blobs.extend(self.redriven.take_changed());
         for (tenant, clinic) in &mut self.clinics {
             blobs.extend(clinic.take_snapshots().into_iter().map(|Snapshot { patient, part, bytes }| Blob {
                 kind: PATIENT_KIND,
@@ -251,6 +274,7 @@ impl Engine {
             rules: self.rules.iter().map(|(tenant, rules)| (tenant.to_string(), rules.clone())).collect(),
             raised: self.raised.clone(),
             index: self.history.index.clone(),
+            clocks: self.clocks.clone(),
         };
         let mut bytes = vec![ENGINE_FORMAT];
         bytes.extend(postcard::to_stdvec(&state).unwrap_or_default());
@@ -261,6 +285,7 @@ impl Engine {
     /// The last checkpoint is durable: memory may be given back.
     pub fn settle(&mut self, block_cache_bytes: usize) {
         self.history.settle(block_cache_bytes);
+        self.redriven.settle();
         self.sequences.settle();
     }
 }
@@ -275,6 +300,11 @@ fn parse_key(key: &str) -> Option<(TenantId, PatientId, Part)> {
 fn decode_state(bytes: &[u8]) -> Result<EngineState> {
     match bytes.split_first() {
         Some((&ENGINE_FORMAT, rest)) => postcard::from_bytes(rest).context("engine checkpoint damaged"),
+        Some((&ENGINE_FORMAT_WITHOUT_CLOCKS, rest)) => {
+            let WithoutClocks { next, rosters, rules, raised, index } =
+                postcard::from_bytes(rest).context("engine checkpoint damaged")?;
+            Ok(EngineState { next, rosters, rules, raised, index, clocks: Clocks::default() })
+        }
         Some((found, _)) => anyhow::bail!("engine checkpoint format {found}, this program reads {ENGINE_FORMAT}"),
         None => anyhow::bail!("engine checkpoint is empty"),
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use painwatch_domain::roster::Pairing;
 use painwatch_domain::time::DAY_MS;
-use painwatch_domain::{DeviceId, EventTime, Measure, PatientId, Roster, Series, TenantId};
-use painwatch_processor_core::intake::{self, BLOB_KIND, BlockCache, BlockKey, Place};
+use painwatch_domain::{DeviceId, EventTime, Flags, Measure, PatientId, Roster, Series, TenantId};
+use painwatch_processor_core::intake::scale::{self, Weight};
+use painwatch_processor_core::intake::{self, BLOB_KIND, BlockCache, BlockKey, EffectiveReading, Place};
 use painwatch_processor_core::patient::Task;
 use painwatch_processor_core::patient::day::Observation;
 use painwatch_store::{Blob, Store};
@@ -118,22 +119,66 @@ impl History {
     ) -> Result<()> {
         let tenant = &roster.tenant;
         let (from, to) = (EventTime(window.0), EventTime(window.1));
-        loop {
-            let mut missing = self.cache.missing_for(tenant, device, measure, from, to);
-            missing.retain(|key| self.index.has(key));
-            if missing.is_empty() {
-                break;
-            }
-            for key in missing {
-                self.load(key).await?;
-            }
-        }
+        self.load_for_window(tenant, device, measure, (from, to)).await?;
         let pairings = Pairings::of(roster, device);
+        if measure == Measure::BodyWeight && pairings.are_shared() {
+            let owned = self.weighings(roster, device, to).await?.into_iter();
+            let own =
+                owned.filter(|(reading, owner)| (from..to).contains(&reading.time) && owner.as_ref() == Some(patient));
+            found.extend(own.map(|(reading, _)| Observation::new(reading)));
+            return Ok(());
+        }
         let standing = self.cache.effective(tenant, device, measure, from, to);
         found.reserve(standing.len());
         let worn = standing.into_iter().filter(|reading| pairings.wearer(reading.time) == Some(patient));
         found.extend(worn.map(Observation::new));
         Ok(())
+    }
+
+    /// All weights of a shared scale before `to`, in order of event time, and whose each is (semantics 8).
+    pub async fn weighings(&mut self, roster: &Roster, device: &DeviceId, to: EventTime) -> Result<Vec<Owned>> {
+        let (tenant, measure) = (&roster.tenant, Measure::BodyWeight);
+        let days = self.index.days_of(tenant, device).into_iter().filter(|(of, _)| *of == measure);
+        let days: BTreeSet<i32> = days.map(|(_, day)| day).collect();
+        let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(Vec::new()) };
+        let start = |day: i32| EventTime(i64::from(day) * DAY_MS);
+        let (from, to) = (start(*first), to.min(start(*last + 1)));
+        self.load_for_window(tenant, device, measure, (from, to)).await?;
+        let standing = self.cache.effective(tenant, device, measure, from, to);
+        let weights: Vec<Weight> = standing.iter().filter_map(weight_of).collect();
+        let owners = scale::attribute(&weights, |time| roster.wearers(device, EventTime(time)));
+        let owners: Vec<Option<PatientId>> = owners.into_iter().map(Option::<&PatientId>::cloned).collect();
+        Ok(standing.into_iter().filter(|reading| weight_of(reading).is_some()).zip(owners).collect())
+    }
+
+    /// The weights of a patient in the 28 days to `to`, whichever scale they came from, in order of event time.
+    pub async fn weights_of(&mut self, roster: &Roster, patient: &PatientId, to: EventTime) -> Result<Vec<Weight>> {
+        let (from, mut found) = (to.0.saturating_sub(28 * DAY_MS), Vec::new());
+        for device in worn_devices(roster, patient) {
+            self.add(roster, patient, &device, Measure::BodyWeight, (from, to.0), &mut found).await?;
+        }
+        let mut weights: Vec<Weight> = found.iter().filter_map(|seen| weight_of(&seen.reading)).collect();
+        weights.sort_by_key(|weight| (weight.time, weight.scaled));
+        Ok(weights)
+    }
+
+    async fn load_for_window(
+        &mut self,
+        tenant: &TenantId,
+        device: &DeviceId,
+        measure: Measure,
+        (from, to): (EventTime, EventTime),
+    ) -> Result<()> {
+        loop {
+            let mut missing = self.cache.missing_for(tenant, device, measure, from, to);
+            missing.retain(|key| self.index.has(key));
+            if missing.is_empty() {
+                return Ok(());
+            }
+            for key in missing {
+                self.load(key).await?;
+            }
+        }
     }
 
     /// The changed blocks as blobs. Call [`Self::settle`] once they are durable.
@@ -151,12 +196,34 @@ impl History {
     }
 }
 
+/// A standing weight and whose it is.
+pub type Owned = (EffectiveReading, Option<PatientId>);
+
+fn weight_of(reading: &EffectiveReading) -> Option<Weight> {
+    let doubtful = reading.flags.has(Flags::CLOCK_AHEAD);
+    Some(Weight { time: reading.time.0, scaled: reading.value.number()?, doubtful })
+}
+
 /// Who wore one device when: a clinic has thousands of pairings, a device a handful.
 struct Pairings<'a>(Vec<&'a Pairing>);
+
+/// Whether several people are paired with the device at once, at some time.
+pub fn is_shared(roster: &Roster, device: &DeviceId) -> bool {
+    Pairings::of(roster, device).are_shared()
+}
 
 impl<'a> Pairings<'a> {
     fn of(roster: &'a Roster, device: &DeviceId) -> Self {
         Self(roster.pairings.iter().filter(|pairing| &pairing.device == device).collect())
+    }
+
+    /// Whether several people are paired with the device at once, at some time.
+    fn are_shared(&self) -> bool {
+        let overlap = |a: &Pairing, b: &Pairing| {
+            let ends = |pairing: &Pairing| pairing.until.unwrap_or(EventTime::MAX);
+            a.patient != b.patient && a.from < ends(b) && b.from < ends(a)
+        };
+        self.0.iter().enumerate().any(|(nth, a)| self.0[nth + 1..].iter().any(|b| overlap(a, b)))
     }
 
     /// As [`Roster::wearer`].

@@ -1,29 +1,35 @@
 //! A batch record: each series through intake, and what follows for rows, patients and technical findings.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use painwatch_domain::reading::Mode;
 use painwatch_domain::{
-    BatchVerdict, Class as Verdict, DeviceId, GatewayId, JournalTime, Measure, PatientId, ReceivedAt, Roster,
+    BatchVerdict, Class as Verdict, DeviceId, Flags, GatewayId, JournalTime, Measure, Offset, PatientId, ReceivedAt,
+    Roster,
 };
 use painwatch_journal::Record;
 use painwatch_processor_core::intake::{self, Change, Incoming, Judged};
 use painwatch_processor_core::patient::Sight;
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::{Entry, decode_problem, decode_series};
-use painwatch_store::QuarantineRow;
+use painwatch_store::{QuarantineGone, QuarantineRow};
 use prost::Message as _;
 
+use crate::clocks::Claims;
 use crate::engine::{Engine, Output};
 use crate::rows::{self, Source, Standing};
 use crate::technical::{About, Technical};
 
 /// One series and where it came from.
-struct Arrival<'a> {
-    source: &'a Source<'a>,
-    roster: &'a Roster,
-    entry: &'a Entry,
-    historical: bool,
-    now: JournalTime,
+pub(crate) struct Arrival<'a> {
+    pub source: &'a Source<'a>,
+    pub roster: &'a Roster,
+    pub entry: &'a Entry,
+    pub historical: bool,
+    pub now: JournalTime,
+    /// Samples whose weight may be somebody else's.
+    pub doubtful: BTreeSet<u32>,
 }
 
 impl Arrival<'_> {
@@ -45,28 +51,58 @@ impl Engine {
         };
         let mut verdict =
             BatchVerdict { cause: record.offset, batch_id: batch.batch_id.clone(), ..BatchVerdict::default() };
+        if !self.leave_quarantine(&source, &batch, out).await? {
+            return Ok(());
+        }
+        let mut claims = Claims::default();
         for section in &batch.sections {
             let device = DeviceId::parse(&section.device)?;
             let mut marks = Vec::new();
             let readings = pb::DeviceReadings::decode(section.readings.clone()).context("device section")?;
             for entry in decode_series(&device, &readings)? {
+                claims.add(&entry);
                 marks.extend(entry.series.meta.boot_id.zip(entry.series.meta.seq));
                 self.series(record.journal_time, &batch, &source, &entry, &mut verdict, out).await?;
             }
             self.sequences.note(&source, &device, &marks, &mut out.rows).await?;
         }
         for refused in &batch.quarantined {
+            claims.add_refused(refused);
             self.quarantined(&source, record.journal_time, refused, &mut verdict, out)?;
             if let (Some(mark), Ok(device)) = (refused.boot_id.zip(refused.seq), DeviceId::parse(&refused.device)) {
                 self.sequences.note(&source, &device, &[mark], &mut out.rows).await?;
             }
         }
+        if !batch.historical && batch.redrives.is_empty() {
+            self.see_clocks(&source, batch.sent_at_ms, claims, record, out);
+        }
         verdict.problems.sort_by_key(|problem| (problem.index, problem.sample));
         out.rows.batches.push(rows::batch_row(&source, &batch.protocol, &verdict));
-        out.rows.ledger.push(rows::ledger_row(&source, &verdict));
-        rows::keep_verdict(&mut out.rows, &source, record.journal_time, &verdict);
+        let left = batch.redrives.iter().map(|item| item.count).sum();
+        out.rows.ledger.push(rows::ledger_row(&source, &verdict, left));
+        if batch.redrives.is_empty() {
+            // A gateway that asks is answered about what it sent.
+            rows::keep_verdict(&mut out.rows, &source, record.journal_time, &verdict);
+        }
         out.verdict = Some(verdict);
         Ok(())
+    }
+
+    /// Items that are submitted again leave quarantine with this record. False when they had left before: then the
+    /// record says nothing, whoever wrote it twice.
+    async fn leave_quarantine(&mut self, source: &Source<'_>, batch: &pb::Batch, out: &mut Output) -> Result<bool> {
+        for item in &batch.redrives {
+            if !self.redriven.note(source.tenant, &item.id).await? {
+                return Ok(false);
+            }
+            out.rows.quarantine_gone.push(QuarantineGone {
+                tenant: source.tenant.clone(),
+                id: item.id.clone(),
+                cause: Offset(item.cause_offset),
+                count: item.count,
+            });
+        }
+        Ok(true)
     }
 
     async fn series(
@@ -92,12 +128,18 @@ impl Engine {
         };
         let mut changes = Vec::new();
         intake::handle(&mut self.history.cache, &roster, &incoming, &mut changes, verdict)?;
-        let arrival = Arrival { source, roster: &roster, entry, historical: batch.historical, now };
+        let doubtful = BTreeSet::new();
+        let mut arrival = Arrival { source, roster: &roster, entry, historical: batch.historical, now, doubtful };
+        let weighed = self.weighed(&mut arrival, &mut changes).await?;
         for change in &changes {
             match change {
                 Change::Fresh { samples, wearer } => self.fresh(&arrival, samples.clone(), wearer.as_ref(), out),
                 Change::Judged(judged) => self.judged(&arrival, judged, out),
             }
+        }
+        self.settle_weights(&arrival, weighed, out);
+        if entry.series.samples.iter().any(|sample| sample.flags.has(Flags::CLOCK_AHEAD)) {
+            self.raise(Technical::ClockWrong, &arrival, None, "it claims a time that has not come yet", out);
         }
         let unknown_medication =
             entry.series.meta.dose.as_ref().is_some_and(|dose| !roster.medications.contains_key(&dose.medication));
@@ -115,14 +157,20 @@ impl Engine {
         wearer: Option<&PatientId>,
         out: &mut Output,
     ) {
-        let standing = Standing { effective: true, supersedes: false, conflict: false };
         let series = &arrival.entry.series;
+        let first = samples.start;
         let samples = &series.samples[samples.start as usize..samples.end as usize];
-        for sample in samples {
+        for (nth, sample) in (first..).zip(samples) {
+            let doubtful = arrival.doubtful.contains(&nth);
+            let standing = Standing { effective: true, supersedes: false, conflict: false, doubtful };
             rows::add_reading(&mut out.rows, arrival.source, arrival.roster, series, sample, wearer, standing);
         }
         let Some(patient) = wearer else {
-            return self.raise(Technical::Unpaired, arrival, None, "no pairing covers its readings", out);
+            let shared = samples.first().is_some_and(|sample| arrival.is_shared_at(sample.time));
+            return match shared {
+                true => self.raise(Technical::Unassigned, arrival, None, "it fits nobody's past for certain", out),
+                false => self.raise(Technical::Unpaired, arrival, None, "no pairing covers its readings", out),
+            };
         };
         let sight = Sight { measure: arrival.measure(), new: true, historical: arrival.historical };
         let seen = samples.iter().map(|sample| (sample.time, Some(&sample.value)));
@@ -134,8 +182,9 @@ impl Engine {
         let sample = &series.samples[judged.sample as usize];
         let conflict = judged.verdict == Verdict::Conflict;
         if judged.verdict != Verdict::Duplicate {
-            let standing =
-                Standing { effective: judged.takes_over && !conflict, supersedes: !judged.new_identity, conflict };
+            let (effective, supersedes) = (judged.takes_over && !conflict, !judged.new_identity);
+            let doubtful = arrival.doubtful.contains(&judged.sample);
+            let standing = Standing { effective, supersedes, conflict, doubtful };
             rows::add_reading(
                 &mut out.rows,
                 arrival.source,
@@ -201,7 +250,7 @@ impl Engine {
         Ok(())
     }
 
-    fn raise(
+    pub(crate) fn raise(
         &mut self,
         technical: Technical,
         arrival: &Arrival,

@@ -3,14 +3,17 @@
 //!
 //! Never: a clinical decision; a row or a finding for a record that is not durable; a second finding for one cause.
 
+mod clocks;
 mod engine;
 mod history;
 mod intake;
 mod performed;
+mod redriven;
 mod rows;
 mod run;
 mod sequences;
 mod technical;
+mod weights;
 
 pub use engine::{Engine, Output, ParseRoster};
 pub use run::{Config, Deps, ProcessorHandle, run};

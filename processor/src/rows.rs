@@ -32,6 +32,8 @@ pub struct Standing {
     pub effective: bool,
     pub supersedes: bool,
     pub conflict: bool,
+    /// A weight that may be somebody else's (semantics 6).
+    pub doubtful: bool,
 }
 
 /// Adds the rows of one sample: two for a blood-pressure panel, a medication event beside a dose.
@@ -116,11 +118,10 @@ fn reading_row(
 
 fn quality(sample: &Sample, standing: Standing) -> String {
     let flags = sample.flags.to_string();
-    match (standing.conflict, flags.is_empty()) {
-        (false, _) => flags,
-        (true, true) => "conflict".to_owned(),
-        (true, false) => format!("{flags},conflict"),
-    }
+    let marks =
+        [(!flags.is_empty(), flags.as_str()), (standing.doubtful, "weight_doubtful"), (standing.conflict, "conflict")];
+    let holding: Vec<&str> = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect();
+    holding.join(",")
 }
 
 /// What has no column of its own, as a JSON object; empty for none.
@@ -192,18 +193,19 @@ pub fn batch_row(source: &Source, protocol: &str, verdict: &BatchVerdict) -> Bat
     }
 }
 
-/// What a submission adds to the books of its gateway and day.
-pub fn ledger_row(source: &Source, verdict: &BatchVerdict) -> LedgerRow {
+/// What a submission adds to the books of its gateway and day, from which as many readings as `left` quarantine with it
+/// go: they were counted when they came.
+pub fn ledger_row(source: &Source, verdict: &BatchVerdict, left: u64) -> LedgerRow {
     LedgerRow {
         tenant: source.tenant.clone(),
         day: day_of(source.received_at.ms()),
         gateway: source.gateway.to_string(),
         reason: String::new(),
-        submitted: verdict.submitted(),
+        submitted: verdict.submitted().cast_signed() - left.cast_signed(),
         stored: verdict.stored,
         duplicate: verdict.duplicate,
         conflict: verdict.conflict,
-        quarantined: verdict.quarantined,
+        quarantined: verdict.quarantined.cast_signed() - left.cast_signed(),
         refused: 0,
     }
 }
@@ -297,6 +299,8 @@ pub(crate) fn append_rows(all: &mut Rows, mut rows: Rows) {
     all.episodes.append(&mut rows.episodes);
     all.batches.append(&mut rows.batches);
     all.quarantine.append(&mut rows.quarantine);
+    all.quarantine_gone.append(&mut rows.quarantine_gone);
+    all.clocks.append(&mut rows.clocks);
     all.rules.append(&mut rows.rules);
     all.verdicts.append(&mut rows.verdicts);
     all.verdicts_gone_before = all.verdicts_gone_before.max(rows.verdicts_gone_before);

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use painwatch_domain::{Clock, JournalTime, Offset, Roster, TenantId};
+use painwatch_domain::{Clock, JournalTime, KnownClocks, Offset, Roster, TenantId};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::{encode_finding, encode_verdict};
@@ -50,6 +50,8 @@ pub struct ProcessorHandle {
     pub applied: watch::Receiver<Offset>,
     /// The main tenant's roster as applied: for the doors.
     pub roster: watch::Receiver<Arc<Roster>>,
+    /// The clocks known to be wrong, once the rows of what they were known by are in the tables.
+    pub clocks: watch::Receiver<Arc<KnownClocks>>,
 }
 
 struct Processor {
@@ -57,14 +59,24 @@ struct Processor {
     config: Config,
     engine: Engine,
     /// Causes at or below these were answered in an earlier run.
-    findings_done: Option<Offset>,
-    verdicts_done: Option<Offset>,
+    done: Answered,
     /// Rows of causes below this are in the tables.
     rows_done: Offset,
     checkpoint_at_ms: i64,
     since_checkpoint: u64,
     applied: watch::Sender<Offset>,
     roster: watch::Sender<Arc<Roster>>,
+    clocks: watch::Sender<Arc<KnownClocks>>,
+    /// A decision about clocks was applied and is not told yet.
+    clocks_moved: bool,
+}
+
+/// The newest causes of which a record of each class is in the journal.
+#[derive(Clone, Copy, Default)]
+struct Answered {
+    findings: Option<Offset>,
+    verdicts: Option<Offset>,
+    decisions: Option<Offset>,
 }
 
 /// Recovers and starts. The task ends with `Ok` after `shutdown` turned true, with a final checkpoint.
@@ -78,49 +90,54 @@ pub async fn run(
 ) -> Result<(ProcessorHandle, tokio::task::JoinHandle<Result<()>>)> {
     let mut engine = Engine::open(Arc::clone(&deps.store), deps.parse_roster).await?;
     let rows_done = deps.store.applied(Consumer::Processor).await?.map_or(Offset(0), |applied| applied.next);
-    let (findings_done, verdicts_done) = answered(&*deps.journal, engine.next()).await?;
+    let done = answered(&*deps.journal, engine.next()).await?;
     let (applied, receiver) = watch::channel(engine.next());
     let (roster, roster_receiver) = watch::channel(engine.roster(&TenantId::default()));
+    let (clocks, clocks_receiver) = watch::channel(Arc::new(engine.known_clocks()));
     let checkpoint_at_ms = deps.clock.monotonic_ms() + config.checkpoint_ms;
     let processor = Processor {
         deps,
         config,
         engine,
-        findings_done,
-        verdicts_done,
+        done,
         rows_done,
         checkpoint_at_ms,
         since_checkpoint: 0,
         applied,
         roster,
+        clocks,
+        clocks_moved: false,
     };
     let task = tokio::spawn(processor.run(shutdown));
-    Ok((ProcessorHandle { applied: receiver, roster: roster_receiver }, task))
+    Ok((ProcessorHandle { applied: receiver, roster: roster_receiver, clocks: clocks_receiver }, task))
 }
 
-/// The newest causes that have a finding and a verdict record, at or after `from`.
-async fn answered(journal: &dyn Journal, from: Offset) -> Result<(Option<Offset>, Option<Offset>)> {
-    let (mut findings, mut verdicts) = (None, None);
+/// What was answered at or after `from`.
+async fn answered(journal: &dyn Journal, from: Offset) -> Result<Answered> {
+    let mut done = Answered::default();
     let mut at = from.max(journal.oldest_offset());
     while at < journal.next_offset() {
         for record in journal.read(at, GROUP_BYTES).await? {
+            at = record.offset.next();
             match record.class {
                 Class::Finding => {
-                    findings = findings.max(Some(Offset(pb::Findings::decode(record.payload)?.cause_offset)))
+                    let cause = pb::Findings::decode(record.payload)?.cause_offset;
+                    done.findings = done.findings.max(Some(Offset(cause)));
                 }
                 Class::Verdict => {
-                    let last = pb::Verdicts::decode(record.payload)?
-                        .verdicts
-                        .last()
-                        .map(|verdict| Offset(verdict.cause_offset));
-                    verdicts = verdicts.max(last);
+                    let verdicts = pb::Verdicts::decode(record.payload)?.verdicts;
+                    let last = verdicts.last().map(|verdict| Offset(verdict.cause_offset));
+                    done.verdicts = done.verdicts.max(last);
+                }
+                Class::Decision => {
+                    let cause = pb::Decisions::decode(record.payload)?.cause_offset;
+                    done.decisions = done.decisions.max(Some(Offset(cause)));
                 }
                 _ => {}
             }
-            at = record.offset.next();
         }
     }
-    Ok((findings, verdicts))
+    Ok(done)
 }
 
 impl Processor {
@@ -152,6 +169,7 @@ impl Processor {
             let output =
                 self.engine.apply(record).await.with_context(|| format!("journal record {}", record.offset))?;
             answers.extend(self.answers(&output));
+            self.clocks_moved |= !output.rows.clocks.is_empty();
             if output.rows.roster.is_some() {
                 self.roster.send_replace(self.engine.roster(&TenantId::default()));
             }
@@ -179,14 +197,17 @@ impl Processor {
             logic_version: LOGIC_VERSION,
             payload: payload.into(),
         };
-        if !output.findings.is_empty() && self.findings_done.is_none_or(|done| output.cause > done) {
+        let new = |done: Option<Offset>| done.is_none_or(|done| output.cause > done);
+        if !output.findings.is_empty() && new(self.done.findings) {
             let findings = output.findings.iter().map(encode_finding).collect();
             let message = pb::Findings { cause_offset: output.cause.0, findings };
             answers.push(record(Class::Finding, message.encode_to_vec()));
         }
-        if let Some(verdict) =
-            output.verdict.as_ref().filter(|_| self.verdicts_done.is_none_or(|done| output.cause > done))
-        {
+        if !output.decisions.is_empty() && new(self.done.decisions) {
+            let message = pb::Decisions { cause_offset: output.cause.0, clocks: output.decisions.clone() };
+            answers.push(record(Class::Decision, message.encode_to_vec()));
+        }
+        if let Some(verdict) = output.verdict.as_ref().filter(|_| new(self.done.verdicts)) {
             let message = pb::Verdicts { verdicts: vec![encode_verdict(verdict)] };
             answers.push(record(Class::Verdict, message.encode_to_vec()));
         }
@@ -215,6 +236,9 @@ impl Processor {
             self.write(Commit { epoch: self.deps.epoch, applied, rows, blobs: Vec::new() }).await?;
         }
         self.rows_done = self.rows_done.max(next);
+        if std::mem::take(&mut self.clocks_moved) {
+            self.clocks.send_replace(Arc::new(self.engine.known_clocks()));
+        }
         self.applied.send_replace(next);
         Ok(())
     }

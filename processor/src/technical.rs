@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use painwatch_domain::finding::alert_id;
+use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{
     AlertKind, DeviceId, Episode, EventTime, Finding, FindingKind, JournalTime, PatientId, Priority, ProblemCode,
     RuleDomain, RuleId, TenantId,
@@ -14,6 +15,10 @@ use serde::{Deserialize, Serialize};
 pub enum Technical {
     /// Nobody wears it, as far as the roster knows.
     Unpaired,
+    /// Several are paired with the scale, and the weight fits nobody's past, or more than one's.
+    Unassigned,
+    /// May be somebody else's: more than 7 % off within a day.
+    DoubtfulWeight,
     UnknownMedication,
     ConflictingDose,
     ClockWrong,
@@ -35,6 +40,16 @@ impl Technical {
                 "technical-device-unpaired",
                 "A device that nobody wears sends readings",
                 "Add a pairing to the roster; its readings are kept and will be attributed to whoever wore it.",
+            ),
+            Self::Unassigned => (
+                "technical-weight-unassigned",
+                "A weight on a shared scale that is nobody's for certain",
+                "Ask who was on the scale and pair it with that person alone for that time; the weight is kept.",
+            ),
+            Self::DoubtfulWeight => (
+                "technical-weight-doubtful",
+                "A weight that may be somebody else's",
+                "Ask whether somebody else was on the scale; if so, send the reading again as entered in error.",
             ),
             Self::UnknownMedication => (
                 "technical-unknown-medication",
@@ -71,7 +86,14 @@ impl Raised {
     /// The finding, unless it was raised before.
     pub fn raise(&mut self, technical: Technical, about: &About, detail: &str) -> Option<Finding> {
         let (rule, title, action) = technical.words();
-        if !self.0.insert(format!("{}/{rule}/{}", about.tenant, about.device)) {
+        let key = match technical {
+            // A question about one reading: the next day's is another.
+            Technical::Unassigned | Technical::DoubtfulWeight => {
+                format!("{}/{rule}/{}/{}", about.tenant, about.device, about.now.0 / DAY_MS)
+            }
+            _ => format!("{}/{rule}/{}", about.tenant, about.device),
+        };
+        if !self.0.insert(key) {
             return None;
         }
         let rule = RuleId::parse(rule).ok()?;

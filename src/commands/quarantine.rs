@@ -4,9 +4,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use painwatch_domain::TenantId;
+use painwatch_domain::{ProblemCode, TenantId};
 
-use super::Context;
+use super::{Context, Usage};
+use crate::operator;
+use crate::redrive::{Report, Wanted};
 
 /// Readings that could not be admitted, kept with their bytes.
 #[derive(Debug, clap::Subcommand)]
@@ -20,9 +22,22 @@ pub enum Quarantine {
     /// Shows one with its reason, and writes its bytes to standard output.
     #[command(after_help = "Example:\n  painwatch quarantine show q-9f2")]
     Show { id: String },
+    /// Submits them again, after what stood in their way was mended: all of them, those named, or those of one code.
+    ///
+    /// Readings keep the receipt they came with. What would still be refused stays as it is.
+    #[command(after_help = "Example:\n  painwatch quarantine redrive --code unknown_measure")]
+    Redrive {
+        ids: Vec<String>,
+        /// Only items refused with this code, such as time_in_future.
+        #[arg(long)]
+        code: Option<String>,
+    },
 }
 
 pub async fn run(command: Quarantine, context: Context) -> Result<ExitCode> {
+    if let Quarantine::Redrive { ids, code } = command {
+        return redrive(Wanted { ids, code }, &context).await;
+    }
     let store = painwatch_store::open(&context.config.store_url(), &context.config.lake_dir()).await?;
     match command {
         Quarantine::List { limit } => {
@@ -57,6 +72,37 @@ pub async fn run(command: Quarantine, context: Context) -> Result<ExitCode> {
             std::io::stdout().write_all(&row.payload)?;
             println!();
         }
+        Quarantine::Redrive { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn redrive(wanted: Wanted, context: &Context) -> Result<ExitCode> {
+    if let Some(code) = wanted.code.as_deref().filter(|code| ProblemCode::parse(code).is_none()) {
+        bail!(Usage(format!(
+            "--code {code}: no reading is refused for that; `painwatch quarantine list` shows the codes"
+        )));
+    }
+    let report = operator::redrive(&context.config, &wanted).await?;
+    if context.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(if report.unknown.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(report: &Report) {
+    for item in &report.items {
+        match (item.code.as_str(), item.still_refused) {
+            ("", 0) => println!("{}  left: {} admitted", item.id, item.admitted),
+            ("", refused) => println!("{}  left: {} admitted, {refused} refused again", item.id, item.admitted),
+            (code, _) => println!("{}  stays: {code}: {}", item.id, item.detail),
+        }
+    }
+    let left = report.items.iter().filter(|item| item.code.is_empty()).count();
+    println!("{left} left quarantine, {} stay", report.items.len() - left);
+    for id in &report.unknown {
+        eprintln!("nothing in quarantine is called {id:?}: it left already, or never was there");
+    }
 }

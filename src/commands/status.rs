@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use painwatch_domain::{AlertState, TenantId};
-use painwatch_store::{AlertFilter, Consumer};
+use painwatch_store::{AlertFilter, ClockRow, Consumer};
 
 use super::Context;
 use crate::operator;
@@ -23,6 +23,8 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
     let open = store.alerts(open).await?.len();
     let applied = store.applied(Consumer::Processor).await?;
     let alerts = store.applied(Consumer::Alerts).await?;
+    let clocks: Vec<ClockRow> =
+        store.clocks(TenantId::default()).await?.into_iter().filter(|clock| clock.ahead_ms != 0).collect();
     let lake = store.lake_files().await?.len();
     let balanced = books.submitted == books.stored + books.duplicate + books.conflict + books.quarantined;
     let offset = |applied: Option<painwatch_store::Applied>| applied.map(|applied| applied.next.0);
@@ -34,6 +36,7 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
                 "books": {"submitted": books.submitted, "stored": books.stored, "duplicate": books.duplicate,
                     "conflict": books.conflict, "quarantined": books.quarantined, "balanced": balanced},
                 "identities": counts.identities, "open_alerts": open, "lake_files": lake,
+                "clocks": clocks.iter().map(clock_json).collect::<Vec<_>>(),
                 "processor_next_offset": offset(applied), "alerts_next_offset": offset(alerts),
             })
         );
@@ -57,9 +60,20 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
     );
     println!("readings     {} identities, {} files in the lake", counts.identities, lake);
     println!("alerts       {open} open");
+    for clock in &clocks {
+        println!("clock        {} {} is {:+} s off", clock.kind, clock.subject, clock.ahead_ms / 1000);
+    }
     match applied {
         Some(applied) => println!("journal      applied up to offset {} at {}", applied.next, applied.journal_time),
         None => println!("journal      nothing applied yet"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn clock_json(clock: &ClockRow) -> serde_json::Value {
+    serde_json::json!({
+        "kind": clock.kind, "id": clock.subject, "ahead_ms": clock.ahead_ms, "boot_id": clock.boot_id,
+        "sightings": clock.sightings, "spread_ms": clock.spread_ms, "seen_from": clock.seen_from.to_string(),
+        "seen_to": clock.seen_to.to_string(),
+    })
 }

@@ -228,6 +228,7 @@ const WORDS: &[&str] = &[
     "superseded",
     "outranked",
     "conflict",
+    "device",
 ];
 
 fn known_word(text: &str) -> Option<&'static str> {

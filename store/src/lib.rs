@@ -172,6 +172,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> BoxFuture<'_, Result<Vec<CoverageRow>>>;
     fn episodes(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<EpisodeRow>>>;
     fn quarantine(&self, tenant: TenantId, id: Option<String>) -> BoxFuture<'_, Result<Vec<QuarantineRow>>>;
+    /// By kind and subject.
+    fn clocks(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<ClockRow>>>;
     /// The verdict that a gateway asks for: its own, as long as it is kept.
     fn verdict(
         &self,

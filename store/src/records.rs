@@ -109,6 +109,12 @@ record!(QuarantineRow, "quarantine", key ["tenant_id", "id"], {
     count => "readings",
 });
 
+record!(ClockRow, "clocks", key ["tenant_id", "kind", "subject"], {
+    tenant => "tenant_id", kind => "kind", subject => "subject", ahead_ms => "ahead_ms", boot_id => "boot_id",
+    sightings => "sightings", seen_from => "seen_from", seen_to => "seen_to", spread_ms => "spread_ms",
+    known_from => "known_from",
+});
+
 record!(RuleRow, "rules", key ["tenant_id", "rule_id", "version"], {
     tenant => "tenant_id", rule => "rule_id", version => "version", pack => "pack", accepted_by => "accepted_by",
     toml => "toml", known_from => "known_from",
@@ -193,6 +199,7 @@ pub fn tables() -> &'static [&'static TableDef] {
             RuleRow::table(),
             BatchRow::table(),
             QuarantineRow::table(),
+            ClockRow::table(),
             LedgerRow::table(),
         ]
     });

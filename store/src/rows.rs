@@ -21,6 +21,9 @@ pub struct Rows {
     pub notifications: Vec<NotificationRow>,
     pub batches: Vec<BatchRow>,
     pub quarantine: Vec<QuarantineRow>,
+    /// Applied after `batches` and `quarantine`.
+    pub quarantine_gone: Vec<QuarantineGone>,
+    pub clocks: Vec<ClockRow>,
     /// Replaces the whole roster tables of the tenant.
     pub roster: Option<RosterRows>,
     pub rules: Vec<RuleRow>,
@@ -47,6 +50,8 @@ impl Rows {
             && self.notifications.is_empty()
             && self.batches.is_empty()
             && self.quarantine.is_empty()
+            && self.quarantine_gone.is_empty()
+            && self.clocks.is_empty()
             && self.roster.is_none()
             && self.rules.is_empty()
             && self.verdicts.is_empty()
@@ -285,6 +290,33 @@ pub struct QuarantineRow {
     pub count: u64,
 }
 
+/// An item that was submitted again: its row goes, and the book of the submission that brought it no longer counts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineGone {
+    pub tenant: TenantId,
+    pub id: String,
+    pub cause: Offset,
+    pub count: u64,
+}
+
+/// Key: (tenant, kind, subject). How far a clock is off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockRow {
+    pub tenant: TenantId,
+    /// `device` or `gateway`.
+    pub kind: &'static str,
+    pub subject: String,
+    /// Milliseconds ahead of ours; negative is behind, 0 is right again.
+    pub ahead_ms: i64,
+    pub boot_id: Option<i64>,
+    /// What it rests on: so many submissions in a row, received between these two, agreeing within `spread_ms`.
+    pub sightings: i64,
+    pub seen_from: ReceivedAt,
+    pub seen_to: ReceivedAt,
+    pub spread_ms: i64,
+    pub known_from: Offset,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RosterRows {
     pub tenant: TenantId,
@@ -407,11 +439,12 @@ pub struct LedgerRow {
     /// Empty where nobody said, or may say, who they are.
     pub gateway: String,
     pub reason: String,
-    pub submitted: u64,
+    /// As what is added, this and `quarantined` are negative where more left quarantine than was counted anew.
+    pub submitted: i64,
     pub stored: u64,
     pub duplicate: u64,
     pub conflict: u64,
-    pub quarantined: u64,
+    pub quarantined: i64,
     pub refused: u64,
 }
 

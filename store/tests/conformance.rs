@@ -54,6 +54,8 @@ cases! {
     a_series_spans_hot_rows_and_the_lake,
     a_reading_in_the_lake_can_be_replaced,
     books_are_sums_and_counts_are_counted,
+    semantics_1_an_item_that_is_submitted_again_leaves_the_book_that_counted_it,
+    a_clock_has_one_row_and_it_is_the_newest_estimate,
     semantics_3_a_verdict_is_its_gateways_own_and_is_forgotten_by_journal_time,
     sequences_are_replaced_listed_by_gateway_and_can_go,
     a_ledger_adds_up_over_commits_and_within_one,
@@ -414,6 +416,62 @@ async fn books_are_sums_and_counts_are_counted(store: Arc<dyn Store>) {
     assert_eq!(store.books(TenantId::parse("other").unwrap()).await.unwrap(), Books::default());
 }
 
+async fn semantics_1_an_item_that_is_submitted_again_leaves_the_book_that_counted_it(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let item = |id: &str, count| QuarantineRow {
+        tenant: tenant(),
+        id: id.into(),
+        cause: Offset(1),
+        received_at: ReceivedAt(START),
+        gateway: GatewayId::parse("gw-17").unwrap(),
+        device: "watch-0001".into(),
+        code: "time_in_future".into(),
+        detail: String::new(),
+        format: "json".into(),
+        payload: vec![7],
+        count,
+    };
+    let gone = |id: &str, count| QuarantineGone { tenant: tenant(), id: id.into(), cause: Offset(1), count };
+    // Came and left within one commit, as a catch-up after a crash has it.
+    let rows = Rows {
+        batches: vec![batch(1, 0), BatchRow { quarantined: 0, ..batch(2, 1) }],
+        readings: vec![reading(1, 2)],
+        quarantine: vec![item("q-1", 1), item("q-2", 1)],
+        quarantine_gone: vec![gone("q-1", 1)],
+        ..Rows::default()
+    };
+    write(&*store, epoch, rows).await;
+    let books = store.books(tenant()).await.unwrap();
+    assert_eq!(books, Books { submitted: 4, stored: 1, duplicate: 2, conflict: 0, quarantined: 1 });
+    assert_eq!(store.quarantine(tenant(), None).await.unwrap(), [item("q-2", 1)]);
+    let rows = Rows { quarantine_gone: vec![gone("q-2", 1)], ..Rows::default() };
+    write(&*store, epoch, rows).await;
+    assert_eq!(store.counts(tenant()).await.unwrap().quarantined, 0);
+    assert_eq!(store.books(tenant()).await.unwrap().quarantined, 0);
+}
+
+async fn a_clock_has_one_row_and_it_is_the_newest_estimate(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let clock = |subject: &str, kind, ahead_ms, known_from| ClockRow {
+        tenant: tenant(),
+        kind,
+        subject: subject.into(),
+        ahead_ms,
+        boot_id: (ahead_ms > 0).then_some(3),
+        sightings: 3,
+        seen_from: ReceivedAt(START),
+        seen_to: ReceivedAt(START + 1),
+        spread_ms: 1,
+        known_from: Offset(known_from),
+    };
+    let first = vec![clock("watch-1", "device", 7_200_000, 4), clock("gw-17", "gateway", -7_200_000, 4)];
+    write(&*store, epoch, Rows { clocks: first, ..Rows::default() }).await;
+    let second = vec![clock("watch-1", "device", 0, 9)];
+    write(&*store, epoch, Rows { clocks: second, ..Rows::default() }).await;
+    let clocks = store.clocks(tenant()).await.unwrap();
+    assert_eq!(clocks, [clock("watch-1", "device", 0, 9), clock("gw-17", "gateway", -7_200_000, 4)]);
+}
+
 async fn semantics_3_a_verdict_is_its_gateways_own_and_is_forgotten_by_journal_time(store: Arc<dyn Store>) {
     let epoch = owned(&store).await;
     let gateway = |name: &str| GatewayId::parse(name).unwrap();
@@ -488,11 +546,11 @@ async fn a_ledger_adds_up_over_commits_and_within_one(store: Arc<dyn Store>) {
         day: EventTime(START),
         gateway: gateway.into(),
         reason: reason.into(),
-        submitted: 10 * n,
+        submitted: 10 * n.cast_signed(),
         stored: 4 * n,
         duplicate: 3 * n,
         conflict: 2 * n,
-        quarantined: n,
+        quarantined: n.cast_signed(),
         refused: 7 * n,
     };
     let rows = vec![row("gw-1", "", 1), row("gw-1", "", 2), row("gw-1", "busy", 1), row("", "authentication", 1)];

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use painwatch_domain::{DeviceId, GatewayId, Problem, ReceivedAt, Roster, TenantId, Zone};
+use painwatch_domain::{ClockOffset, DeviceId, GatewayId, Problem, ReceivedAt, Roster, TenantId, Zone};
+use painwatch_proto::ingest::v1::Mode;
 use painwatch_proto::journal::v1 as pb;
+use painwatch_proto::json::Header;
 
 use crate::orders::{Fill, Order};
 
@@ -103,6 +105,9 @@ pub struct Envelope<'a> {
     pub received_at: ReceivedAt,
     /// The roster's zone of a device, for stamps without an offset.
     pub device_zone: &'a dyn Fn(&DeviceId) -> Option<Zone>,
+    /// How far a device's clock is known to be off: a journalled decision, so that what was judged by it stands in the
+    /// journal before what it judged.
+    pub device_clock: &'a dyn Fn(&DeviceId) -> Option<ClockOffset>,
     /// Whether the roster lets this gateway send for a device.
     pub may_speak_for: &'a dyn Fn(&DeviceId) -> bool,
     /// By which codes people and medications are known here.
@@ -120,6 +125,29 @@ impl fmt::Debug for Envelope<'_> {
             .field("protocol", &self.protocol)
             .field("received_at", &self.received_at)
             .finish_non_exhaustive()
+    }
+}
+
+/// Bytes out of quarantine, and what the submission that brought them said of itself: an entry is kept without its header.
+#[derive(Clone, Debug)]
+pub struct Kept<'a> {
+    pub payload: &'a [u8],
+    pub format: Format,
+    pub batch_id: &'a str,
+    pub sent_at: Option<i64>,
+    pub historical: bool,
+}
+
+impl Kept<'_> {
+    /// What the payload's own header leaves open. Historical stays historical: what never paged must not begin to.
+    pub(crate) fn complete(&self, own: Header) -> Header {
+        let either = |own: String, first: &dyn Fn() -> String| if own.is_empty() { first() } else { own };
+        Header {
+            batch_id: either(own.batch_id, &|| self.batch_id.to_owned()),
+            sent_at: either(own.sent_at, &|| self.sent_at.map(painwatch_domain::time::format_utc).unwrap_or_default()),
+            mode: if self.historical { Mode::Historical } else { own.mode },
+            gateway: own.gateway,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use painwatch_proto::record;
 use prost::Message as _;
 
 use crate::decode::{self, Source, Stop};
-use crate::envelope::{Envelope, Format, Refused, Submission};
+use crate::envelope::{Envelope, Format, Kept, Refused, Submission};
 use crate::formats::{Bundle, Language, Meaning};
 use crate::orders::{Fill, Order};
 use crate::quarantine::{self, Item};
@@ -26,35 +26,49 @@ pub fn judge_bytes(payload: &[u8], format: Format, envelope: &Envelope<'_>) -> R
     if payload.len() > limit {
         return Err(Refused::TooLarge { what: "bytes", limit, actual: payload.len() });
     }
-    let judged = match format {
-        Format::Json => decode::json(payload, envelope.limits).and_then(|document| {
-            run(&document.header, document.entries.into_iter().map(Source::Json), format, envelope)
-        }),
-        Format::Protobuf => decode::protobuf(payload, envelope.limits).and_then(|batch| run_batch(&batch, envelope)),
-        Format::Omh => run_foreign(payload, format, Language::Omh, envelope),
-        Format::Gatt => run_foreign(payload, format, Language::Gatt, envelope),
-        Format::Fhir => run_fhir(payload, envelope),
-    };
-    or_undecodable(judged, payload, format, envelope)
+    or_undecodable(run_bytes(payload, format, &|own| own, envelope), payload, format, envelope)
+}
+
+/// What a payload's own header is completed to.
+type Complete<'a> = dyn Fn(Header) -> Header + 'a;
+
+fn run_bytes(
+    payload: &[u8],
+    format: Format,
+    complete: &Complete<'_>,
+    envelope: &Envelope<'_>,
+) -> Result<Submission, Stop> {
+    match format {
+        Format::Json => {
+            let document = decode::json(payload, envelope.limits)?;
+            let entries = document.entries.into_iter().map(Source::Json);
+            run(&complete(document.header), entries, format, envelope)
+        }
+        Format::Protobuf => run_batch(&decode::protobuf(payload, envelope.limits)?, complete, envelope),
+        Format::Omh => run_foreign(payload, format, Language::Omh, complete, envelope),
+        Format::Gatt => run_foreign(payload, format, Language::Gatt, complete, envelope),
+        Format::Fhir => run_fhir(payload, complete, envelope),
+    }
 }
 
 fn run_foreign(
     payload: &[u8],
     format: Format,
     language: Language<'_>,
+    complete: &Complete<'_>,
     envelope: &Envelope<'_>,
 ) -> Result<Submission, Stop> {
     let document = decode::foreign(payload, envelope.limits)?;
     let entries = document.entries.into_iter().map(|text| Source::Foreign(text, language));
-    run(&document.header, entries, format, envelope)
+    run(&complete(document.header), entries, format, envelope)
 }
 
-fn run_fhir(payload: &[u8], envelope: &Envelope<'_>) -> Result<Submission, Stop> {
+fn run_fhir(payload: &[u8], complete: &Complete<'_>, envelope: &Envelope<'_>) -> Result<Submission, Stop> {
     let document = decode::foreign(payload, envelope.limits)?;
     let (bundle, header) = Bundle::open(document).map_err(|refusal| Stop::undecodable(refusal.detail))?;
     decode::check_entries(bundle.entries.len(), envelope.limits).map_err(Stop::Refused)?;
     let entries = bundle.entries.iter().map(|text| Source::Foreign(text, Language::Fhir(&bundle)));
-    run(&header, entries, Format::Fhir, envelope)
+    run(&complete(header), entries, Format::Fhir, envelope)
 }
 
 /// Judges a batch that gRPC has already decoded. `raw` is the message as it came, where the door still has it.
@@ -63,7 +77,7 @@ fn run_fhir(payload: &[u8], envelope: &Envelope<'_>) -> Result<Submission, Stop>
 /// [`Refused`] when nothing of it may be kept.
 pub fn judge_batch(batch: &ReadingBatch, raw: Option<&[u8]>, envelope: &Envelope<'_>) -> Result<Submission, Refused> {
     decode::check_entries(batch.readings.len(), envelope.limits)?;
-    let judged = run_batch(batch, envelope);
+    let judged = run_batch(batch, &|own| own, envelope);
     let encoded;
     let payload = match (raw, &judged) {
         (Some(raw), _) => raw,
@@ -76,8 +90,18 @@ pub fn judge_batch(batch: &ReadingBatch, raw: Option<&[u8]>, envelope: &Envelope
     or_undecodable(judged, payload, Format::Protobuf, envelope)
 }
 
-fn run_batch(batch: &ReadingBatch, envelope: &Envelope<'_>) -> Result<Submission, Stop> {
-    let header = decode::header(batch)?;
+/// Judges again what was kept in quarantine, after whatever stood in its way was mended: the measure table, the roster,
+/// an estimate of the device's clock. `envelope` is the one it first came in, receipt included.
+///
+/// # Errors
+/// [`Refused`] when the gateway may not send it any more.
+pub fn judge_again(kept: &Kept<'_>, envelope: &Envelope<'_>) -> Result<Submission, Refused> {
+    let judged = run_bytes(kept.payload, kept.format, &|own| kept.complete(own), envelope);
+    or_undecodable(judged, kept.payload, kept.format, envelope)
+}
+
+fn run_batch(batch: &ReadingBatch, complete: &Complete<'_>, envelope: &Envelope<'_>) -> Result<Submission, Stop> {
+    let header = complete(decode::header(batch)?);
     run(&header, batch.readings.iter().map(Source::Message), Format::Protobuf, envelope)
 }
 
@@ -238,7 +262,7 @@ impl<'e> Books<'e> {
             Ok(Judged { entries, bad_samples }) => {
                 self.admitted += entries.iter().map(|entry| entry.series.samples.len() as u64).sum::<u64>();
                 self.sections[section].entries.extend(entries);
-                self.refuse_samples(index, source, reading, &device, bad_samples);
+                self.refuse_samples(index, reading, &device, &bad_samples);
             }
         }
         Ok(())
@@ -285,34 +309,30 @@ impl<'e> Books<'e> {
         }
     }
 
-    fn refuse_samples(
-        &mut self,
-        index: u32,
-        source: Source<'_>,
-        reading: &Reading,
-        device: &DeviceId,
-        bad_samples: Vec<BadSample>,
-    ) {
+    fn refuse_samples(&mut self, index: u32, reading: &Reading, device: &DeviceId, bad_samples: &[BadSample]) {
         let room = self.envelope.limits.max_listed_samples.saturating_sub(self.listed_samples);
-        let unlisted = bad_samples.len().saturating_sub(room) as u64;
         self.listed_samples += bad_samples.len().min(room);
         let (device, mark) = (device.as_str(), quarantine::mark_of(reading));
-        for (nth, bad) in bad_samples.into_iter().enumerate() {
-            if nth == room {
-                let detail = format!("{} (and {} more samples of this series)", bad.refusal.detail, unlisted - 1);
-                let refusal = Refusal { detail, ..bad.refusal };
-                let (format, payload) = self.entry_bytes(source);
-                let (sample, count) = (None, unlisted);
-                self.quarantine(Item { index, sample, device, mark, count, format, payload: &payload, refusal });
-                return;
-            }
-            let single = quarantine::single_reading(reading, &bad);
-            let (format, payload) = match self.format {
-                Format::Protobuf => (Format::Protobuf, quarantine::message_bytes(single, self.header)),
-                _ => (Format::Json, json::reading_to_json(&single).into_bytes()),
-            };
-            let (sample, refusal) = (Some(bad.position), bad.refusal);
+        let (listed, rest) = bad_samples.split_at(room.min(bad_samples.len()));
+        for bad in listed {
+            let (format, payload) = self.reading_bytes(quarantine::single_reading(reading, bad));
+            let (sample, refusal) = (Some(bad.position), bad.refusal.clone());
             self.quarantine(Item { index, sample, device, mark, count: 1, format, payload: &payload, refusal });
+        }
+        if let Some(first) = rest.first() {
+            let (count, refusal) = (rest.len() as u64, &first.refusal);
+            let detail = format!("{} (and {} more samples of this series)", refusal.detail, count - 1);
+            let refusal = Refusal { detail, ..refusal.clone() };
+            let (format, payload) = self.reading_bytes(quarantine::remainder(reading, rest.iter()));
+            self.quarantine(Item { index, sample: None, device, mark, count, format, payload: &payload, refusal });
+        }
+    }
+
+    /// The bytes of a part of an entry. What came in another format is kept in ours.
+    fn reading_bytes(&self, reading: Reading) -> (Format, Vec<u8>) {
+        match self.format {
+            Format::Protobuf => (Format::Protobuf, quarantine::message_bytes(reading, self.header)),
+            _ => (Format::Json, json::reading_to_json(&reading).into_bytes()),
         }
     }
 
@@ -344,6 +364,7 @@ impl<'e> Books<'e> {
                 protocol: self.envelope.protocol.as_str().to_owned(),
                 sections: sections.map(encode_section).collect(),
                 quarantined: self.quarantined,
+                redrives: Vec::new(),
                 exchange: None,
             },
             admitted: self.admitted,

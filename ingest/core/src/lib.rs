@@ -18,7 +18,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use envelope::{Envelope, Format, Limits, Protocol, Refused, Submission};
+pub use envelope::{Envelope, Format, Kept, Limits, Protocol, Refused, Submission};
 pub use explain::{Explained, Explanation, explain, fix, reason};
-pub use judge::{judge_batch, judge_bytes};
+pub use judge::{judge_again, judge_batch, judge_bytes};
 pub use orders::{Fill, Order, OrderState};

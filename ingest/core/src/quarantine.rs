@@ -42,8 +42,9 @@ impl Item<'_> {
             count: self.count,
             device: self.device.to_owned(),
             payload_length: self.payload.len() as u64,
-            boot_id: self.mark.map(|(boot_id, _)| boot_id),
+            boot_id: self.mark.map(|(boot_id, _)| boot_id).or(self.refusal.boot_id),
             seq: self.mark.map(|(_, seq)| seq),
+            device_time_ms: self.refusal.device_time,
         }
     }
 }
@@ -110,4 +111,17 @@ pub(crate) fn single_reading(packed: &Reading, bad: &BadSample) -> Reading {
         revision: packed.revision,
         ..Reading::default()
     }
+}
+
+/// A packed series of which only the samples of `bad` are left, so that what is submitted again is what was refused.
+/// Positions, and with them identities, stay as they were.
+pub(crate) fn remainder<'a>(packed: &Reading, bad: impl Iterator<Item = &'a BadSample>) -> Reading {
+    let mut left = Reading { values: vec![f64::NAN; packed.values.len()], ..packed.clone() };
+    for sample in bad {
+        let position = sample.position as usize;
+        if let (Some(kept), Some(value)) = (left.values.get_mut(position), packed.values.get(position)) {
+            *kept = *value;
+        }
+    }
+    left
 }

@@ -2,7 +2,8 @@
 
 use painwatch_domain::reading::{Dose, DoseEvent};
 use painwatch_domain::{
-    DeviceId, EventTime, Flags, Measure, MedicationId, Meta, ProblemCode, Sample, Series, Shape, Status,
+    ClockOffset, DeviceId, EventTime, Flags, Measure, MedicationId, Meta, ProblemCode, ReceivedAt, Sample, Series,
+    Shape, Status,
 };
 use painwatch_proto::ingest::v1::Reading;
 use painwatch_proto::json::{nearest, shown};
@@ -20,11 +21,18 @@ const TEXT_MAX: usize = 64;
 pub(crate) struct Refusal {
     pub code: ProblemCode,
     pub detail: String,
+    /// What the device claimed, where its clock is why.
+    pub device_time: Option<i64>,
+    pub boot_id: Option<u32>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), device_time: None, boot_id: None }
+    }
+
+    pub(crate) fn of_clock(code: ProblemCode, detail: String, device_time: i64, boot_id: Option<u32>) -> Self {
+        Self { device_time: Some(device_time), boot_id, ..Self::new(code, detail) }
     }
 
     pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
@@ -70,10 +78,11 @@ pub(crate) fn judge(
     series.meta.id = identity(reading, &series, &claim)?;
     let claim = Claim { flags: claim.flags.with(quality(&reading.quality)?), ..claim };
     if packed {
-        judge_packed(reading, index, series, &claim, envelope)
+        judge_packed(reading, index, series, claim, envelope)
     } else {
         let (value, doubt) = values::single(reading, measure, claim.lasted_ms())?;
-        let (time, clock) = times::place(&claim, claim.start, envelope.received_at)?;
+        let known = times::known_clock(device, &claim, claim.start, envelope);
+        let (time, clock) = times::place(&claim, claim.start, known, envelope.received_at)?;
         let flags = claim.flags.with(clock).with(doubt);
         series.samples.push(Sample { time, device_time: claim.start, end: claim.end, value, flags });
         Ok(Judged { entries: vec![Entry { index, series, positions: Vec::new() }], bad_samples: Vec::new() })
@@ -84,10 +93,13 @@ fn judge_packed(
     reading: &Reading,
     index: u32,
     mut series: Series,
-    claim: &Claim,
+    claim: Claim,
     envelope: &Envelope<'_>,
 ) -> Result<Judged, Refusal> {
-    let steps = Steps::of(reading, series.measure, claim, envelope)?;
+    let steps = Steps::of(reading, series.measure, &claim, envelope)?;
+    let newest = (0u32..).zip(&reading.values).map(|(position, _)| steps.at(position)).max().unwrap_or(claim.start);
+    let clock = times::known_clock(&series.device, &claim, newest, envelope);
+    let stamped = Stamped { claim, clock, received_at: envelope.received_at };
     let scale = Scale::of(series.measure, &reading.unit, &reading.instrument)?;
     let own_id = series.meta.id.take();
     let numbered = |position: u32| own_id.as_ref().map(|id| format!("{id}#{position}"));
@@ -96,7 +108,7 @@ fn judge_packed(
     series.samples.reserve_exact(reading.values.len());
     for (position, value) in (0u32..).zip(&reading.values).filter(|(_, value)| !value.is_nan()) {
         let device_time = steps.at(position);
-        match sample(*value, device_time, &steps, &scale, claim, envelope) {
+        match sample(*value, device_time, &steps, &scale, &stamped) {
             Ok(sample) => {
                 positions.push(position);
                 series.samples.push(sample);
@@ -118,13 +130,19 @@ fn sample(
     device_time: i64,
     steps: &Steps<'_>,
     scale: &Scale,
-    claim: &Claim,
-    envelope: &Envelope<'_>,
+    stamped: &Stamped,
 ) -> Result<Sample, Refusal> {
     let (value, doubt) = scale.number(value, steps.lasts)?;
-    let (time, clock) = times::place(claim, device_time, envelope.received_at)?;
+    let (time, clock) = times::place(&stamped.claim, device_time, stamped.clock, stamped.received_at)?;
     let end = steps.lasts.map(|lasts| device_time.saturating_add(lasts));
-    Ok(Sample { time, device_time, end, value, flags: claim.flags.with(clock).with(doubt) })
+    Ok(Sample { time, device_time, end, value, flags: stamped.claim.flags.with(clock).with(doubt) })
+}
+
+/// By which clock the samples of a series were stamped.
+struct Stamped {
+    claim: Claim,
+    clock: Option<ClockOffset>,
+    received_at: ReceivedAt,
 }
 
 /// An id names one reading, so a packed series that has one is taken apart and each sample's place added to it.

@@ -47,6 +47,7 @@ pub(crate) fn with_roster<T>(
         protocol: Protocol::Mqtt,
         received_at: ReceivedAt(ms(received_at)),
         device_zone: &zone,
+        device_clock: &|_| None,
         may_speak_for: &|device| !device.as_str().starts_with("other"),
         roster,
         takes_orders,

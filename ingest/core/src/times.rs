@@ -1,19 +1,12 @@
 //! When a reading says it was taken (semantics 2), and whether that can be (semantics 7).
 
-use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Stamp, parse_stamp};
-use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, ProblemCode, ReceivedAt, Zone};
+use painwatch_domain::clock::{AHEAD_FLAGGED_MS, AHEAD_REFUSED_MS, BACKDATED_MS, CLOCKS_START_MS};
+use painwatch_domain::time::{DAY_MS, Stamp, parse_stamp};
+use painwatch_domain::{ClockOffset, DeviceId, EventTime, Flags, LocalDay, ProblemCode, ReceivedAt, Zone};
 use painwatch_proto::ingest::v1::Reading;
 
 use crate::envelope::Envelope;
 use crate::reading::{Refusal, text};
-
-/// 2000-01-01T00:00:00Z: before it no wearable existed, and after a lost battery clocks start there or in 1970.
-const CLOCKS_START_MS: i64 = 946_684_800_000;
-/// From here on a clock counts as fast (semantics 7).
-const AHEAD_FLAGGED_MS: i64 = 5 * MINUTE_MS;
-/// Beyond this its time is refused.
-const AHEAD_REFUSED_MS: i64 = 24 * HOUR_MS;
-const BACKDATED_MS: i64 = 30 * DAY_MS;
 
 /// When the gateway says it sent the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +46,8 @@ pub(crate) struct Claim {
     pub zone: Option<Zone>,
     /// Worked out from `age_ms`.
     pub by_age: bool,
+    /// The boot that the device says it is in.
+    pub boot_id: Option<u32>,
 }
 
 impl Claim {
@@ -61,7 +56,7 @@ impl Claim {
     }
 
     fn at(start: i64) -> Self {
-        Self { start, end: None, flags: Flags::default(), zone: None, by_age: false }
+        Self { start, end: None, flags: Flags::default(), zone: None, by_age: false, boot_id: None }
     }
 }
 
@@ -80,6 +75,7 @@ pub(crate) fn claim(
         (stamp, None, None) => zones.claim("time", stamp)?,
         _ => return Err(Refusal::unreadable("give one of time, time_ms and age_ms")),
     };
+    claim.boot_id = reading.boot_id;
     claim_end(reading, &zones, &mut claim)?;
     Ok(claim)
 }
@@ -127,7 +123,7 @@ fn whole_day(date: &str, zones: &Zones<'_>) -> Result<Claim, Refusal> {
     let zone = zones.find("time")?;
     let (start, end) = (zone.day_start(day).0, zone.day_start(day.plus(1)).0);
     let flags = Flags::DATE_ONLY.with(Flags::ZONE_ASSUMED);
-    Ok(Claim { start, end: Some(end), flags, zone: Some(zone), by_age: false })
+    Ok(Claim { end: Some(end), flags, zone: Some(zone), ..Claim::at(start) })
 }
 
 /// `2026-03-01`
@@ -187,23 +183,43 @@ fn not_a_time(field: &str) -> Refusal {
     Refusal::unreadable(format!("{field} is not an ISO 8601 time such as 2026-03-01T12:00:05+01:00"))
 }
 
+/// The estimate that explains an entry's claims, whose newest is `newest`. A day that is known by its date only is not
+/// the clock's: the roster's zone says when it was.
+pub(crate) fn known_clock(
+    device: &DeviceId,
+    claim: &Claim,
+    newest: i64,
+    envelope: &Envelope<'_>,
+) -> Option<ClockOffset> {
+    let known = (envelope.device_clock)(device).filter(|_| !claim.flags.has(Flags::DATE_ONLY))?;
+    known.explains(newest, claim.boot_id, envelope.received_at).then_some(known)
+}
+
 /// Holds a claimed time against the time of receipt (semantics 7). A fast clock must not silence a reading: rules see it
-/// at the time of receipt, the claim stays.
-pub(crate) fn place(claim: &Claim, device_time: i64, received_at: ReceivedAt) -> Result<(EventTime, Flags), Refusal> {
-    if device_time < CLOCKS_START_MS {
-        let detail = format!("{} is before 2000: the device's clock is not set", EventTime(device_time));
-        return Err(Refusal::new(ProblemCode::ClockNotSet, detail));
+/// at the time of receipt, the claim stays. Where the clock's error is known, it is taken out first.
+pub(crate) fn place(
+    claim: &Claim,
+    device_time: i64,
+    known: Option<ClockOffset>,
+    received_at: ReceivedAt,
+) -> Result<(EventTime, Flags), Refusal> {
+    let corrected = known.map_or(EventTime(device_time), |clock| clock.event_time(device_time));
+    if corrected.0 < CLOCKS_START_MS {
+        let detail = format!("{corrected} is before 2000: the device's clock is not set");
+        return Err(Refusal::of_clock(ProblemCode::ClockNotSet, detail, device_time, claim.boot_id));
     }
-    let ahead = device_time.saturating_sub(received_at.0);
+    let ahead = corrected.0.saturating_sub(received_at.0);
     // A day that is known by its date only ends in the future while it lasts.
     let end = claim.end.filter(|_| !claim.flags.has(Flags::DATE_ONLY)).unwrap_or(device_time);
-    if ahead.max(end.saturating_sub(received_at.0)) > AHEAD_REFUSED_MS {
-        let detail = format!("{} is more than 24 h after receipt at {received_at}", EventTime(device_time.max(end)));
-        return Err(Refusal::new(ProblemCode::TimeInFuture, detail));
+    let end = known.map_or(EventTime(end), |clock| clock.event_time(end));
+    if ahead.max(end.0.saturating_sub(received_at.0)) > AHEAD_REFUSED_MS {
+        let detail = format!("{} is more than 24 h after receipt at {received_at}", corrected.max(end));
+        return Err(Refusal::of_clock(ProblemCode::TimeInFuture, detail, device_time, claim.boot_id));
     }
     if ahead >= AHEAD_FLAGGED_MS {
         return Ok((EventTime(received_at.0), Flags::CLOCK_AHEAD));
     }
-    let flags = if ahead < -BACKDATED_MS { Flags::BACKDATED } else { Flags::default() };
-    Ok((EventTime(device_time), flags))
+    let old = if ahead < -BACKDATED_MS { Flags::BACKDATED } else { Flags::default() };
+    let flags = if known.is_some() { old.with(Flags::CLOCK_CORRECTED) } else { old };
+    Ok((corrected, flags))
 }

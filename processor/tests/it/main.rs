@@ -2,6 +2,7 @@
 //! clinic's readings arrive.
 
 mod clinic;
+mod clocks;
 mod gateways;
 mod golden;
 mod metrics;

@@ -149,6 +149,8 @@ pub struct Rig {
     pub engine: Engine,
     pub findings: Vec<Finding>,
     pub verdicts: Vec<BatchVerdict>,
+    /// Concluded, and not journalled by anybody but the test.
+    pub decisions: Vec<pb::ClockOffset>,
     epoch: u64,
 }
 
@@ -157,7 +159,7 @@ impl Rig {
         let store = Arc::new(MemoryStore::new());
         let epoch = store.take_ownership().await.unwrap();
         let engine = open(&store).await;
-        Self { store, engine, findings: Vec::new(), verdicts: Vec::new(), epoch }
+        Self { store, engine, findings: Vec::new(), verdicts: Vec::new(), decisions: Vec::new(), epoch }
     }
 
     /// Applies a record and commits its rows; what it said.
@@ -179,6 +181,7 @@ impl Rig {
     async fn keep(&mut self, output: Output, journal_time: JournalTime) {
         self.findings.extend(output.findings);
         self.verdicts.extend(output.verdict);
+        self.decisions.extend(output.decisions);
         let applied = Some((Consumer::Processor, Applied { next: self.engine.next(), journal_time }));
         self.store.commit(Commit { epoch: self.epoch, applied, rows: output.rows, blobs: Vec::new() }).await.unwrap();
     }

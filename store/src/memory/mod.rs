@@ -232,6 +232,10 @@ impl Store for MemoryStore {
         })
     }
 
+    fn clocks(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<ClockRow>>> {
+        self.rows(|state| picked(state.clocks.values(), |row| row.tenant == tenant))
+    }
+
     fn books(&self, tenant: TenantId) -> BoxFuture<'_, Result<Books>> {
         self.done(|state| {
             let mut books = Books::default();

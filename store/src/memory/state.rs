@@ -28,6 +28,7 @@ pub(super) struct State {
     pub notifications: BTreeMap<(TenantId, Hash128, u32), NotificationRow>,
     pub batches: BTreeMap<(TenantId, Offset), BatchRow>,
     pub quarantine: BTreeMap<(TenantId, String), QuarantineRow>,
+    pub clocks: BTreeMap<(TenantId, &'static str, String), ClockRow>,
     pub rosters: BTreeMap<TenantId, RosterRows>,
     pub rules: BTreeMap<(TenantId, RuleId, String), RuleRow>,
     pub verdicts: BTreeMap<(TenantId, Offset), VerdictRow>,
@@ -70,6 +71,14 @@ impl State {
         self.notifications.extend(attempts.map(|row| ((row.tenant.clone(), row.notification_id, row.attempt), row)));
         self.batches.extend(rows.batches.into_iter().map(|row| ((row.tenant.clone(), row.cause), row)));
         self.quarantine.extend(rows.quarantine.into_iter().map(|row| ((row.tenant.clone(), row.id.clone()), row)));
+        for gone in rows.quarantine_gone {
+            self.quarantine.remove(&(gone.tenant.clone(), gone.id));
+            if let Some(book) = self.batches.get_mut(&(gone.tenant, gone.cause)) {
+                book.quarantined = book.quarantined.saturating_sub(gone.count);
+            }
+        }
+        let clocks = rows.clocks.into_iter();
+        self.clocks.extend(clocks.map(|row| ((row.tenant.clone(), row.kind, row.subject.clone()), row)));
         self.rosters.extend(rows.roster.map(|roster| (roster.tenant.clone(), roster)));
         let rules = rows.rules.into_iter();
         self.rules.extend(rules.map(|row| ((row.tenant.clone(), row.rule.clone(), row.version.clone()), row)));
@@ -184,6 +193,7 @@ impl State {
             "rules" => to_batch(self.rules.values()),
             "batches" => to_batch(self.batches.values()),
             "quarantine" => to_batch(self.quarantine.values()),
+            "clocks" => to_batch(self.clocks.values()),
             "ledger" => to_batch(self.ledger.values()),
             other => Err(StoreError::Failed(format!("there is no table {other}"))),
         }

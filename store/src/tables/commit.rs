@@ -40,6 +40,8 @@ pub(super) async fn apply(tx: &mut Tx, lake: &LakeDir, commit: &Commit) -> Resul
     alerts(tx, rows).await?;
     upsert(tx, &rows.batches, |row| (&row.tenant, row.cause)).await?;
     upsert(tx, &rows.quarantine, |row| (&row.tenant, &row.id)).await?;
+    quarantine_gone(tx, &rows.quarantine_gone).await?;
+    upsert(tx, &rows.clocks, |row| (&row.tenant, row.kind, &row.subject)).await?;
     upsert(tx, &rows.rules, |row| (&row.tenant, &row.rule, &row.version)).await?;
     gateway_answers(tx, rows).await?;
     if let Some(new) = &rows.roster {
@@ -264,6 +266,16 @@ async fn episodes(tx: &mut Tx, rows: &Rows) -> Result<()> {
         tx.execute(sql, &[tenant.into(), patient.into(), rule.into(), Arg::Time(micros(start.0))]).await?;
     }
     upsert(tx, &rows.episodes, |row| (&row.tenant, &row.patient, &row.rule, row.start)).await
+}
+
+async fn quarantine_gone(tx: &mut Tx, gone: &[QuarantineGone]) -> Result<()> {
+    for QuarantineGone { tenant, id, cause, count } in gone {
+        let sql = "DELETE FROM quarantine WHERE tenant_id = $1 AND id = $2";
+        tx.execute(sql, &[tenant.into(), id.clone().into()]).await?;
+        let sql = "UPDATE batches SET quarantined = quarantined - $1 WHERE tenant_id = $2 AND cause = $3";
+        tx.execute(sql, &[(*count as i64).into(), tenant.into(), (*cause).into()]).await?;
+    }
+    Ok(())
 }
 
 async fn alerts(tx: &mut Tx, rows: &Rows) -> Result<()> {

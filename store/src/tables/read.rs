@@ -276,6 +276,10 @@ impl Store for SqlStore {
         Box::pin(self.all(Select::of::<QuarantineRow>(&tenant).and_some("id = ", id).order("received_at, id")))
     }
 
+    fn clocks(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<ClockRow>>> {
+        Box::pin(self.all(Select::of::<ClockRow>(&tenant).order("kind, subject")))
+    }
+
     fn verdict(
         &self,
         tenant: TenantId,

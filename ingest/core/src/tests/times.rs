@@ -1,5 +1,5 @@
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use painwatch_domain::{EventTime, Flags};
+use painwatch_domain::{ClockOffset, EventTime, Flags};
 
 use super::*;
 
@@ -113,4 +113,98 @@ fn an_unreadable_sent_at_harms_only_the_readings_that_count_from_it() {
     assert_eq!(submission.admitted, 2);
     assert_eq!(entries(&submission)[0].series.samples[0].device_time, ms("2026-03-01T11:29:00Z"));
     assert_eq!(submission.batch.sent_at_ms, Some(ms("2026-03-01T11:30:00Z")));
+}
+
+const TEN_YEARS: i64 = 3_650 * DAY_MS;
+
+/// Judged as received at noon, with the clock of every device known to be `ahead_ms` ahead.
+fn judged_by(ahead_ms: i64, json: &str) -> Submission {
+    with_envelope(Limits::default(), |envelope| {
+        let known = ClockOffset { ahead_ms, boot_id: None };
+        let clocks: &dyn Fn(&DeviceId) -> Option<ClockOffset> = &|_| Some(known);
+        judge_bytes(json.as_bytes(), Format::Json, &Envelope { device_clock: clocks, ..*envelope }).unwrap()
+    })
+}
+
+#[test]
+fn semantics_7_a_known_offset_is_taken_out_of_the_event_time_and_never_of_the_claim() {
+    for ahead in [2 * HOUR_MS, TEN_YEARS, -2 * HOUR_MS, ms("1970-01-01T00:10:00Z") - ms(NOON)] {
+        let [entry] = entries(&judged_by(ahead, &off_by(ahead))).try_into().unwrap();
+        let sample = &entry.series.samples[0];
+        assert_eq!((sample.time, sample.device_time), (EventTime(ms(NOON)), ms(NOON) + ahead));
+        assert_eq!(sample.flags, Flags::CLOCK_CORRECTED);
+        let claimed = entry.series.reading_id(&painwatch_domain::TenantId::default(), sample);
+        let mut raw = sample.clone();
+        raw.time = EventTime(0);
+        assert_eq!(claimed, entry.series.reading_id(&painwatch_domain::TenantId::default(), &raw));
+    }
+}
+
+#[test]
+fn semantics_7_a_packed_series_is_corrected_as_a_whole_or_not_at_all() {
+    let series = |start: i64| {
+        format!(
+            r#"{{"device": "w", "measure": "heart_rate", "time_ms": {start}, "period_ms": 600000, "values": [70, 71, 72, 73], "unit": "bpm"}}"#
+        )
+    };
+    let times = |ahead: i64, start: i64| {
+        let submission = judged_by(ahead, &series(start));
+        let [entry] = entries(&submission).try_into().unwrap();
+        entry.series.samples.iter().map(|sample| (sample.time.0 - ms(NOON)) / MINUTE_MS).collect::<Vec<_>>()
+    };
+    let start = ms(NOON) - 30 * MINUTE_MS;
+    assert_eq!(times(20 * MINUTE_MS, start + 20 * MINUTE_MS), [-30, -20, -10, 0]);
+    assert_eq!(times(20 * MINUTE_MS, start), [-30, -20, -10, 0], "its clock was set right: what is fresh stays");
+}
+
+#[test]
+fn past_failure_34_an_offset_that_does_not_explain_a_claim_changes_nothing() {
+    for claim in [TEN_YEARS, -TEN_YEARS, 3 * HOUR_MS, -1_000] {
+        let alone = judge(&off_by(claim));
+        let known = judged_by(2 * HOUR_MS, &off_by(claim));
+        let corrected = entries(&known).iter().any(|entry| entry.series.samples[0].flags.has(Flags::CLOCK_CORRECTED));
+        let explained = claim == -TEN_YEARS;
+        assert_eq!((alone == known, corrected), (!explained, explained), "{claim}");
+    }
+}
+
+#[test]
+fn semantics_7_what_a_wrong_clock_keeps_back_says_what_it_claimed() {
+    let submission = judge(&off_by(TEN_YEARS));
+    assert_eq!(submission.batch.quarantined[0].device_time_ms, Some(ms(NOON) + TEN_YEARS));
+    assert_eq!(
+        judge(&reading("heart_rate", r#""value": 412, "unit": "bpm""#)).batch.quarantined[0].device_time_ms,
+        None
+    );
+}
+
+#[test]
+fn semantics_1_kept_bytes_are_judged_again_as_they_came() {
+    let one = off_by(TEN_YEARS);
+    let by_age = r#"{"device": "w", "measure": "heart_rate", "value": 412, "unit": "bpm", "age_ms": 60000, "boot_id": 1, "seq": 2}"#;
+    let batch = format!(
+        r#"{{"batch_id": "b-7", "mode": "historical", "sent_at": "2026-03-01T11:30:00Z", "readings": [{one}, {by_age}]}}"#
+    );
+    let first = judge(&batch);
+    assert_eq!((first.admitted, first.quarantined), (0, 2));
+    let again = |nth: usize, ahead_ms: i64| {
+        with_envelope(Limits::default(), |envelope| {
+            let kept = Kept {
+                payload: &first.batch.quarantined[nth].payload,
+                format: Format::Json,
+                batch_id: &first.batch.batch_id,
+                sent_at: first.batch.sent_at_ms,
+                historical: first.batch.historical,
+            };
+            let clocks: &dyn Fn(&DeviceId) -> Option<ClockOffset> = &|_| Some(ClockOffset { ahead_ms, boot_id: None });
+            judge_again(&kept, &Envelope { device_clock: clocks, ..*envelope }).unwrap()
+        })
+    };
+    let mended = again(0, TEN_YEARS);
+    assert_eq!((mended.admitted, mended.quarantined), (1, 0));
+    let header = (mended.batch.batch_id.as_str(), mended.batch.historical, mended.batch.sent_at_ms);
+    assert_eq!(header, ("b-7", true, Some(ms("2026-03-01T11:30:00Z"))));
+    assert_eq!(mended.batch.received_at_ms, ms(NOON));
+    let refused = again(1, TEN_YEARS);
+    assert_eq!((refused.admitted, refused.problems[0].code.as_str()), (0, "value_out_of_range"));
 }

@@ -93,7 +93,9 @@ impl Doors {
         let any = Some("127.0.0.1:0".parse().unwrap());
         let config = IngestConfig { mqtt_listen: any, grpc_listen: any, broker: None, limits, security };
         let now: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
-        let deps = Deps { journal, access: Arc::clone(&access), clock: now, roster: in_force, store, applied };
+        let clocks = watch::channel(Arc::default()).1;
+        let access_of = Arc::clone(&access);
+        let deps = Deps { journal, access: access_of, clock: now, roster: in_force, clocks, store, applied };
         let stop = CancellationToken::new();
         let handle = serve(config, deps, stop.clone()).await.unwrap();
         Self { handle, token, stop, roster, access, clock, data }

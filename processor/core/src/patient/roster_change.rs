@@ -92,16 +92,20 @@ impl Clinic {
     fn changed_pairings(&mut self, old: &Roster, device: &DeviceId, stored: Stored, now: JournalTime) {
         let roster = Arc::clone(&self.roster);
         let edges = edges_of([old, &roster], device);
-        for edge in edges.windows(2) {
+        let mut moved = false;
+        for edge in edges.windows(2).filter(|edge| edge[0] <= now.0) {
             let at = EventTime(edge[0]);
-            let (before, after) = (old.wearer(device, at), roster.wearer(device, at));
-            if before == after || edge[0] > now.0 {
+            let (before, after) = (old.wearers(device, at), roster.wearers(device, at));
+            // Whose a shared scale's weights are follows from what was whose before.
+            moved |= before != after;
+            let shared = before.len() > 1 || after.len() > 1;
+            if before == after && !(moved && shared) {
                 continue;
             }
-            if let Some(winner) = after {
+            for winner in &after {
                 self.notice_stored(winner, device, (edge[0], edge[1]), stored, now);
             }
-            if let Some(person) = before.and_then(|loser| roster.patients.get(loser)) {
+            for person in before.iter().filter_map(|loser| roster.patients.get(*loser)) {
                 self.lose(person, device, (edge[0], edge[1]), stored, now);
             }
         }
