@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use painwatch_domain::Measure;
 use painwatch_domain::roster::Patient;
 use painwatch_domain::time::DAY_MS;
+use painwatch_domain::{JournalTime, Measure};
 
-use super::super::Clinic;
 use super::super::calendar::Calendar;
 use super::super::compiled::{Compiled, Kind};
 use super::super::coverage::{self, DeviceStates};
 use super::super::daily::{self, Book};
-use super::super::day::{Frame, Group, Observation};
+use super::super::day::{DailyValue, Frame, Group, Observation};
 use super::super::derived::Facts;
+use super::super::{Clinic, closes_after_ms};
 use super::daily::group_of;
 use super::{CoverageOut, Performed};
 
@@ -48,27 +48,46 @@ impl Clinic {
         (if first { frame.start - 2 * DAY_MS } else { frame.start }, frame.end)
     }
 
-    /// A daily rule saw the day iff its metric has a value.
-    pub(super) fn daily_coverage(&self, person: &Patient, group: Group, frame: &Frame, out: &mut Performed) {
+    /// A daily rule saw the day iff its metric has a value. Later days that are over are told again: what they derive from
+    /// this one may have come or gone with it.
+    pub(super) fn daily_coverage(
+        &self,
+        person: &Patient,
+        group: Group,
+        frame: &Frame,
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
         let facts = Facts::of(&self.roster, person);
         let Some(state) = self.patients.get(&person.id) else { return };
-        let rules = Arc::clone(&self.rules);
+        let all = Arc::clone(&self.rules);
         let judged_here = |metric: &str| group_of(metric) == Some(group);
-        let rules = rules.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
-        let rules: Vec<_> = rules.filter_map(|rule| rule.at(frame.end - 1).zip(rule.metric())).collect();
+        let rules = all.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
+        let rules: Vec<_> = rules.filter_map(|rule| Some((rule, rule.metric()?))).collect();
         let of_rules = |name: &str| rules.iter().any(|(_, metric)| *metric == name);
         let derived = daily::derive(&state.kept(&facts), frame.day.0, of_rules);
         let (calendar, open_from) = (Calendar::of(person), frame.day.0);
         let book = Book { calendar, days: &state.days, derived: &derived, frozen: &facts.frozen, open_from };
-        for (version, metric) in rules {
-            let cause = match book.value(frame.day.0, metric) {
-                Some(value) if value.value.is_some() => "",
-                Some(value) if value.reason == "not_worn" || value.reason == "zero_without_wear" => "not_worn",
-                _ => "unknown",
-            };
-            let intervals = vec![(frame.start, frame.end, cause)];
-            out.coverage.push(told(person, version, self.replaced(person, frame), intervals));
+        let first_open = calendar.day_of(now.0 - closes_after_ms(&person.id));
+        let first_later = self.watched_from(person).map_or(first_open, |watched| watched.max(frame.day.0 + 1));
+        for day in std::iter::once(frame.day.0).chain(first_later..first_open) {
+            let window = calendar.bounds(day);
+            let replaced = if day == frame.day.0 { self.replaced(person, frame) } else { window };
+            for (rule, metric) in &rules {
+                let Some(version) = rule.at(window.1 - 1) else { continue };
+                let intervals = vec![(window.0, window.1, cause_of(book.value(day, metric)))];
+                out.coverage.push(told(person, version, replaced, intervals));
+            }
         }
+    }
+}
+
+/// Empty where the rule could see.
+fn cause_of(value: Option<&DailyValue>) -> &'static str {
+    match value {
+        Some(value) if value.value.is_some() => "",
+        Some(value) if value.reason == "not_worn" || value.reason == "zero_without_wear" => "not_worn",
+        _ => "unknown",
     }
 }
 

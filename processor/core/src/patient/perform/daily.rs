@@ -73,7 +73,7 @@ impl Clinic {
         self.tell(person, scope, day, now, out);
         self.publish_daily(person, scope, now, out);
         if closed {
-            self.daily_coverage(person, group, &frame, out);
+            self.daily_coverage(person, group, &frame, now, out);
         }
         if closed && group != Group::Composite {
             // At the close it comes after the groups it looks at; later, after whatever was computed again.
