@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging; `quiet` keeps everything below warnings out unless `RUST_LOG` says otherwise.
 pub fn start(quiet: bool) {
-    let default = if quiet { "warn" } else { "info,sqlx=warn" };
+    // A statement that moves a day's rows to the lake may be slow, and there is nothing for a person to do about it.
+    let default = if quiet { "warn,sqlx::query=error" } else { "info,sqlx=warn,sqlx::query=error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first.

@@ -18,6 +18,7 @@ use crate::metrics::daily_change::{DailyChange, Direction, exceeds};
 use crate::metrics::days_of::PositiveDays;
 use crate::metrics::robust_z::{DailyBaseline, RobustZ};
 use crate::metrics::weight_gain::WeightGain;
+use crate::rules::words::{judged_text, value_text};
 use crate::rules::{Condition, Rule, Signal};
 
 /// Values of the kept days, by local day.
@@ -277,12 +278,12 @@ impl Judge {
         let (holds, why) = match rule.condition {
             Condition::Threshold(comparison) => {
                 let x = value.value?;
-                (comparison.holds(x), format!("{name} {x} {} {comparison}", rule.signal.unit()))
+                (comparison.holds(x), judged_text(rule.signal, x, comparison))
             }
             Condition::Deviates { robust_z, direction, .. } => {
                 let judged = self.baseline.judge(day, value.value);
                 remember(&mut self.baseline, frozen, day, value.value);
-                self.deviates(day, value, name, judged, (robust_z, direction))?
+                self.deviates(day, value, rule.signal, judged, (robust_z, direction))?
             }
             Condition::Changes { by, within_days, direction } => {
                 let x = value.value?;
@@ -293,7 +294,7 @@ impl Judge {
                 (
                     exceeds(change, by),
                     format!(
-                        "{name} {} by {change:.2} {unit} within {within_days} d (limit {by:.2} {unit})",
+                        "{name} {} by {change:.2} {unit} within {within_days} d (rule: {by:.2} {unit})",
                         direction.as_str()
                     ),
                 )
@@ -314,7 +315,7 @@ impl Judge {
         &mut self,
         day: i32,
         value: &DailyValue,
-        name: &str,
+        signal: Signal,
         judged: RobustZ,
         (limit, direction): (f64, Direction),
     ) -> Option<(bool, String)> {
@@ -325,10 +326,11 @@ impl Judge {
         });
         let enough = self.positive.as_mut().is_some_and(|positive| positive.handle(day, beyond));
         let (z, x) = (judged.z?, value.value?);
-        let usual = judged.median.unwrap_or(x);
+        let (name, usual) = (signal.name(), value_text(signal, judged.median.unwrap_or(x)));
+        let x = value_text(signal, x);
         Some((
             enough && beyond == Some(true),
-            format!("{name} {x} against a usual {usual}: robust z {z:.1} (limit {limit})"),
+            format!("{name} {x} against a usual {usual}: robust z {z:.1} (rule: {limit})"),
         ))
     }
 }

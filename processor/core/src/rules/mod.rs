@@ -14,7 +14,7 @@ mod reader;
 pub mod tables;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 use painwatch_domain::{AlertKind, Measure, Priority, RuleDomain, RuleId};
 

@@ -2,7 +2,8 @@
 
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
-use super::{Condition, DaysOf, MinData, MinDataUnit, Rule, Signal};
+use super::{Comparison, Condition, DaysOf, MinData, MinDataUnit, Rule, Signal};
+use crate::metrics::catalogue;
 
 const UNITS: [(&str, i64); 5] = [("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS), ("ms", 1)];
 
@@ -63,6 +64,38 @@ fn unit_suffix(signal: Signal) -> String {
     }
 }
 
+/// A number for people: at most three decimals, the finest that a reading has.
+pub fn number(x: f64) -> String {
+    let text = format!("{x:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+fn code(signal: Signal, x: f64) -> Option<&'static str> {
+    let Signal::Metric(name) = signal else { return None };
+    catalogue::find(name)?.code(x)
+}
+
+/// A value for people: with its unit, or the word it stands for.
+pub fn value_text(signal: Signal, x: f64) -> String {
+    code(signal, x).map_or_else(|| format!("{}{}", number(x), unit_suffix(signal)), str::to_owned)
+}
+
+/// A value that a threshold was held against: `news2.band medium (rule: >= medium)`, `pain_nrs.flare: yes`.
+pub fn judged_text(signal: Signal, x: f64, comparison: Comparison) -> String {
+    let (name, value) = (signal.name(), value_text(signal, x));
+    let word = |limit| code(signal, limit);
+    let limit = match comparison {
+        _ if value == "yes" => return format!("{name}: yes"),
+        Comparison::Below(limit) => word(limit).map(|word| format!("< {word}")),
+        Comparison::AtMost(limit) => word(limit).map(|word| format!("<= {word}")),
+        Comparison::Above(limit) => word(limit).map(|word| format!("> {word}")),
+        Comparison::AtLeast(limit) => word(limit).map(|word| format!(">= {word}")),
+        Comparison::Outside { .. } | Comparison::Within { .. } => None,
+    };
+    format!("{name} {value} (rule: {})", limit.unwrap_or_else(|| comparison.to_string()))
+}
+
 pub fn condition_text(rule: &Rule) -> String {
     let (name, unit) = (rule.signal.name(), unit_suffix(rule.signal));
     match rule.condition {
@@ -100,6 +133,18 @@ mod tests {
         for wrong in ["", "3", "m", "-3m", "3 m", "3min", "1.5h", "99999999999999999d"] {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn values_are_said_in_words_and_without_digits_that_nobody_needs() {
+        let metric = |name| Signal::Metric(catalogue::find(name).unwrap().name);
+        let at_least = Comparison::AtLeast(3.0);
+        assert_eq!(judged_text(metric("news2.band"), 4.0, at_least), "news2.band high (rule: >= medium)");
+        assert_eq!(judged_text(metric("pain_nrs.flare"), 1.0, Comparison::AtLeast(1.0)), "pain_nrs.flare: yes");
+        let trend = judged_text(metric("step_count.trend_28d"), -4147.393_939_4, Comparison::AtMost(-1000.0));
+        assert_eq!(trend, "step_count.trend_28d -4147.394 (rule: <= -1000)");
+        assert_eq!(value_text(metric("body_weight.day_value"), 81.0), "81 kg");
+        assert_eq!(number(-0.000_04), "0");
     }
 
     #[test]
