@@ -133,7 +133,7 @@ impl Engine {
         }
         for (key, bytes) in store.blobs(PATIENT_KIND).await? {
             let (tenant, patient, part) = parse_key(&key).context("patient snapshot key")?;
-            engine.clinic(&tenant).restore(&patient, part, &bytes)?;
+            engine.clinic(&tenant).restore(&patient, part, bytes)?;
         }
         Ok(engine)
     }
@@ -198,7 +198,7 @@ impl Engine {
                 let roster = Arc::clone(clinic.roster());
                 let history = self.history.of(&roster, &task).await?;
                 let (due, patient) = (task.due, task.patient.clone());
-                let performed = clinic.perform(task, &history);
+                let performed = clinic.perform(task, &history)?;
                 self.coverage_defects += u64::from(performed.coverage_defects);
                 self.beyond_horizon += u64::from(performed.beyond_horizon);
                 performed::add(out, &patient, performed, due, cause);
@@ -218,7 +218,7 @@ impl Engine {
                 let stored = |device: &painwatch_domain::DeviceId| history.index.days_of(tenant, device);
                 let clinics = self.clinics.entry(tenant.clone());
                 let clinic = clinics.or_insert_with(|| Clinic::new(tenant.clone(), rules::default_packs()));
-                clinic.set_roster(Arc::new(roster), &stored, record.journal_time);
+                clinic.set_roster(Arc::new(roster), &stored, record.journal_time)?;
             }
             Some(pb::control::Action::RuleAccepted(accepted)) => {
                 let known = self

@@ -51,7 +51,7 @@ async fn a_patients_snapshot_is_the_bytes_it_always_was() {
     for part in ["now", "past"] {
         let blob = blobs.iter().find(|blob| blob.key == format!("main/ann/{part}"));
         let bytes = blob.and_then(|blob| blob.bytes.as_deref()).unwrap();
-        let file = format!("{}/core/tests/golden/patient-{part}-2.bin", env!("CARGO_MANIFEST_DIR"));
+        let file = format!("{}/core/tests/golden/patient-{part}-3.bin", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("PAINWATCH_WRITE_GOLDEN").is_some() {
             std::fs::write(&file, bytes).unwrap();
         }

@@ -8,7 +8,7 @@ mod cache;
 mod change;
 mod chunk;
 pub mod clock;
-mod codec;
+pub(crate) mod codec;
 mod ids;
 mod persist;
 mod reading;

@@ -29,6 +29,7 @@ pub mod mme;
 pub mod news2;
 pub mod night_signal;
 pub mod normal;
+pub mod numbers;
 pub mod oivi;
 pub mod opioid_benzo_overlap;
 pub mod opioid_exposure;

@@ -7,22 +7,24 @@ pub mod trends;
 
 use std::collections::BTreeMap;
 
+use super::by_metric::ByMetric;
 use super::calendar::Calendar;
 use super::compiled::{Compiled, Ruled};
-use super::day::{DailyValue, Values};
+use super::day::DailyValue;
 use super::derived::{self, Facts};
 use super::episodes::Span;
 use super::frozen::Frozen;
-use super::state::{Missed, MissedDose};
+use super::past::{Missed, MissedDose};
 use crate::metrics::daily_change::{DailyChange, Direction, exceeds};
 use crate::metrics::days_of::PositiveDays;
+use crate::metrics::numbers::Number;
 use crate::metrics::robust_z::{DailyBaseline, RobustZ};
 use crate::metrics::weight_gain::WeightGain;
 use crate::rules::words::{judged_text, value_text};
 use crate::rules::{Condition, Rule, Signal};
 
 /// Values of the kept days, by local day.
-pub type Days = BTreeMap<i32, Values>;
+pub type Days = BTreeMap<i32, ByMetric<DailyValue>>;
 
 pub const MISSED: &str = "medication_event.missed_in_a_row";
 
@@ -171,8 +173,9 @@ fn longest_run<'a>(running: &mut u32, medication: &'a str, doses: &[MissedDose])
     (longest.0, medication, longest.1)
 }
 
-fn each<'a>(days: &'a Days, metric: &str) -> Vec<(i32, &'a DailyValue)> {
-    days.iter().filter_map(|(day, values)| Some((*day, values.get(metric)?))).collect()
+pub(super) fn each<'a>(days: &'a Days, metric: &str) -> Vec<(i32, &'a DailyValue)> {
+    let Some(number) = Number::of(metric) else { return Vec::new() };
+    days.iter().filter_map(|(day, values)| Some((*day, values.of(number)?))).collect()
 }
 
 /// A day's verdict: whether the rule holds and why; `None` where it cannot tell.
@@ -199,7 +202,7 @@ impl<'a> Book<'a> {
     }
 
     fn values(&self, metric: &'static str) -> BTreeMap<i32, &'a DailyValue> {
-        let kept = self.days.iter().filter_map(|(day, values)| Some((*day, values.get(metric)?)));
+        let kept = each(self.days, metric);
         let derived = self.derived.iter().filter(|((_, name), _)| *name == metric);
         derived.map(|((day, _), found)| (*day, &found.value)).chain(kept).collect()
     }

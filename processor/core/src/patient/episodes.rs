@@ -79,7 +79,7 @@ impl Reported {
 }
 
 /// Everything reported about one patient, by rule and start.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reports {
     by_rule: BTreeMap<String, BTreeMap<i64, Reported>>,
 }

@@ -4,6 +4,7 @@
 //! a day's values, close a day. Whoever drives it asks for the next due [`Task`], fetches the history it names from the
 //! day blocks, and has it performed. Truth comes only from that history, never from the order of arrival.
 
+mod by_metric;
 pub mod calendar;
 pub mod circumstances;
 pub mod compiled;
@@ -16,12 +17,14 @@ mod frozen;
 pub mod hold;
 mod needs;
 mod observe;
+mod pack;
+mod past;
 mod perform;
 mod roster_change;
 pub mod signal;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use painwatch_domain::roster::Patient;
@@ -33,11 +36,12 @@ use calendar::Calendar;
 use compiled::{Compiled, Ruled};
 use day::{Group, Observation};
 pub use observe::Sight;
+use past::Past;
 pub use perform::{CoverageOut, MetricOut, Performed};
 pub use roster_change::Stored;
 use signal::hour_of;
 pub use state::{Part, SnapshotError};
-use state::{PatientState, Work};
+use state::{PatientState, Shelf, Work};
 
 /// A day is provisional this long after its end, final later (clinical catalogue section 0). Each patient adds a moment
 /// of their own, below [`CLOSES_WITHIN_MS`]: a clinic in one zone would close all its days in one instant, and every
@@ -67,6 +71,8 @@ const LOOKED_AT_FROM_AFAR: [&str; 9] = [
 ];
 /// Opioid doses are kept this long beyond the horizon: the longest wear of a patch and its exposure after removal.
 const OPIOID_DAYS: i32 = 8;
+/// Patients whose past stays unpacked, some 200 KiB each.
+const OPEN_MAX: usize = 32;
 
 /// Days are closed in order and seldom late: those that settled within the last week are looked through.
 const SETTLES_WITHIN_DAYS: i32 = 7;
@@ -118,6 +124,8 @@ pub struct Clinic {
     /// Whose snapshot differs from what was last taken, by part.
     changed: BTreeSet<PatientId>,
     changed_past: BTreeSet<PatientId>,
+    /// Whose past is unpacked, the one used last at the end.
+    open: VecDeque<PatientId>,
 }
 
 impl Clinic {
@@ -133,6 +141,7 @@ impl Clinic {
             owed: BTreeSet::new(),
             changed: BTreeSet::new(),
             changed_past: BTreeSet::new(),
+            open: VecDeque::new(),
         };
         clinic.measure_lookback();
         clinic
@@ -217,29 +226,72 @@ impl Clinic {
     }
 
     /// Does the work of `task` with the history it asked for, in (time, identity) order.
-    pub fn perform(&mut self, task: Task, history: &[Observation]) -> Performed {
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when what is kept of the patient cannot be unpacked; nothing was done then.
+    pub fn perform(&mut self, task: Task, history: &[Observation]) -> Result<Performed, SnapshotError> {
         let mut out = Performed::default();
         let roster = Arc::clone(&self.roster);
-        let Some(person) = roster.patients.get(&task.patient) else { return out };
+        let Some(person) = roster.patients.get(&task.patient) else { return Ok(out) };
         let now = task.due;
-        if !matches!(task.work, Work::Notice(..) | Work::Look(_)) {
-            self.changed_past.insert(task.patient.clone());
-        }
-        match task.work {
+        match &task.work {
             Work::Notice(..) => self.notice(person, history, now),
-            Work::Look(measure) => self.look(person, &measure, now),
-            Work::Fold(measure) => self.fold(person, &measure, history, now, &mut out),
-            Work::Evaluate(group, day) => self.evaluate(person, group, day, history, now, &mut out),
-            Work::Finish(day) => self.finish(person, day, now, &mut out),
-            Work::Close => self.close(person, now),
-            Work::Republish => self.republish(person, now, &mut out),
+            Work::Look(measure) => self.look(person, measure, now),
+            work => {
+                let mut past = self.open(&person.id)?;
+                self.work_on(person, &mut past, work, history, now, &mut out);
+                self.shelve(&person.id, past);
+            }
         }
         self.note_changed(&task.patient);
-        out
+        Ok(out)
+    }
+
+    fn work_on(
+        &mut self,
+        person: &Patient,
+        past: &mut Past,
+        work: &Work,
+        history: &[Observation],
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
+        match work {
+            Work::Fold(measure) => self.fold(person, past, measure, history, now, out),
+            Work::Evaluate(group, day) => self.evaluate(person, past, (*group, *day), history, now, out),
+            Work::Finish(day) => self.finish(person, past, *day, now, out),
+            Work::Close => self.close(person, past, now),
+            Work::Republish => self.republish(person, past, now, out),
+            Work::Notice(..) | Work::Look(_) => {}
+        }
+    }
+
+    /// Takes a patient's past to work on it. Give it back by [`Self::shelve`].
+    fn open(&mut self, patient: &PatientId) -> Result<Box<Past>, SnapshotError> {
+        let past = self.patients.entry(patient.clone()).or_default().past.take()?;
+        self.changed_past.insert(patient.clone());
+        Ok(past)
+    }
+
+    /// Work on one patient comes in runs: the past stays at hand until others were worked on.
+    fn shelve(&mut self, patient: &PatientId, past: Box<Past>) {
+        if let Some(state) = self.patients.get_mut(patient) {
+            state.past = Shelf::Open(past);
+        }
+        if self.open.back() != Some(patient) {
+            self.open.retain(|other| other != patient);
+            self.open.push_back(patient.clone());
+        }
+        while self.open.len() > OPEN_MAX {
+            let oldest = self.open.pop_front();
+            if let Some(state) = oldest.and_then(|oldest| self.patients.get_mut(&oldest)) {
+                state.past.close();
+            }
+        }
     }
 
     /// A day is over: everything about it is computed once, and the next close is owed.
-    fn close(&mut self, person: &Patient, now: JournalTime) {
+    fn close(&mut self, person: &Patient, past: &mut Past, now: JournalTime) {
         let calendar = Calendar::of(person);
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let Some(newest) = state.agenda.next_close else { return };
@@ -248,7 +300,7 @@ impl Clinic {
             if !state.agenda.to_close.remove(&day) {
                 state.agenda.next_close = Some(newest + 1);
             }
-            self.prune(person, now);
+            self.prune(person, past, now);
             self.fold_stale(person, now);
             for group in Group::ALL.into_iter().filter(|group| group.concerns(day)) {
                 self.owe(&person.id, now, Work::Evaluate(group, day));
@@ -277,27 +329,27 @@ impl Clinic {
     }
 
     /// Forgets what lies beyond the horizon and what looks back from it.
-    fn prune(&mut self, person: &Patient, now: JournalTime) {
+    fn prune(&mut self, person: &Patient, past: &mut Past, now: JournalTime) {
         let calendar = Calendar::of(person);
         let horizon = self.horizon(calendar, now);
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
         let kept_from = horizon - self.lookback_days;
-        state.days = state.days.split_off(&kept_from.min(horizon - FAR_DAYS));
-        for (_, values) in state.days.range_mut(..kept_from) {
-            values.retain(|name, _| LOOKED_AT_FROM_AFAR.contains(&name.as_str()));
+        past.days = past.days.split_off(&kept_from.min(horizon - FAR_DAYS));
+        for (_, values) in past.days.range_mut(..kept_from) {
+            values.retain(|name| LOOKED_AT_FROM_AFAR.contains(&name));
             // What showed it is no evidence of anything that may still change.
-            values.values_mut().for_each(|value| value.evidence.clear());
+            values.values_mut().for_each(|(_, value)| value.evidence.clear());
         }
         let settled = calendar.day_of(now.0 - FINAL_AFTER_MS) - 1;
-        let rules = &self.rules;
-        for (_, values) in state.days.range_mut(settled - SETTLES_WITHIN_DAYS..settled) {
-            values.retain(|name, _| is_looked_back_on(name, rules));
+        for (_, values) in past.days.range_mut(settled - SETTLES_WITHIN_DAYS..settled) {
+            values.retain(|name| is_looked_back_on(name, &self.rules));
         }
-        state.days.retain(|_, values| !values.is_empty());
-        state.told = state.told.split_off(&kept_from);
-        state.opioids = state.opioids.split_off(&(horizon - OPIOID_DAYS));
+        past.days.retain(|_, values| !values.is_empty());
+        past.told = past.told.split_off(&kept_from);
+        past.opioids = past.opioids.split_off(&(horizon - OPIOID_DAYS));
         let hour = hour_of(calendar.start(horizon));
-        state.holds.values_mut().for_each(|signal| signal.forget_before(hour));
+        past.folded.values_mut().for_each(|hours| hours.forget_before(hour));
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        state.holds.values_mut().for_each(|signal| signal.stale = signal.stale.split_off(&hour));
     }
 
     /// Snapshots of what changed since the last call.
@@ -311,11 +363,21 @@ impl Clinic {
         now.chain(past).filter_map(snapshot).collect()
     }
 
+    /// What a patient's state takes, packed, by part: `now` and the parts of the past.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when it cannot be unpacked.
+    pub fn sizes(&self, patient: &PatientId) -> Result<Vec<(&'static str, usize)>, SnapshotError> {
+        let Some(state) = self.patients.get(patient) else { return Ok(Vec::new()) };
+        let past = pack::sizes(&*state.past.clone().take()?);
+        Ok(std::iter::once(("now", state.encode(Part::Now).len())).chain(past).collect())
+    }
+
     /// Puts one part of a patient back as `take_snapshots` gave it.
     ///
     /// # Errors
     /// [`SnapshotError`] when the bytes are of another version or damaged.
-    pub fn restore(&mut self, patient: &PatientId, part: Part, bytes: &[u8]) -> Result<(), SnapshotError> {
+    pub fn restore(&mut self, patient: &PatientId, part: Part, bytes: Vec<u8>) -> Result<(), SnapshotError> {
         let state = self.patients.entry(patient.clone()).or_default();
         state.restore(part, bytes)?;
         if part == Part::Now {

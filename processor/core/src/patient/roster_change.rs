@@ -10,9 +10,9 @@ use painwatch_domain::{DeviceId, EventTime, JournalTime, Measure, PatientId, Ros
 
 use super::calendar::Calendar;
 use super::day::Group;
-use super::signal::hour_of;
+use super::signal::{FoldedHours, hour_of};
 use super::state::Work;
-use super::{Clinic, closes_after_ms};
+use super::{Clinic, SnapshotError, closes_after_ms};
 
 /// Which days of which measures of a device are stored, in UTC.
 pub type Stored<'a> = &'a dyn Fn(&DeviceId) -> BTreeSet<(Measure, i32)>;
@@ -20,7 +20,10 @@ pub type Stored<'a> = &'a dyn Fn(&DeviceId) -> BTreeSet<(Measure, i32)>;
 impl Clinic {
     /// Puts a new roster in force. Patients who are new to it begin to be watched today; what it changes about the past,
     /// as far as the horizon, is computed again.
-    pub fn set_roster(&mut self, roster: Arc<Roster>, stored: Stored, now: JournalTime) {
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when what is kept of a patient cannot be unpacked.
+    pub fn set_roster(&mut self, roster: Arc<Roster>, stored: Stored, now: JournalTime) -> Result<(), SnapshotError> {
         let old = std::mem::replace(&mut self.roster, Arc::clone(&roster));
         for person in roster.patients.values() {
             let calendar = Calendar::of(person);
@@ -29,15 +32,23 @@ impl Clinic {
             self.watch(person, (calendar.day_of(now.0), now.0), horizon, now);
             self.owe_close(person, now);
             if let Some(before) = old.patients.get(&person.id) {
-                self.changed_person(before, person, &old, stored, now);
+                self.changed_person(before, person, &old, stored, now)?;
             }
         }
         for device in devices_of([&old, &roster]) {
             self.changed_pairings(&old, device, stored, now);
         }
+        Ok(())
     }
 
-    fn changed_person(&mut self, before: &Patient, person: &Patient, old: &Roster, stored: Stored, now: JournalTime) {
+    fn changed_person(
+        &mut self,
+        before: &Patient,
+        person: &Patient,
+        old: &Roster,
+        stored: Stored,
+        now: JournalTime,
+    ) -> Result<(), SnapshotError> {
         let roster = Arc::clone(&self.roster);
         let prescribed = |roster: &Roster| -> Vec<_> {
             roster.prescriptions.iter().filter(|prescription| prescription.patient == person.id).cloned().collect()
@@ -60,11 +71,12 @@ impl Clinic {
             }
         }
         if before != person || orders_changed || told_changed || old.devices != roster.devices {
-            self.mark_all(person, now);
+            self.mark_all(person, now)?;
         }
         if before.conditions != person.conditions || before.packs != person.packs || orders_changed || told_changed {
             self.owe(&person.id, now, Work::Republish);
         }
+        Ok(())
     }
 
     /// The zone changed: a day that was over may not be any more.
@@ -77,15 +89,21 @@ impl Clinic {
     }
 
     /// Everything of the patient within the horizon is computed again.
-    fn mark_all(&mut self, person: &Patient, now: JournalTime) {
+    fn mark_all(&mut self, person: &Patient, now: JournalTime) -> Result<(), SnapshotError> {
         let calendar = Calendar::of(person);
         let today = calendar.day_of(now.0);
         for day in self.horizon(calendar, now)..=today {
             Group::ALL.into_iter().for_each(|group| self.mark(person, group, day, now));
         }
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
-        state.holds.values_mut().for_each(super::signal::HoldSignal::all_stale);
+        let past = self.open(&person.id)?;
+        if let Some(state) = self.patients.get_mut(&person.id) {
+            for (measure, signal) in &mut state.holds {
+                signal.stale.extend(past.folded.get(measure).into_iter().flat_map(FoldedHours::hours));
+            }
+        }
+        self.shelve(&person.id, past);
         self.fold_stale(person, now);
+        Ok(())
     }
 
     /// Where the wearer of a device changed, whoever won or lost its readings has late data.

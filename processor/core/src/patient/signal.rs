@@ -82,17 +82,62 @@ pub struct Folded {
 }
 
 /// Every hour that was folded, and by rule what came of it.
-pub type FoldedHours = BTreeMap<i32, BTreeMap<String, Folded>>;
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FoldedHours(pub BTreeMap<i32, BTreeMap<String, Folded>>);
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+impl FoldedHours {
+    /// The state a fold of `hour` starts from.
+    pub fn before(&self, hour: i32, rule: &str) -> Option<HoldState> {
+        let (_, rules) = self.0.range(..hour).next_back()?;
+        rules.get(rule)?.after.clone()
+    }
+
+    /// Takes what folding an hour gave, by rule. Says which hour is stale by it: the one after, if that began from another
+    /// state. An hour that was never folded let the state before it pass through.
+    #[must_use]
+    pub fn set(&mut self, hour: i32, folded: BTreeMap<&str, Folded>) -> Option<i32> {
+        let known = self.0.get(&hour).or_else(|| Some(self.0.range(..hour).next_back()?.1));
+        let after = |rule: &str| known.and_then(|rules| rules.get(rule)?.after.as_ref());
+        let changed = folded.iter().any(|(rule, new)| after(rule) != new.after.as_ref());
+        let kept = folded.into_iter().filter(|(_, folded)| *folded != Folded::default());
+        self.0.insert(hour, kept.map(|(rule, folded)| (rule.to_owned(), folded)).collect());
+        self.0.range(hour + 1..).next().map(|(&next, _)| next).filter(|_| changed)
+    }
+
+    /// All episodes of a rule as of `now`, ascending. Only meaningful while nothing is stale.
+    pub fn spans(&self, rule: &str, versions: &HoldVersions, measure: Measure, now: i64) -> Vec<Span> {
+        let of_rule = self.0.values().filter_map(|rules| rules.get(rule));
+        let mut spans: Vec<Span> = of_rule.flat_map(|folded| folded.ended.iter().cloned()).collect();
+        spans.extend(self.newest_state(rule).iter().flat_map(|state| state.ahead(versions, measure, now)));
+        spans
+    }
+
+    pub fn newest_state(&self, rule: &str) -> Option<&HoldState> {
+        self.0.last_key_value()?.1.get(rule)?.after.as_ref()
+    }
+
+    pub fn hours(&self) -> impl Iterator<Item = i32> {
+        self.0.keys().copied()
+    }
+
+    /// Forgets the hours before `hour`, keeping the newest of them as the state to start from.
+    pub fn forget_before(&mut self, hour: i32) {
+        let mut kept = self.0.split_off(&hour);
+        if let Some((last, mut rules)) = self.0.pop_last() {
+            rules.values_mut().for_each(|folded| folded.ended.clear());
+            rules.retain(|_, folded| folded.after.is_some());
+            kept.insert(last, rules);
+        }
+        self.0 = kept;
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HoldSignal {
     /// By rule.
     pub live: BTreeMap<String, Live>,
     /// Newest event time the live automata saw.
     pub newest: Option<i64>,
-    /// In the other part of a snapshot.
-    #[serde(skip)]
-    pub folded: FoldedHours,
     /// Hours whose fold no longer matches the readings.
     pub stale: BTreeSet<i32>,
     /// When time alone may prove something, in journal time.
@@ -102,40 +147,9 @@ pub struct HoldSignal {
 }
 
 impl HoldSignal {
-    /// The state a fold of `hour` starts from.
-    pub fn before(&self, hour: i32, rule: &str) -> Option<HoldState> {
-        let (_, rules) = self.folded.range(..hour).next_back()?;
-        rules.get(rule)?.after.clone()
-    }
-
-    /// Takes what folding an hour gave, by rule; the hour after is stale if it began from another state. An hour that was
-    /// never folded let the state before it pass through.
-    pub fn set(&mut self, hour: i32, folded: BTreeMap<&str, Folded>) {
-        let known = self.folded.get(&hour).or_else(|| Some(self.folded.range(..hour).next_back()?.1));
-        let after = |rule: &str| known.and_then(|rules| rules.get(rule)?.after.as_ref());
-        let changed = folded.iter().any(|(rule, new)| after(rule) != new.after.as_ref());
-        let kept = folded.into_iter().filter(|(_, folded)| *folded != Folded::default());
-        self.folded.insert(hour, kept.map(|(rule, folded)| (rule.to_owned(), folded)).collect());
-        if changed && let Some((&next, _)) = self.folded.range(hour + 1..).next() {
-            self.stale.insert(next);
-        }
-    }
-
-    /// All episodes of a rule as of `now`, ascending. Only meaningful while nothing is stale.
-    pub fn spans(&self, rule: &str, versions: &HoldVersions, measure: Measure, now: i64) -> Vec<Span> {
-        let of_rule = self.folded.values().filter_map(|rules| rules.get(rule));
-        let mut spans: Vec<Span> = of_rule.flat_map(|folded| folded.ended.iter().cloned()).collect();
-        spans.extend(self.newest_state(rule).iter().flat_map(|state| state.ahead(versions, measure, now)));
-        spans
-    }
-
-    fn newest_state(&self, rule: &str) -> Option<&HoldState> {
-        self.folded.last_key_value()?.1.get(rule)?.after.as_ref()
-    }
-
     /// Puts the live automaton where the fold is, now that nothing is stale.
-    pub fn follow_fold(&mut self, rule: &str, at_rest: HeldEpisode) {
-        let live = Live(self.newest_state(rule).map_or(at_rest, |state| state.episode));
+    pub fn follow_fold(&mut self, rule: &str, newest: Option<&HoldState>, at_rest: HeldEpisode) {
+        let live = Live(newest.map_or(at_rest, |state| state.episode));
         match self.live.get_mut(rule) {
             Some(known) => *known = live,
             None => drop(self.live.insert(rule.to_owned(), live)),
@@ -147,23 +161,6 @@ impl HoldSignal {
         let first = *self.stale.first()?;
         let last = self.stale.range(..first.saturating_add(HOURS_AT_ONCE)).next_back()?;
         Some((first, *last))
-    }
-
-    /// Every hour that is known must be folded again.
-    pub fn all_stale(&mut self) {
-        self.stale.extend(self.folded.keys().copied());
-    }
-
-    /// Forgets the hours before `hour`, keeping the newest of them as the state to start from.
-    pub fn forget_before(&mut self, hour: i32) {
-        let mut kept = self.folded.split_off(&hour);
-        if let Some((last, mut rules)) = self.folded.pop_last() {
-            rules.values_mut().for_each(|folded| folded.ended.clear());
-            rules.retain(|_, folded| folded.after.is_some());
-            kept.insert(last, rules);
-        }
-        self.folded = kept;
-        self.stale = self.stale.split_off(&hour);
     }
 }
 

@@ -2,23 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use painwatch_domain::Hash128;
-use painwatch_domain::reading::DoseEvent;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
-use super::daily::{Days, Derived, Kept};
 use super::day::Group;
-use super::derived::Facts;
-use super::episodes::Reports;
-use super::signal::{FoldedHours, HoldSignal};
-use crate::metrics::opioid_exposure::{self, Release};
-use crate::metrics::wear::{Span, union};
+use super::pack::{self, Packed};
+use super::past::Past;
+use super::signal::HoldSignal;
 
-/// First byte of a snapshot. Raise it with every change to the form of the state. Format 1 knew fewer groups of values: it
-/// is read as it is, and this program's are not for one that knows only that.
-const FORMAT: u8 = 2;
-const READ: [u8; 2] = [1, FORMAT];
+/// First byte of a snapshot. Raise it with every change to the form of the state. Formats 1 and 2 knew no numbers of metrics
+/// ([`pack::old`]): they are read.
+pub(super) const FORMAT: u8 = 3;
+const OLD: [u8; 2] = [1, 2];
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,22 +69,56 @@ impl Part {
 pub struct PatientState {
     /// Measures under hold rules, by name.
     pub holds: BTreeMap<String, HoldSignal>,
-    /// Daily values of the kept days.
-    pub days: Days,
-    /// What was last told of each metric, by day.
-    pub told: BTreeMap<i32, BTreeMap<String, Told>>,
-    pub reports: Reports,
-    /// Opioid doses by local day.
-    pub opioids: BTreeMap<i32, Vec<OpioidDose>>,
-    /// Scheduled doses whose cell has closed, by local day and medication, in order of schedule.
-    pub missed: Missed,
     pub agenda: Agenda,
     /// The local day of the newest reading and its bounds: spares the hot path the calendar.
     pub today: Option<(i32, i64, i64)>,
+    pub past: Shelf,
+}
+
+/// The past, packed or at hand. Most patients are not worked on at any one time: the packed form is what their memory costs.
+#[derive(Clone, Debug)]
+pub enum Shelf {
+    Packed(Packed),
+    Open(Box<Past>),
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self::Packed(Packed::default())
+    }
+}
+
+impl Shelf {
+    /// Takes the past down to work on it, and leaves nothing here.
+    pub fn take(&mut self) -> Result<Box<Past>, SnapshotError> {
+        match std::mem::take(self) {
+            Self::Open(past) => Ok(past),
+            Self::Packed(packed) => {
+                let past = packed.unpack();
+                if past.is_err() {
+                    *self = Self::Packed(packed);
+                }
+                past.map(Box::new)
+            }
+        }
+    }
+
+    pub fn close(&mut self) {
+        if let Self::Open(past) = self {
+            *self = Self::Packed(Packed::of(past));
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Open(past) => Packed::of(past).into_bytes(),
+            Self::Packed(packed) => packed.clone().into_bytes(),
+        }
+    }
 }
 
 /// What is to be done about a patient, and when.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agenda {
     /// Event time whose local day is the first that is closed and reported on.
     pub watched_since: Option<i64>,
@@ -99,61 +128,6 @@ pub struct Agenda {
     /// Owed work and when.
     #[serde(with = "owed")]
     pub owed: BTreeMap<Work, i64>,
-}
-
-/// The form of [`Part::Now`].
-#[derive(Serialize, Deserialize)]
-struct Now<H, A> {
-    holds: H,
-    agenda: A,
-}
-
-/// The form of [`Part::Past`].
-#[derive(Serialize, Deserialize)]
-struct Past<F, D, T, R, O, M> {
-    folded: F,
-    days: D,
-    told: T,
-    reports: R,
-    opioids: O,
-    missed: M,
-}
-
-type OwnedNow = Now<BTreeMap<String, HoldSignal>, Agenda>;
-type OwnedPast = Past<
-    BTreeMap<String, FoldedHours>,
-    Days,
-    BTreeMap<i32, BTreeMap<String, Told>>,
-    Reports,
-    BTreeMap<i32, Vec<OpioidDose>>,
-    Missed,
->;
-
-/// A metric value as it was last told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    pub fingerprint: u64,
-    pub revision: i64,
-    pub window: (i64, i64),
-}
-
-pub type Missed = BTreeMap<i32, BTreeMap<String, Vec<MissedDose>>>;
-
-/// One scheduled dose whose cell has closed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MissedDose {
-    pub scheduled: i64,
-    pub missed: bool,
-}
-
-/// An opioid taken, applied or removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpioidDose {
-    pub medication: String,
-    /// `ir`, `er` or `patch`.
-    pub release: String,
-    pub time: i64,
-    pub event: String,
 }
 
 /// A map with structured keys as a list of pairs.
@@ -170,155 +144,48 @@ mod owed {
     }
 }
 
+/// The form of [`Part::Now`].
+#[derive(Serialize, Deserialize)]
+struct Now<H, A> {
+    holds: H,
+    agenda: A,
+}
+
 impl PatientState {
     pub fn encode(&self, part: Part) -> Vec<u8> {
-        let bytes = match part {
-            Part::Now => postcard::to_stdvec(&Now { holds: &self.holds, agenda: &self.agenda }),
-            Part::Past => {
-                let folded: BTreeMap<&str, &FoldedHours> =
-                    self.holds.iter().map(|(measure, held)| (measure.as_str(), &held.folded)).collect();
-                let Self { days, told, reports, opioids, missed, .. } = self;
-                postcard::to_stdvec(&Past { folded, days, told, reports, opioids, missed })
+        match part {
+            Part::Now => {
+                let bytes = postcard::to_stdvec(&Now { holds: &self.holds, agenda: &self.agenda });
+                // Writing to memory cannot fail, and the state holds nothing the format cannot express.
+                [&[FORMAT][..], &bytes.unwrap_or_default()].concat()
             }
-        };
-        // Writing to memory cannot fail, and the state holds nothing the format cannot express.
-        [&[FORMAT][..], &bytes.unwrap_or_default()].concat()
+            Part::Past => self.past.bytes(),
+        }
     }
 
     /// Puts one part back; the other is left alone.
-    pub fn restore(&mut self, part: Part, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let rest = match bytes.split_first() {
-            Some((format, rest)) if READ.contains(format) => rest,
-            Some((&found, _)) => return Err(SnapshotError::Format { found }),
-            None => return Err(SnapshotError::Damaged("empty".to_owned())),
-        };
-        let damaged = |error: postcard::Error| SnapshotError::Damaged(error.to_string());
+    pub fn restore(&mut self, part: Part, bytes: Vec<u8>) -> Result<(), SnapshotError> {
+        let (format, rest) = bytes.split_first().ok_or_else(|| SnapshotError::Damaged("empty".to_owned()))?;
+        if *format != FORMAT && !OLD.contains(format) {
+            return Err(SnapshotError::Format { found: *format });
+        }
         match part {
             Part::Now => {
-                let Now { holds, agenda }: OwnedNow = postcard::from_bytes(rest).map_err(damaged)?;
-                self.agenda = agenda;
-                for (measure, signal) in holds {
-                    let folded = self.holds.remove(&measure).map(|known| known.folded).unwrap_or_default();
-                    self.holds.insert(measure, HoldSignal { folded, ..signal });
-                }
+                let now = postcard::from_bytes(rest).map_err(|error| SnapshotError::Damaged(error.to_string()))?;
+                let Now { holds, agenda }: Now<BTreeMap<String, HoldSignal>, Agenda> = now;
+                (self.holds, self.agenda) = (holds, agenda);
             }
-            Part::Past => {
-                let past: OwnedPast = postcard::from_bytes(rest).map_err(damaged)?;
-                (self.days, self.told, self.reports) = (past.days, past.told, past.reports);
-                (self.opioids, self.missed) = (past.opioids, past.missed);
-                for (measure, folded) in past.folded {
-                    self.holds.entry(measure).or_default().folded = folded;
-                }
-            }
+            Part::Past if *format == FORMAT => self.past = Shelf::Packed(Packed::parse(bytes)?),
+            Part::Past => self.past = Shelf::Packed(Packed::of(&pack::old::read(rest)?)),
         }
         Ok(())
-    }
-
-    /// What daily values are derived from.
-    pub const fn kept<'a>(&'a self, facts: &'a Facts) -> Kept<'a> {
-        Kept { days: &self.days, missed: &self.missed, facts }
     }
 
     /// First local day that is closed and reported on.
     pub fn watched_from(&self, calendar: Calendar) -> Option<i32> {
         self.agenda.watched_since.map(|since| calendar.day_of(since))
     }
-
-    /// When the patient was exposed to an opioid, as far as the kept days tell.
-    pub fn exposure(&self) -> Vec<Span> {
-        let mut by_medication: BTreeMap<&str, Vec<&OpioidDose>> = BTreeMap::new();
-        for dose in self.opioids.values().flatten() {
-            by_medication.entry(&dose.medication).or_default().push(dose);
-        }
-        let windows = by_medication.into_values().flat_map(|doses| {
-            let events = doses.iter().filter_map(|dose| Some((dose.time, DoseEvent::parse(&dose.event)?)));
-            opioid_exposure::windows(Release::of(&doses[0].release), &events.collect::<Vec<_>>())
-        });
-        union(windows.collect())
-    }
-
-    /// The revision to tell a value with, if it differs from what was last told in anything a reader can see.
-    pub fn revise(
-        &mut self,
-        day: i32,
-        metric: &str,
-        told: &Derived,
-        is_final: bool,
-        window: (i64, i64),
-    ) -> Option<i64> {
-        let fingerprint = fingerprint(told, is_final);
-        let of_day = self.told.entry(day).or_default();
-        let revision = match of_day.get(metric) {
-            Some(known) if known.fingerprint == fingerprint && known.window == window => return None,
-            Some(known) => known.revision + 1,
-            None => 0,
-        };
-        of_day.insert(metric.to_owned(), Told { fingerprint, revision, window });
-        Some(revision)
-    }
-}
-
-fn fingerprint(told: &Derived, is_final: bool) -> u64 {
-    let number = |value: Option<f64>| {
-        value.map_or([0; 9], |value| {
-            let mut bytes = [1; 9];
-            bytes[1..].copy_from_slice(&value.to_bits().to_le_bytes());
-            bytes
-        })
-    };
-    let value = &told.value;
-    let numbers = [number(value.value), number(value.coverage), number(told.baseline), number(told.deviation)].concat();
-    let rest = [&value.n.to_le_bytes()[..], &[u8::from(is_final)]].concat();
-    let hash = Hash128::of(&[&numbers, &rest, value.reason.as_bytes(), value.quality.as_bytes()]).0;
-    u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Written by an earlier program (see the processor's golden test).
-    const OLD: [(Part, &[u8]); 2] = [
-        (Part::Now, include_bytes!("../../tests/golden/patient-now-1.bin")),
-        (Part::Past, include_bytes!("../../tests/golden/patient-past-1.bin")),
-    ];
-
-    /// Written by this one.
-    const TODAY: [(Part, &[u8]); 2] = [
-        (Part::Now, include_bytes!("../../tests/golden/patient-now-2.bin")),
-        (Part::Past, include_bytes!("../../tests/golden/patient-past-2.bin")),
-    ];
-
-    #[test]
-    fn a_snapshot_of_today_is_read_and_written_back_unchanged() {
-        let mut state = PatientState::default();
-        TODAY.into_iter().for_each(|(part, bytes)| state.restore(part, bytes).unwrap());
-        TODAY.into_iter().for_each(|(part, bytes)| assert_eq!(state.encode(part), bytes));
-    }
-
-    #[test]
-    fn a_snapshot_of_an_earlier_program_is_read_and_written_back_in_todays_format() {
-        for mut order in [OLD.to_vec(), OLD.into_iter().rev().collect()] {
-            let mut state = PatientState::default();
-            order.drain(..).for_each(|(part, bytes)| state.restore(part, bytes).unwrap());
-            OLD.into_iter().for_each(|(part, bytes)| assert_eq!(state.encode(part)[1..], bytes[1..]));
-            assert!(
-                !state.days.is_empty()
-                    && !state.agenda.owed.is_empty()
-                    && !state.holds.is_empty()
-                    && !state.opioids.is_empty()
-            );
-        }
-    }
-
-    #[test]
-    fn a_snapshot_of_a_later_format_or_cut_short_is_refused_by_name() {
-        for (part, old) in OLD {
-            let later = [&[FORMAT + 1], &old[1..]].concat();
-            assert!(matches!(PatientState::default().restore(part, &later), Err(SnapshotError::Format { .. })));
-            for length in 0..old.len() {
-                assert!(PatientState::default().restore(part, &old[..length]).is_err(), "{length} bytes");
-            }
-        }
-    }
-}
+mod tests;

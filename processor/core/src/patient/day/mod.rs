@@ -6,6 +6,7 @@
 mod activity;
 mod beats;
 mod counts;
+pub mod evidence;
 mod group;
 mod minutes;
 mod night;

@@ -67,7 +67,7 @@ fn overuse(book: &mut Book) {
     };
     for (day, values) in book.days {
         let base = ["medication_event.acute_analgesic", "medication_event.simple_analgesic"];
-        let Some(base) = base.iter().find_map(|name| values.get(*name)) else { continue };
+        let Some(base) = base.iter().find_map(|name| values.get(name)) else { continue };
         let level = match medication_overuse::judge(&days, *day) {
             Overuse::None => 0.0,
             Overuse::Notice => 1.0,

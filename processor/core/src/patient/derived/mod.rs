@@ -12,7 +12,7 @@ use painwatch_domain::Roster;
 use painwatch_domain::roster::Patient;
 
 use super::calendar::Calendar;
-use super::daily::{Days, Derived, DerivedDays};
+use super::daily::{self, Days, Derived, DerivedDays};
 use super::day::DailyValue;
 use super::frozen::Frozen;
 use crate::rules::ingredients::is_of_class;
@@ -114,7 +114,7 @@ impl<'a> Book<'a> {
     /// The kept values of a metric, ascending by day.
     fn each(&self, metric: &str) -> Vec<(i32, &'a DailyValue)> {
         debug_assert!(SOURCES.contains(&metric), "{metric} would be forgotten");
-        self.days.iter().filter_map(|(day, values)| Some((*day, values.get(metric)?))).collect()
+        daily::each(self.days, metric)
     }
 
     fn numbers(&self, metric: &str) -> Vec<(i32, f64)> {

@@ -2,6 +2,7 @@
 
 use super::{Book, Facts, like};
 use crate::metrics::bp_category::category;
+use crate::patient::by_metric::ByMetric;
 use crate::patient::day::DailyValue;
 
 /// Home status needs 12 readings on 3 days; the days are the last seven [engineering choice].
@@ -35,7 +36,7 @@ struct Mean {
 }
 
 fn mean(book: &Book, days: std::ops::RangeInclusive<i32>) -> Option<Mean> {
-    let of_day = |values: &super::super::day::Values| {
+    let of_day = |values: &ByMetric<DailyValue>| {
         let systolic = values.get("blood_pressure.daily_systolic")?;
         let diastolic = values.get("blood_pressure.daily_diastolic")?;
         Some((systolic.value?, diastolic.value?, systolic.n))

@@ -12,7 +12,7 @@ fn days(metrics: &[(&str, &[(i32, f64)])]) -> Days {
     for (metric, values) in metrics {
         for (day, value) in *values {
             let value = DailyValue { value: Some(*value), n: 3, held_at: i64::from(*day), ..DailyValue::default() };
-            days.entry(*day).or_default().insert((*metric).to_owned(), value);
+            days.entry(*day).or_default().insert(metric, value);
         }
     }
     days
@@ -122,7 +122,7 @@ fn nothing_that_others_derive_from_is_forgotten_once_it_is_final() {
     let all: Vec<_> = catalogue::list().iter().map(|info| (info.name, values.as_slice())).collect();
     let days = days(&all);
     let mut kept = days.clone();
-    kept.values_mut().for_each(|values| values.retain(|name, _| is_looked_back_on(name, &[])));
+    kept.values_mut().for_each(|values| values.retain(|name| is_looked_back_on(name, &[])));
     assert!(kept[&0].len() < days[&0].len() / 2, "most of it is told and forgotten");
     let facts = Facts { surgeries: vec![20], nsaid_starts: vec![30], has_headache: true, ..Facts::NONE };
     let derive = |days: &Days| daily::derive(&Kept { facts: &facts, ..Kept::of(days) }, 0, |_| true);

@@ -12,6 +12,7 @@ use super::super::coverage::{self, DeviceStates};
 use super::super::daily::{self, Book};
 use super::super::day::{DailyValue, Frame, Group, Observation};
 use super::super::derived::Facts;
+use super::super::past::Past;
 use super::super::{Clinic, closes_after_ms};
 use super::daily::group_of;
 use super::{CoverageOut, Performed};
@@ -53,21 +54,21 @@ impl Clinic {
     pub(super) fn daily_coverage(
         &self,
         person: &Patient,
+        past: &Past,
         group: Group,
         frame: &Frame,
         now: JournalTime,
         out: &mut Performed,
     ) {
         let facts = Facts::of(&self.roster, person);
-        let Some(state) = self.patients.get(&person.id) else { return };
         let all = Arc::clone(&self.rules);
         let judged_here = |metric: &str| group_of(metric) == Some(group);
         let rules = all.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
         let rules: Vec<_> = rules.filter_map(|rule| Some((rule, rule.metric()?))).collect();
         let of_rules = |name: &str| rules.iter().any(|(_, metric)| *metric == name);
-        let derived = daily::derive(&state.kept(&facts), frame.day.0, of_rules);
+        let derived = daily::derive(&past.kept(&facts), frame.day.0, of_rules);
         let (calendar, open_from) = (Calendar::of(person), frame.day.0);
-        let book = Book { calendar, days: &state.days, derived: &derived, frozen: &facts.frozen, open_from };
+        let book = Book { calendar, days: &past.days, derived: &derived, frozen: &facts.frozen, open_from };
         let first_open = calendar.day_of(now.0 - closes_after_ms(&person.id));
         let first_later = self.watched_from(person).map_or(first_open, |watched| watched.max(frame.day.0 + 1));
         for day in std::iter::once(frame.day.0).chain(first_later..first_open) {

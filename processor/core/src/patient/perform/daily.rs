@@ -6,6 +6,7 @@ use std::sync::Arc;
 use painwatch_domain::roster::Patient;
 use painwatch_domain::{JournalTime, LocalDay};
 
+use super::super::by_metric::ByMetric;
 use super::super::calendar::Calendar;
 use super::super::circumstances::Around;
 use super::super::daily::trends;
@@ -13,6 +14,7 @@ use super::super::daily::{self, Book, Derived};
 use super::super::day::{self, DailyValue, Frame, Group, Observation, Values};
 use super::super::derived::Facts;
 use super::super::episodes::{Judged, Subject};
+use super::super::past::Past;
 use super::super::state::Work;
 use super::super::{Clinic, FINAL_AFTER_MS, closes_after_ms};
 use super::{MetricOut, Performed};
@@ -47,8 +49,8 @@ impl Clinic {
     pub(in super::super) fn evaluate(
         &mut self,
         person: &Patient,
-        group: Group,
-        day: i32,
+        past: &mut Past,
+        (group, day): (Group, i32),
         history: &[Observation],
         now: JournalTime,
         out: &mut Performed,
@@ -62,18 +64,18 @@ impl Clinic {
             return self.hold_coverage(person, &frame, history, out);
         }
         let values = match group {
-            Group::Medication => self.medication(person, &frame, history, now),
+            Group::Medication => self.medication(person, past, &frame, history, now),
             _ => day::evaluate(group, &frame, history),
         };
         if day < self.horizon(calendar, now) {
-            return self.tell_old_day(person, &frame, values, out);
+            return tell_old_day(person, past, &frame, values, out);
         }
-        self.keep(person, group, day, values);
+        keep(past, group, day, values);
         let scope = Scope { group: Some(group), closed };
-        self.tell(person, scope, day, now, out);
-        self.publish_daily(person, scope, now, out);
+        self.tell(person, past, scope, day, now, out);
+        self.publish_daily(person, past, scope, now, out);
         if closed {
-            self.daily_coverage(person, group, &frame, now, out);
+            self.daily_coverage(person, past, group, &frame, now, out);
         }
         if closed && group != Group::Composite {
             // At the close it comes after the groups it looks at; later, after whatever was computed again.
@@ -84,108 +86,57 @@ impl Clinic {
         }
     }
 
-    /// Replaces the group's values of the day.
-    fn keep(&mut self, person: &Patient, group: Group, day: i32, values: Values) {
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
-        let kept = state.days.entry(day).or_default();
-        kept.retain(|name, _| group_of(name) != Some(group));
-        kept.extend(values);
-        if kept.is_empty() {
-            state.days.remove(&day);
-        }
-    }
-
     /// The day's values are final now.
-    pub(in super::super) fn finish(&mut self, person: &Patient, day: i32, now: JournalTime, out: &mut Performed) {
+    pub(in super::super) fn finish(
+        &mut self,
+        person: &Patient,
+        past: &mut Past,
+        day: i32,
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
         let due = Calendar::of(person).start(day + 1) + FINAL_AFTER_MS;
         if due > now.0 {
             // The patient's zone changed since it was owed.
             return self.owe(&person.id, JournalTime(due), Work::Finish(day));
         }
-        self.tell(person, Scope::ALL, day, now, out);
+        self.tell(person, past, Scope::ALL, day, now, out);
     }
 
     /// Tells every value (of the group) that differs from what was told: the day's, and what derives from it later.
-    fn tell(&mut self, person: &Patient, scope: Scope, day: i32, now: JournalTime, out: &mut Performed) {
+    fn tell(&self, person: &Patient, past: &mut Past, scope: Scope, day: i32, now: JournalTime, out: &mut Performed) {
         let calendar = Calendar::of(person);
         let since = self.horizon(calendar, now).max(day);
         let wanted = |name: &str| scope.includes(name);
         let facts = Facts::of(&self.roster, person);
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
-        let mut all: BTreeMap<(i32, String), Derived> = BTreeMap::new();
-        for (name, value) in state.days.get(&day).into_iter().flatten().filter(|(name, _)| wanted(name)) {
-            all.insert((day, name.clone()), Derived { value: value.clone(), baseline: None, deviation: None });
+        let mut all: BTreeMap<(i32, &'static str), Derived> = BTreeMap::new();
+        for (name, value) in past.days.get(&day).into_iter().flat_map(ByMetric::iter).filter(|(name, _)| wanted(name)) {
+            all.insert((day, name), Derived { value: value.clone(), baseline: None, deviation: None });
         }
-        for ((day, name), derived) in daily::derive(&state.kept(&facts), since, wanted) {
-            all.insert((day, name.to_owned()), derived);
-        }
-        let told = state.told.get(&day).into_iter().flat_map(BTreeMap::keys).filter(|name| wanted(name));
-        let of_day = told.map(|name| (day, name.clone()));
-        let later = state.told.range(day.saturating_add(1).max(since)..);
-        let trends = later.flat_map(|(later, told)| told.keys().map(|name| (*later, name.clone())));
+        all.extend(daily::derive(&past.kept(&facts), since, wanted));
+        let told = past.told.get(&day).into_iter().flat_map(ByMetric::names).filter(|name| wanted(name));
+        let of_day = told.map(|name| (day, name));
+        let later = past.told.range(day.saturating_add(1).max(since)..);
+        let trends = later.flat_map(|(later, told)| told.names().map(|name| (*later, name)));
         let trends = trends.filter(|(_, name)| trends::is_trend(name) && wanted(name));
         for key in of_day.chain(trends).filter(|key| !all.contains_key(key)).collect::<Vec<_>>() {
             all.insert(key, withdrawn());
         }
         for ((day, metric), told) in all {
             let window = calendar.bounds(day);
-            self.tell_one(person, (day, metric), window, told, now, out);
-        }
-    }
-
-    fn tell_one(
-        &mut self,
-        person: &Patient,
-        (day, metric): (i32, String),
-        window: (i64, i64),
-        told: Derived,
-        now: JournalTime,
-        out: &mut Performed,
-    ) {
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
-        let unit = catalogue::find(&metric).map_or("", |info| info.unit);
-        let is_final = window.1 + FINAL_AFTER_MS <= now.0;
-        let before = state.told.get(&day).and_then(|of_day| of_day.get(&metric)).cloned();
-        let Some(revision) = state.revise(day, &metric, &told, is_final, window) else { return };
-        // The patient's zone changed: the row of the old window is not the row of the new one.
-        if let Some(old) = before.filter(|old| old.window.0 != window.0) {
-            let (patient, metric, window) = (person.id.clone(), metric.clone(), old.window);
-            out.metrics.push(MetricOut {
-                patient,
-                metric,
-                unit,
-                window,
-                told: withdrawn(),
-                is_final,
-                revision: old.revision + 1,
-            });
-        }
-        out.metrics.push(MetricOut { patient: person.id.clone(), metric, unit, window, told, is_final, revision });
-    }
-
-    /// Beyond the horizon values are told once more and nothing else changes (semantics 13).
-    fn tell_old_day(&mut self, person: &Patient, frame: &Frame, values: Values, out: &mut Performed) {
-        out.beyond_horizon += 1;
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
-        for (metric, value) in values {
-            let unit = catalogue::find(&metric).map_or("", |info| info.unit);
-            let told = Derived { value, baseline: None, deviation: None };
-            let window = (frame.start, frame.end);
-            let Some(revision) = state.revise(frame.day.0, &metric, &told, true, window) else { continue };
-            out.metrics.push(MetricOut {
-                patient: person.id.clone(),
-                metric,
-                unit,
-                window,
-                told,
-                is_final: true,
-                revision,
-            });
+            tell_one(person, past, (day, metric), window, told, now, out);
         }
     }
 
     /// Judges every daily rule (of the group) over all kept days.
-    pub(super) fn publish_daily(&mut self, person: &Patient, scope: Scope, now: JournalTime, out: &mut Performed) {
+    pub(super) fn publish_daily(
+        &self,
+        person: &Patient,
+        past: &mut Past,
+        scope: Scope,
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
         let calendar = Calendar::of(person);
         let since = calendar.start(self.horizon(calendar, now));
         let rules = Arc::clone(&self.rules);
@@ -195,12 +146,14 @@ impl Clinic {
         let rules: Vec<_> = rules.iter().filter(judged_here).collect();
         let facts = Facts::of(&self.roster, person);
         let around = Around::of(&self.roster, person);
-        let Some(state) = self.patients.get_mut(&person.id).filter(|_| !rules.is_empty()) else { return };
+        if rules.is_empty() {
+            return;
+        }
         let of_rules = |name: &str| rules.iter().any(|rule| rule.metric() == Some(name));
-        let derived = daily::derive(&state.kept(&facts), FIRST_DAY, of_rules);
+        let derived = daily::derive(&past.kept(&facts), FIRST_DAY, of_rules);
         let open_from = calendar.day_of(now.0 - closes_after_ms(&person.id));
-        let book = Book { calendar, days: &state.days, derived: &derived, frozen: &facts.frozen, open_from };
-        let exposure = state.exposure();
+        let book = Book { calendar, days: &past.days, derived: &derived, frozen: &facts.frozen, open_from };
+        let exposure = past.exposure();
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
         for rule in rules {
             let Some(metric) = rule.metric() else { continue };
@@ -208,8 +161,55 @@ impl Clinic {
                 let version = rule.speaking_at(span.start);
                 Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }
             });
-            state.reports.publish(&subject, &rule.newest().face, since, judged.collect(), &mut out.episodes);
+            past.reports.publish(&subject, &rule.newest().face, since, judged.collect(), &mut out.episodes);
         }
+    }
+}
+
+fn tell_one(
+    person: &Patient,
+    past: &mut Past,
+    (day, metric): (i32, &'static str),
+    window: (i64, i64),
+    told: Derived,
+    now: JournalTime,
+    out: &mut Performed,
+) {
+    let unit = catalogue::find(metric).map_or("", |info| info.unit);
+    let is_final = window.1 + FINAL_AFTER_MS <= now.0;
+    let before = past.told.get(&day).and_then(|of_day| of_day.get(metric)).cloned();
+    let Some(revision) = past.revise(day, metric, &told, is_final, window) else { return };
+    let row = |window: (i64, i64), told: Derived, revision: i64| {
+        let (patient, metric) = (person.id.clone(), metric.to_owned());
+        MetricOut { patient, metric, unit, window, told, is_final, revision }
+    };
+    // The patient's zone changed: the row of the old window is not the row of the new one.
+    if let Some(old) = before.filter(|old| old.window.0 != window.0) {
+        out.metrics.push(row(old.window, withdrawn(), old.revision + 1));
+    }
+    out.metrics.push(row(window, told, revision));
+}
+
+/// Beyond the horizon values are told once more and nothing else changes (semantics 13).
+fn tell_old_day(person: &Patient, past: &mut Past, frame: &Frame, values: Values, out: &mut Performed) {
+    out.beyond_horizon += 1;
+    for (metric, value) in values {
+        let unit = catalogue::find(&metric).map_or("", |info| info.unit);
+        let told = Derived { value, baseline: None, deviation: None };
+        let window = (frame.start, frame.end);
+        let Some(revision) = past.revise(frame.day.0, &metric, &told, true, window) else { continue };
+        let patient = person.id.clone();
+        out.metrics.push(MetricOut { patient, metric, unit, window, told, is_final: true, revision });
+    }
+}
+
+/// Replaces the group's values of the day.
+fn keep(past: &mut Past, group: Group, day: i32, values: Values) {
+    let kept = past.days.entry(day).or_default();
+    kept.retain(|name| group_of(name) != Some(group));
+    kept.extend(values);
+    if kept.is_empty() {
+        past.days.remove(&day);
     }
 }
 

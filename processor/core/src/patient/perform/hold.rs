@@ -12,7 +12,8 @@ use super::super::compiled::Ruled;
 use super::super::day::Observation;
 use super::super::episodes::{Judged, Subject};
 use super::super::hold::{self, HoldSample, SampleId};
-use super::super::signal::{Folded, HOUR, HoldSignal, Look};
+use super::super::past::Past;
+use super::super::signal::{Folded, FoldedHours, HOUR, Look};
 use super::super::state::Work;
 use super::Performed;
 
@@ -21,6 +22,7 @@ impl Clinic {
     pub(in super::super) fn fold(
         &mut self,
         person: &Patient,
+        past: &mut Past,
         measure_name: &str,
         history: &[Observation],
         now: JournalTime,
@@ -33,21 +35,22 @@ impl Clinic {
         let Some(signal) = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure_name)) else {
             return;
         };
+        let hours = past.folded.entry(measure_name.to_owned()).or_default();
         let last = signal.next_stale().map(|(_, last)| last);
         while let Some(hour) = signal.stale.first().copied().filter(|hour| Some(*hour) <= last) {
             signal.stale.remove(&hour);
             let samples = of_hour(history, hour);
             let folded = rules
                 .iter()
-                .filter_map(|rule| Some((rule.id(), fold_hour(signal, rule, (measure, hour), samples, &self.tenant)?)));
+                .filter_map(|rule| Some((rule.id(), fold_hour(hours, rule, (measure, hour), samples, &self.tenant)?)));
             let folded = folded.collect();
-            signal.set(hour, folded);
+            signal.stale.extend(hours.set(hour, folded));
         }
         if !signal.stale.is_empty() {
             return self.owe(&person.id, now, Work::Fold(measure_name.to_owned()));
         }
         for rule in rules {
-            self.publish_hold(person, rule, measure, now, out);
+            self.publish_hold(person, past, rule, measure, now, out);
         }
         self.wait(person, measure_name, now);
     }
@@ -64,6 +67,7 @@ impl Clinic {
     fn publish_hold(
         &mut self,
         person: &Patient,
+        past: &mut Past,
         rule: &Ruled,
         measure: Measure,
         now: JournalTime,
@@ -72,23 +76,24 @@ impl Clinic {
         let calendar = Calendar::of(person);
         let since = calendar.start(self.horizon(calendar, now));
         let around = Around::of(&self.roster, person);
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
-        let Some((signal, versions)) = state.holds.get(measure.name()).zip(rule.over(measure)) else { return };
-        let exposure = if rule.depends_on_exposure() { state.exposure() } else { Vec::new() };
-        let spans = signal.spans(rule.id(), versions, measure, now.0).into_iter();
+        let Some((hours, versions)) = past.folded.get(measure.name()).zip(rule.over(measure)) else { return };
+        let exposure = if rule.depends_on_exposure() { past.exposure() } else { Vec::new() };
+        let spans = hours.spans(rule.id(), versions, measure, now.0).into_iter();
         let judged = spans.map(|span| {
             let version = rule.speaking_at(span.start);
             Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }
         });
         let judged = judged.collect();
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
-        state.reports.publish(&subject, &rule.newest().face, since, judged, &mut out.episodes);
-        let Some(signal) = state.holds.get_mut(measure.name()) else { return };
-        if let Some((_, newest)) = rule.measure_held() {
-            signal.follow_fold(rule.id(), newest.automaton());
+        past.reports.publish(&subject, &rule.newest().face, since, judged, &mut out.episodes);
+        let newest = past.folded.get(measure.name()).and_then(|hours| hours.newest_state(rule.id()));
+        let dormant = self.rules.iter().any(|rule| rule.over(measure).is_some() && past.reports.is_dormant(rule.id()));
+        let signal = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure.name()));
+        let Some(signal) = signal else { return };
+        if let Some((_, at_rest)) = rule.measure_held() {
+            signal.follow_fold(rule.id(), newest, at_rest.automaton());
         }
-        signal.dormant =
-            self.rules.iter().any(|rule| rule.over(measure).is_some() && state.reports.is_dormant(rule.id()));
+        signal.dormant = dormant;
     }
 
     /// Time may have proved what no sample did.
@@ -128,7 +133,7 @@ fn of_hour(history: &[Observation], hour: i32) -> &[Observation] {
 }
 
 fn fold_hour(
-    signal: &HoldSignal,
+    hours: &FoldedHours,
     rule: &Ruled,
     (measure, hour): (Measure, i32),
     history: &[Observation],
@@ -140,6 +145,6 @@ fn fold_hour(
         Some(HoldSample { time: seen.time, value, id: SampleId::Of(tenant, seen), historical: seen.historical })
     });
     let samples: Vec<HoldSample> = samples.collect();
-    let (after, ended) = hold::fold(versions, measure, signal.before(hour, rule.id()), &samples);
+    let (after, ended) = hold::fold(versions, measure, hours.before(hour, rule.id()), &samples);
     Some(Folded { after, ended })
 }

@@ -9,7 +9,8 @@ use painwatch_domain::{Flags, JournalTime, Roster};
 use super::super::Clinic;
 use super::super::calendar::Calendar;
 use super::super::day::{DailyValue, Frame, Group, Observation, Values};
-use super::super::state::{MissedDose, OpioidDose, Work};
+use super::super::past::{MissedDose, OpioidDose, Past};
+use super::super::state::Work;
 use crate::metrics::dose_adherence::{self, Cell, Status};
 use crate::rules::ingredients::is_of_class;
 
@@ -44,6 +45,7 @@ impl Clinic {
     pub(super) fn medication(
         &mut self,
         person: &Patient,
+        past: &mut Past,
         frame: &Frame,
         history: &[Observation],
         now: JournalTime,
@@ -56,12 +58,11 @@ impl Clinic {
         }
         let opioids = opioid_doses(frame.roster, frame, history);
         let oldest = frame.day.0.min(self.horizon(Calendar::of(person), now)) - self.lookback_days;
-        let Some(state) = self.patients.get_mut(&person.id) else { return Values::new() };
-        let exposure_before = state.exposure();
-        put(&mut state.opioids, frame.day.0, opioids);
-        let exposure_changed = state.exposure() != exposure_before;
-        put(&mut state.missed, frame.day.0, tally.by_medication.clone());
-        state.missed.retain(|day, _| *day >= oldest);
+        let exposure_before = past.exposure();
+        put(&mut past.opioids, frame.day.0, opioids);
+        let exposure_changed = past.exposure() != exposure_before;
+        put(&mut past.missed, frame.day.0, tally.by_medication.clone());
+        past.missed.retain(|day, _| *day >= oldest);
         if exposure_changed && self.rules.iter().any(|rule| rule.depends_on_exposure() && rule.applies_to(person)) {
             self.owe(&person.id, now, Work::Republish);
         }

@@ -14,6 +14,7 @@ use painwatch_domain::{JournalTime, PatientId};
 use super::Clinic;
 use super::daily::Derived;
 use super::episodes::{EpisodeChanges, Subject};
+use super::past::Past;
 
 /// What a task led to.
 #[derive(Debug, Default)]
@@ -50,16 +51,15 @@ pub struct CoverageOut {
 
 impl Clinic {
     /// Reports everything of the patient again, under the rules as they are now; what no rule looks at any more ends.
-    pub(super) fn republish(&mut self, person: &Patient, now: JournalTime, out: &mut Performed) {
+    pub(super) fn republish(&mut self, person: &Patient, past: &mut Past, now: JournalTime, out: &mut Performed) {
         self.fold_all(person, now);
-        self.publish_daily(person, daily::Scope::ALL, now, out);
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        self.publish_daily(person, past, daily::Scope::ALL, now, out);
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
-        let reported: Vec<String> = state.reports.rules().map(str::to_owned).collect();
+        let reported: Vec<String> = past.reports.rules().map(str::to_owned).collect();
         for rule in
             self.rules.iter().filter(|rule| !rule.applies_to(person) && reported.iter().any(|id| id == rule.id()))
         {
-            state.reports.retire(&subject, &rule.newest().face, &mut out.episodes);
+            past.reports.retire(&subject, &rule.newest().face, &mut out.episodes);
         }
     }
 }
