@@ -134,7 +134,7 @@ fn packed(
     series(kind, number, measure, Meta::default(), samples.collect())
 }
 
-fn spot(kind: &str, number: usize, measure: Measure, at: i64, value: f64) -> (i64, Series) {
+pub fn spot(kind: &str, number: usize, measure: Measure, at: i64, value: f64) -> (i64, Series) {
     (
         at,
         series(kind, number, measure, Meta::default(), vec![sample(at, None, Value::Number(measure.to_scaled(value)))]),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use painwatch_domain::reading::Mode;
 use painwatch_domain::time::DAY_MS;
-use painwatch_domain::{BatchVerdict, DeviceId, EventTime, JournalTime, PatientId, Roster, Series, TenantId};
+use painwatch_domain::{BatchVerdict, DeviceId, EventTime, Finding, JournalTime, PatientId, Roster, Series, TenantId};
 use painwatch_processor_core::intake::{self, BlockCache, Change, Incoming};
 use painwatch_processor_core::patient::day::Observation;
 use painwatch_processor_core::patient::{Clinic, Sight, Task};
@@ -23,6 +23,7 @@ pub struct Ward {
     changes: Vec<Change>,
     pub readings: u64,
     pub tasks: u64,
+    pub findings: Vec<Finding>,
 }
 
 impl Ward {
@@ -35,7 +36,7 @@ impl Ward {
             worn.entry(pairing.patient.clone()).or_default().push(pairing.device.clone());
         }
         let (cache, changes) = (BlockCache::default(), Vec::new());
-        Self { clinic, cache, roster, worn, changes, readings: 0, tasks: 0 }
+        Self { clinic, cache, roster, worn, changes, readings: 0, tasks: 0, findings: Vec::new() }
     }
 
     /// What the engine does with one series of a batch.
@@ -64,7 +65,8 @@ impl Ward {
     pub fn fire(&mut self, now: i64) {
         while let Some(task) = self.clinic.next_task(JournalTime(now)) {
             let history = self.history(&task);
-            self.clinic.perform(task, &history).expect("a past");
+            let done = self.clinic.perform(task, &history).expect("a past");
+            self.findings.extend(done.episodes.findings);
             self.tasks += 1;
         }
     }

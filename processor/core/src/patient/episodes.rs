@@ -171,6 +171,11 @@ impl Reports {
         self.by_rule.keys().map(String::as_str)
     }
 
+    /// The episodes of a rule as they were told.
+    pub fn spans(&self, rule: &str) -> impl Iterator<Item = &Span> {
+        self.by_rule.get(rule).into_iter().flat_map(BTreeMap::values).map(|told| &told.span)
+    }
+
     /// An episode of the rule is open that nobody was paged about because it was old or historical when told.
     pub fn is_dormant(&self, rule: &str) -> bool {
         let open = self.by_rule.get(rule).into_iter().flat_map(BTreeMap::values).filter(|told| told.span.end.is_none());

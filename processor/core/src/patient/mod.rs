@@ -20,6 +20,7 @@ mod observe;
 mod pack;
 mod past;
 mod perform;
+mod prune;
 mod roster_change;
 pub mod signal;
 mod state;
@@ -39,7 +40,6 @@ pub use observe::Sight;
 use past::Past;
 pub use perform::{CoverageOut, MetricOut, Performed};
 pub use roster_change::Stored;
-use signal::hour_of;
 pub use state::{Part, SnapshotError};
 use state::{PatientState, Shelf, Work};
 
@@ -56,34 +56,8 @@ pub const HORIZON_DAYS: i32 = 35;
 /// Days before a day that metrics of every patient look back on: the reference of a control chart and its run. A week
 /// against the four before it is shorter.
 const BASELINE_DAYS: i32 = daily::trends::LOOKBACK_DAYS;
-/// And what some look further back for: three months of analgesics, the steps before surgery, the first of a course.
-const FAR_DAYS: i32 = 90;
-const LOOKED_AT_FROM_AFAR: [&str; 9] = [
-    "blood_pressure.daily_diastolic",
-    "blood_pressure.daily_systolic",
-    "medication_event.acute_analgesic",
-    "medication_event.mme_prescribed",
-    "medication_event.simple_analgesic",
-    "pain_nrs.daily_mean",
-    "pain_nrs.headache",
-    "peg.score",
-    "step_count.daily_sum",
-];
-/// Opioid doses are kept this long beyond the horizon: the longest wear of a patch and its exposure after removal.
-const OPIOID_DAYS: i32 = 8;
 /// Patients whose past stays unpacked, some 200 KiB each.
 const OPEN_MAX: usize = 32;
-
-/// Days are closed in order and seldom late: those that settled within the last week are looked through.
-const SETTLES_WITHIN_DAYS: i32 = 7;
-
-/// Whether a value is needed once it is final: for a baseline, by what derives from it, or by a rule. The others are told and
-/// forgotten; a late reading computes them again.
-fn is_looked_back_on(metric: &str, rules: &[Ruled]) -> bool {
-    crate::metrics::catalogue::find(metric).is_none_or(|info| info.daily)
-        || derived::SOURCES.contains(&metric)
-        || rules.iter().any(|rule| rule.metric() == Some(metric))
-}
 
 /// How long after its end a day of this patient is closed.
 fn closes_after_ms(patient: &PatientId) -> i64 {
@@ -326,30 +300,6 @@ impl Clinic {
         for measure in stale.collect::<Vec<_>>() {
             self.owe(&person.id, now, Work::Fold(measure));
         }
-    }
-
-    /// Forgets what lies beyond the horizon and what looks back from it.
-    fn prune(&mut self, person: &Patient, past: &mut Past, now: JournalTime) {
-        let calendar = Calendar::of(person);
-        let horizon = self.horizon(calendar, now);
-        let kept_from = horizon - self.lookback_days;
-        past.days = past.days.split_off(&kept_from.min(horizon - FAR_DAYS));
-        for (_, values) in past.days.range_mut(..kept_from) {
-            values.retain(|name| LOOKED_AT_FROM_AFAR.contains(&name));
-            // What showed it is no evidence of anything that may still change.
-            values.values_mut().for_each(|(_, value)| value.evidence.clear());
-        }
-        let settled = calendar.day_of(now.0 - FINAL_AFTER_MS) - 1;
-        for (_, values) in past.days.range_mut(settled - SETTLES_WITHIN_DAYS..settled) {
-            values.retain(|name| is_looked_back_on(name, &self.rules));
-        }
-        past.days.retain(|_, values| !values.is_empty());
-        past.told = past.told.split_off(&kept_from);
-        past.opioids = past.opioids.split_off(&(horizon - OPIOID_DAYS));
-        let hour = hour_of(calendar.start(horizon));
-        past.folded.values_mut().for_each(|hours| hours.forget_before(hour));
-        let Some(state) = self.patients.get_mut(&person.id) else { return };
-        state.holds.values_mut().for_each(|signal| signal.stale = signal.stale.split_off(&hour));
     }
 
     /// Snapshots of what changed since the last call.

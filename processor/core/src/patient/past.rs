@@ -99,6 +99,10 @@ impl Past {
     }
 }
 
+/// Bits of a fingerprint: that a change of a value goes unnoticed happens once in a million million changes.
+pub const FINGERPRINT: u64 = (1 << (8 * FINGERPRINT_BYTES)) - 1;
+pub const FINGERPRINT_BYTES: usize = 5;
+
 /// Everything that a reader can see of a value, as one number.
 pub fn fingerprint(told: &Derived, is_final: bool) -> u64 {
     let number = |value: Option<f64>| {
@@ -112,5 +116,5 @@ pub fn fingerprint(told: &Derived, is_final: bool) -> u64 {
     let numbers = [number(value.value), number(value.coverage), number(told.baseline), number(told.deviation)].concat();
     let rest = [&value.n.to_le_bytes()[..], &[u8::from(is_final)]].concat();
     let hash = Hash128::of(&[&numbers, &rest, value.reason.as_bytes(), value.quality.as_bytes()]).0;
-    u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
+    u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]]) & FINGERPRINT
 }

@@ -4,7 +4,7 @@ use super::super::daily::{self, Days, Kept};
 use super::super::day::DailyValue;
 use super::Facts;
 use crate::metrics::catalogue;
-use crate::patient::is_looked_back_on;
+use crate::patient::prune::is_looked_back_on;
 
 /// Days of one metric, each with the number of readings.
 fn days(metrics: &[(&str, &[(i32, f64)])]) -> Days {

@@ -6,7 +6,7 @@ use crate::metrics::numbers::Number;
 use crate::patient::by_metric::ByMetric;
 use crate::patient::daily::Derived;
 use crate::patient::day::{DailyValue, evidence};
-use crate::patient::past::{MissedDose, OpioidDose, Told, fingerprint};
+use crate::patient::past::{FINGERPRINT, MissedDose, OpioidDose, Told, fingerprint};
 
 /// Numbers as metrics have them, and every other one.
 fn number(n: u32) -> impl Strategy<Value = Option<f64>> {
@@ -77,7 +77,7 @@ fn past() -> impl Strategy<Value = Past> {
 fn told_of(day: i32, value: &DailyValue, (kind, bits, revision, other): (u8, u64, i64, u8)) -> Told {
     let derived = Derived { value: value.clone(), baseline: None, deviation: None };
     let fingerprint = match kind {
-        0 => bits,
+        0 => bits & FINGERPRINT,
         1 => 7,
         kind => fingerprint(&derived, kind == 2),
     };

@@ -10,11 +10,11 @@ use crate::intake::codec::BlockError;
 use crate::metrics::numbers::Number;
 use crate::patient::by_metric::ByMetric;
 use crate::patient::daily::{Days, Derived};
-use crate::patient::past::{Told, fingerprint};
+use crate::patient::past::{FINGERPRINT_BYTES, Told, fingerprint};
 
 /// Parts of a shape.
 mod shape {
-    /// The fingerprint: that of the row before, of the kept value as final or as provisional, or its eight bytes.
+    /// The fingerprint: that of the row before, of the kept value as final or as provisional, or its bytes.
     pub const AS_BEFORE: i64 = 0;
     pub const KEPT_FINAL: i64 = 1;
     pub const KEPT: i64 = 2;
@@ -56,7 +56,7 @@ pub(super) fn write(out: &mut Out, told: &AllTold, days: &Days) {
         let mut revision = 0;
         for ((day, told), shape) in column.into_iter().zip(shapes) {
             if shape & shape::FINGERPRINT == shape::BYTES {
-                out.bytes.0.extend_from_slice(&told.fingerprint.to_le_bytes());
+                out.bytes.0.extend_from_slice(&told.fingerprint.to_le_bytes()[..FINGERPRINT_BYTES]);
             }
             if shape & shape::REVISION != 0 {
                 out.bytes.signed(told.revision.wrapping_sub(revision));
@@ -84,7 +84,11 @@ pub(super) fn read(from: &mut In, days: &Days) -> Result<AllTold> {
                 shape::AS_BEFORE => last.fingerprint,
                 shape::KEPT_FINAL => kept.told(true).ok_or(BlockError::Damaged("a kept value is missing"))?,
                 shape::KEPT => kept.told(false).ok_or(BlockError::Damaged("a kept value is missing"))?,
-                _ => u64::from_le_bytes(from.bytes.array()?),
+                _ => {
+                    let mut bytes = [0; 8];
+                    bytes[..FINGERPRINT_BYTES].copy_from_slice(&from.bytes.array::<FINGERPRINT_BYTES>()?);
+                    u64::from_le_bytes(bytes)
+                }
             };
             if shape & shape::REVISION != 0 {
                 last.revision = last.revision.wrapping_add(from.bytes.signed()?);

@@ -1,6 +1,6 @@
 //! Daily values: computed, told, judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use painwatch_domain::roster::Patient;
@@ -11,6 +11,7 @@ use super::super::calendar::Calendar;
 use super::super::circumstances::Around;
 use super::super::daily::trends;
 use super::super::daily::{self, Book, Derived};
+use super::super::day::evidence::is_forgotten;
 use super::super::day::{self, DailyValue, Frame, Group, Observation, Values};
 use super::super::derived::Facts;
 use super::super::episodes::{Judged, Subject};
@@ -19,6 +20,7 @@ use super::super::state::Work;
 use super::super::{Clinic, FINAL_AFTER_MS, closes_after_ms};
 use super::{MetricOut, Performed};
 use crate::metrics::catalogue;
+use crate::metrics::numbers::Number;
 
 /// Why a value that was told is none any more: the readings it came from were taken back. Such a row is as good as none.
 const WITHDRAWN: &str = "withdrawn";
@@ -130,7 +132,7 @@ impl Clinic {
 
     /// Judges every daily rule (of the group) over all kept days.
     pub(super) fn publish_daily(
-        &self,
+        &mut self,
         person: &Patient,
         past: &mut Past,
         scope: Scope,
@@ -138,7 +140,9 @@ impl Clinic {
         out: &mut Performed,
     ) {
         let calendar = Calendar::of(person);
-        let since = calendar.start(self.horizon(calendar, now));
+        let horizon = self.horizon(calendar, now);
+        let since = calendar.start(horizon);
+        let mut again = BTreeSet::new();
         let rules = Arc::clone(&self.rules);
         let judged_here = |rule: &&super::super::compiled::Ruled| {
             rule.applies_to(person) && rule.metric().is_some_and(|metric| scope.includes(metric))
@@ -157,11 +161,25 @@ impl Clinic {
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
         for rule in rules {
             let Some(metric) = rule.metric() else { continue };
-            let judged = daily::episodes(rule, metric, &book).into_iter().map(|span| {
+            let mut spans = daily::episodes(rule, metric, &book);
+            let told = spans.iter().filter(|span| span.until() >= since);
+            let forgotten: Vec<_> = told.flat_map(|span| &span.evidence).filter_map(is_forgotten).collect();
+            if forgotten.iter().any(|(_, day)| *day >= horizon) {
+                // Told when the readings that show it are found: at this instant, by work that is owed now.
+                let groups = |from: Number| [group_of(from.name()), group_of(metric)];
+                let days = forgotten.into_iter().filter(|(_, day)| *day >= horizon);
+                again.extend(days.flat_map(|(from, day)| groups(from).into_iter().flatten().map(move |of| (of, day))));
+                continue;
+            }
+            spans.iter_mut().for_each(|span| span.evidence.retain(|id| is_forgotten(id).is_none()));
+            let judged = spans.into_iter().map(|span| {
                 let version = rule.speaking_at(span.start);
                 Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }
             });
             past.reports.publish(&subject, &rule.newest().face, since, judged.collect(), &mut out.episodes);
+        }
+        for (group, day) in again {
+            self.owe(&person.id, now, Work::Evaluate(group, day));
         }
     }
 }
