@@ -11,7 +11,7 @@ mod timekeeper;
 
 use std::fmt;
 
-pub use file::{FileJournal, InlineJournal, SimDisk};
+pub use file::{FileJournal, InlineJournal, JournalReader, SimDisk};
 pub use memory::MemoryJournal;
 use painwatch_domain::{JournalTime, Offset};
 pub use record::{Class, NewRecord, Record};

@@ -58,6 +58,7 @@
 
 mod disk;
 mod frame;
+mod look;
 mod mark;
 mod reader;
 mod recover;
@@ -75,6 +76,7 @@ use painwatch_domain::{Clock, JournalTime, Offset};
 use tokio::sync::oneshot;
 
 pub use disk::{Disk, DiskFile, Guard, OsDisk};
+pub use look::JournalReader;
 pub use sim_disk::SimDisk;
 
 use crate::record::{NewRecord, Record};

@@ -31,7 +31,7 @@ impl View {
         }
     }
 
-    fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Record>, JournalError> {
+    pub(crate) fn read(&self, from: Offset, max_bytes: usize) -> Result<Vec<Record>, JournalError> {
         let oldest = self.oldest();
         if from < oldest {
             return Err(JournalError::Trimmed { asked: from, oldest });

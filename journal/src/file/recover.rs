@@ -37,13 +37,13 @@ pub(crate) fn open(disk: Arc<dyn Disk>, mut options: Options) -> Result<Writer, 
 /// Room for the header and a record or two; a segment for a larger append is made as large as it needs.
 const MIN_SEGMENT_BYTES: u64 = 256;
 
-struct Opening<'a> {
-    disk: &'a dyn Disk,
-    fsync: bool,
+pub(super) struct Opening<'a> {
+    pub disk: &'a dyn Disk,
+    pub fsync: bool,
 }
 
 impl Opening<'_> {
-    fn io<T>(&self, name: &str, result: io::Result<T>) -> Result<T, JournalError> {
+    pub(super) fn io<T>(&self, name: &str, result: io::Result<T>) -> Result<T, JournalError> {
         result.map_err(|source| JournalError::Io { file: self.disk.shown(name), source })
     }
 
@@ -85,11 +85,7 @@ impl Opening<'_> {
                 continue;
             }
             let segment = self.load_segment(name, first)?;
-            if let Some(before) = segments.last()
-                && segment.header.previous != Some(before.header.first)
-            {
-                return Err(self.missing(segment.header.previous.unwrap_or_default()));
-            }
+            self.follows(&segments, &segment)?;
             segments.push(Arc::new(segment));
         }
         if mark_is_torn {
@@ -100,6 +96,32 @@ impl Opening<'_> {
         }
         self.check_ends(&segments, mark)?;
         Ok(segments)
+    }
+
+    /// The segments that a mark vouches for, nothing removed: for a reader beside the writer.
+    pub(super) fn kept_segments(&self, mark: Option<Mark>) -> Result<Vec<Arc<Segment>>, JournalError> {
+        let mut names = self.io("", self.disk.names())?;
+        names.sort();
+        let kept = |first: Offset| mark.is_none_or(|mark| (mark.oldest..=mark.segment).contains(&first));
+        let of_log =
+            names.iter().filter_map(|name| Some((name, segment::first_of(name).filter(|first| kept(*first))?)));
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
+        for (name, first) in of_log {
+            let segment = self.load_segment(name, first)?;
+            self.follows(&segments, &segment)?;
+            segments.push(Arc::new(segment));
+        }
+        self.check_ends(&segments, mark)?;
+        Ok(segments)
+    }
+
+    fn follows(&self, before: &[Arc<Segment>], segment: &Segment) -> Result<(), JournalError> {
+        match before.last() {
+            Some(before) if segment.header.previous != Some(before.header.first) => {
+                Err(self.missing(segment.header.previous.unwrap_or_default()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn load_segment(&self, name: &str, first: Offset) -> Result<Segment, JournalError> {

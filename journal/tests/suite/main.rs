@@ -6,6 +6,7 @@ mod damage;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod golden;
+mod look;
 mod model;
 mod rig;
 mod room;
