@@ -14,6 +14,7 @@ use painwatch_store::{Blob, Rows, RuleRow, Store};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
+use crate::assumed::Assumed;
 use crate::history::{History, Index};
 use crate::redriven::Redriven;
 use crate::sequences::Sequences;
@@ -86,6 +87,7 @@ pub struct Engine {
     pub(crate) clocks: Clocks,
     pub(crate) redriven: Redriven,
     parse_roster: ParseRoster,
+    assumed: Assumed,
     next: Offset,
     coverage_defects: u64,
     beyond_horizon: u64,
@@ -103,6 +105,14 @@ impl Engine {
     /// # Errors
     /// The store cannot be read, or a checkpoint is of another version or damaged.
     pub async fn open(store: Arc<dyn Store>, parse_roster: ParseRoster) -> Result<Self> {
+        Self::assuming(store, parse_roster, Assumed::default()).await
+    }
+
+    /// An engine for a question. What it assumes is in no checkpoint: open it on a store of its own.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn assuming(store: Arc<dyn Store>, parse_roster: ParseRoster, assumed: Assumed) -> Result<Self> {
         let state = match store.blob(ENGINE_KIND, ENGINE_KEY.to_owned()).await? {
             Some(bytes) => decode_state(&bytes)?,
             None => EngineState::default(),
@@ -116,6 +126,7 @@ impl Engine {
             clocks: state.clocks,
             redriven: Redriven::new(Arc::clone(&store)),
             parse_roster,
+            assumed,
             next: Offset(state.next),
             coverage_defects: 0,
             beyond_horizon: 0,
@@ -123,6 +134,7 @@ impl Engine {
         for (tenant, document) in &state.rosters {
             let tenant = TenantId::parse(tenant)?;
             let roster = parse_roster(document, &tenant).context("roster in the checkpoint")?;
+            let roster = engine.assumed.roster(roster);
             engine.clinic(&tenant).restore_roster(Arc::new(roster));
         }
         for (tenant, documents) in state.rules {
@@ -165,7 +177,7 @@ impl Engine {
 
     pub(crate) fn clinic(&mut self, tenant: &TenantId) -> &mut Clinic {
         if !self.clinics.contains_key(tenant) {
-            self.clinics.insert(tenant.clone(), Clinic::new(tenant.clone(), rules::default_packs()));
+            self.clinics.insert(tenant.clone(), Clinic::new(tenant.clone(), self.assumed.rules()));
         }
         self.clinics.entry(tenant.clone()).or_insert_with(|| Clinic::new(tenant.clone(), Vec::new()))
     }
@@ -186,6 +198,28 @@ impl Engine {
         }
         self.fire(record.journal_time, record.offset, &mut out).await?;
         self.next = record.offset.next();
+        Ok(out)
+    }
+
+    /// Lets time pass without a record, as a tick would.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn pass(&mut self, tenant: &TenantId, now: JournalTime) -> Result<Output> {
+        let mut out = Output { cause: self.next, tenant: tenant.clone(), ..Output::default() };
+        self.fire(now, self.next, &mut out).await?;
+        Ok(out)
+    }
+
+    /// Puts a rule in force from `from` on, with the pack it names: what its acceptance at that moment would do.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn suppose(&mut self, tenant: &TenantId, rule: &Rule, from: JournalTime) -> Result<Output> {
+        let mut out = self.pass(tenant, from).await?;
+        let document = RuleDocument { pack: rule.pack.clone(), toml: rule.to_toml(), from: from.0 };
+        self.put_rule(tenant, document)?;
+        self.fire(from, self.next, &mut out).await?;
         Ok(out)
     }
 
@@ -213,11 +247,12 @@ impl Engine {
         match control.action {
             Some(pb::control::Action::Roster(applied)) => {
                 let roster = (self.parse_roster)(&applied.toml, tenant).context("roster record")?;
+                let roster = self.assumed.roster(roster);
                 out.rows.roster = Some(rows::roster_rows(&roster));
                 let history = &self.history;
                 let stored = |device: &painwatch_domain::DeviceId| history.index.days_of(tenant, device);
                 let clinics = self.clinics.entry(tenant.clone());
-                let clinic = clinics.or_insert_with(|| Clinic::new(tenant.clone(), rules::default_packs()));
+                let clinic = clinics.or_insert_with(|| Clinic::new(tenant.clone(), self.assumed.rules()));
                 clinic.set_roster(Arc::new(roster), &stored, record.journal_time)?;
             }
             Some(pb::control::Action::RuleAccepted(accepted)) => {

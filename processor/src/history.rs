@@ -93,13 +93,23 @@ impl History {
 
     /// The effective readings that a task asked for, of the devices the patient wore, by (time, identity).
     pub async fn of(&mut self, roster: &Roster, task: &Task) -> Result<Vec<Observation>> {
+        self.fetch(roster, &task.patient, &task.needs).await
+    }
+
+    /// The effective readings of a patient in windows of (measure, from, to), by (time, measure, device, identity).
+    pub async fn fetch(
+        &mut self,
+        roster: &Roster,
+        patient: &PatientId,
+        needs: &[(Measure, i64, i64)],
+    ) -> Result<Vec<Observation>> {
         let mut found = Vec::new();
-        if task.needs.is_empty() {
+        if needs.is_empty() {
             return Ok(found);
         }
-        for device in worn_devices(roster, &task.patient) {
-            for &(measure, from, to) in &task.needs {
-                self.add(roster, &task.patient, &device, measure, (from, to), &mut found).await?;
+        for device in worn_devices(roster, patient) {
+            for &(measure, from, to) in needs {
+                self.add(roster, patient, &device, measure, (from, to), &mut found).await?;
             }
         }
         // What was found of one device and measure is in order of identity already, and stays so.

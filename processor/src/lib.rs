@@ -3,17 +3,21 @@
 //!
 //! Never: a clinical decision; a row or a finding for a record that is not durable; a second finding for one cause.
 
+mod assumed;
 mod clocks;
 mod engine;
+mod explain;
 mod history;
 mod intake;
 mod performed;
 mod redriven;
+pub mod rerun;
 mod rows;
 mod run;
 mod sequences;
 mod technical;
 mod weights;
 
+pub use assumed::Assumed;
 pub use engine::{Engine, Output, ParseRoster};
 pub use run::{Config, Deps, ProcessorHandle, run};

@@ -1,8 +1,10 @@
 //! The processor over a journal written by hand and a store in memory: what it makes of a small clinic, however that
 //! clinic's readings arrive.
 
+mod backtest;
 mod clinic;
 mod clocks;
+mod explain;
 mod gateways;
 mod golden;
 mod metrics;

@@ -39,6 +39,10 @@ impl PositiveDays {
         positive.is_some() && self.met(day)
     }
 
+    pub const fn rule(&self) -> DaysOf {
+        self.rule
+    }
+
     fn met(&self, day: i32) -> bool {
         self.count(day) >= self.rule.k
     }

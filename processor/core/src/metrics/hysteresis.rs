@@ -79,6 +79,16 @@ impl HeldEpisode {
         Some(Active { last_held, ..active })
     }
 
+    /// How far the enter condition has come, after time has passed up to now: start and samples of its run.
+    pub fn run(&self) -> Option<(i64, u32)> {
+        self.enter.running().map(|(start, _)| (start, self.enter.run_samples()))
+    }
+
+    /// Since when the clear condition of an active episode has held.
+    pub fn clearing_since(&self) -> Option<i64> {
+        self.active.and(self.clear)?.running().map(|(start, _)| start)
+    }
+
     fn step(
         &mut self,
         now_ms: i64,

@@ -42,6 +42,31 @@ impl Comparison {
         }
     }
 
+    /// How far a value is from where the comparison turns, in the value's unit: positive while it does not hold, negative
+    /// beyond. Exactly on the limit it is 0, and [`Self::holds`] says on which side that is.
+    pub const fn distance(self, value: f64) -> f64 {
+        match self {
+            Self::Below(limit) | Self::AtMost(limit) => value - limit,
+            Self::Above(limit) | Self::AtLeast(limit) => limit - value,
+            Self::Outside { lo, hi } => (value - lo).min(hi - value),
+            Self::Within { lo, hi } => (lo - value).max(value - hi),
+        }
+    }
+
+    /// The limit nearest to a value.
+    pub fn nearest_limit(self, value: f64) -> f64 {
+        match self {
+            Self::Below(limit) | Self::AtMost(limit) | Self::Above(limit) | Self::AtLeast(limit) => limit,
+            Self::Outside { lo, hi } | Self::Within { lo, hi } => {
+                if (value - lo).abs() <= (hi - value).abs() {
+                    lo
+                } else {
+                    hi
+                }
+            }
+        }
+    }
+
     /// Which of two values is the more extreme in the direction of the comparison.
     pub fn worse(self, a: f64, b: f64) -> f64 {
         match self {
@@ -163,6 +188,11 @@ impl SustainedThreshold {
     /// Start of the run in progress and whether it has opened.
     pub fn running(&self) -> Option<(i64, bool)> {
         self.run.map(|run| (run.start, run.opened))
+    }
+
+    /// Samples of the run in progress.
+    pub fn run_samples(&self) -> u32 {
+        self.run.map_or(0, |run| run.samples)
     }
 
     /// Up to when the run in progress is known to hold, seen from `now_ms`.

@@ -74,6 +74,11 @@ impl Ruled {
         self.versions.iter().rev().find(|(from, _)| *from <= time).map(|(_, compiled)| compiled)
     }
 
+    /// From which event time the version in force at `time` is; the minimum for one that always was.
+    pub fn in_force_since(&self, time: i64) -> Option<i64> {
+        self.versions.iter().rev().map(|(from, _)| *from).find(|from| *from <= time)
+    }
+
     /// The version that speaks for an episode with this start.
     pub fn speaking_at(&self, start: i64) -> &Compiled {
         self.at(start).unwrap_or(&self.versions[0].1)

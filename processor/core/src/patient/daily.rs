@@ -16,15 +16,18 @@ use super::episodes::Span;
 use super::frozen::Frozen;
 use super::past::{Missed, MissedDose};
 use crate::metrics::daily_change::{DailyChange, Direction, exceeds};
-use crate::metrics::days_of::PositiveDays;
+use crate::metrics::days_of::{DaysOf, PositiveDays};
 use crate::metrics::numbers::Number;
 use crate::metrics::robust_z::{DailyBaseline, RobustZ};
 use crate::metrics::weight_gain::WeightGain;
 use crate::rules::words::{judged_text, value_text};
-use crate::rules::{Condition, Rule, Signal};
+use crate::rules::{Condition, Margin, Rule, Signal};
 
 /// Values of the kept days, by local day.
 pub type Days = BTreeMap<i32, ByMetric<DailyValue>>;
+
+/// No day is kept before this one, and arithmetic on it does not overflow.
+pub(super) const FIRST_DAY: i32 = i32::MIN / 2;
 
 pub const MISSED: &str = "medication_event.missed_in_a_row";
 
@@ -178,11 +181,14 @@ pub(super) fn each<'a>(days: &'a Days, metric: &str) -> Vec<(i32, &'a DailyValue
     days.iter().filter_map(|(day, values)| Some((*day, values.of(number)?))).collect()
 }
 
-/// A day's verdict: whether the rule holds and why; `None` where it cannot tell.
-struct Verdict {
-    holds: bool,
+/// A day's verdict: whether the rule holds, why, and how near it is.
+pub struct Verdict {
+    pub holds: bool,
     clears: bool,
-    why: String,
+    pub why: String,
+    pub margin: Option<Margin>,
+    /// On how many of the last n days the condition held, where one is not enough.
+    pub on: Option<(u32, DaysOf)>,
 }
 
 /// What a rule's days are looked up in.
@@ -208,20 +214,44 @@ impl<'a> Book<'a> {
     }
 }
 
-/// The episodes of a daily rule over all kept days: maximal runs of days on which it holds, from the start of the first to
-/// the start of the day that ends them. A day without a value neither begins nor ends one.
-pub fn episodes(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
+/// One day of a daily rule.
+pub struct JudgedDay<'a> {
+    pub day: i32,
+    pub value: &'a DailyValue,
+    /// By the version in force when the value became true; `None` where that cannot tell.
+    pub verdict: Option<Verdict>,
+}
+
+/// What a daily rule says of each kept day with a value, ascending.
+pub fn judged_days<'a>(ruled: &Ruled, metric: &'static str, book: &Book<'a>) -> Vec<JudgedDay<'a>> {
     let mut judges: Vec<(&Compiled, Judge)> = ruled.all().map(|version| (version, Judge::new(&version.rule))).collect();
-    let mut spans: Vec<Span> = Vec::new();
-    let mut active = false;
-    for (day, value) in book.values(metric) {
+    let judged = book.values(metric).into_iter().map(|(day, value)| {
         let in_force = ruled.at(value.held_at).map(|version| &version.face.version);
         let verdicts = judges
             .iter_mut()
             .map(|(version, judge)| (&version.face.version, judge.day(&version.rule, day, value, book.frozen)));
+        // Every judge sees every day, whichever is in force.
         let verdicts: Vec<_> = verdicts.collect();
-        let judged = verdicts.into_iter().find(|(version, _)| Some(*version) == in_force);
-        let Some(verdict) = judged.and_then(|(_, verdict)| verdict) else { continue };
+        let verdict = verdicts.into_iter().find(|(version, _)| Some(*version) == in_force);
+        JudgedDay { day, value, verdict: verdict.and_then(|(_, verdict)| verdict) }
+    });
+    judged.collect()
+}
+
+/// Whether an episode lasts on the last of these days, all of them over: one without a value, or that neither holds nor
+/// clears, ends none.
+pub fn lasts(days: &[JudgedDay]) -> bool {
+    let verdicts = days.iter().rev().filter_map(|judged| judged.verdict.as_ref());
+    { verdicts }.find(|verdict| verdict.holds || verdict.clears).is_some_and(|verdict| verdict.holds)
+}
+
+/// The episodes of a daily rule over all kept days: maximal runs of days on which it holds, from the start of the first to
+/// the start of the day that ends them. A day without a value neither begins nor ends one.
+pub fn episodes(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    let mut active = false;
+    for JudgedDay { day, value, verdict } in judged_days(ruled, metric, book) {
+        let Some(verdict) = verdict else { continue };
         let (start, end) = book.calendar.bounds(day);
         if verdict.holds {
             if !active {
@@ -277,11 +307,12 @@ impl Judge {
     }
 
     fn day(&mut self, rule: &Rule, day: i32, value: &DailyValue, frozen: &Frozen) -> Option<Verdict> {
-        let name = rule.signal.name();
-        let (holds, why) = match rule.condition {
+        let (name, unit) = (rule.signal.name(), rule.signal.unit());
+        let (holds, margin, why) = match rule.condition {
             Condition::Threshold(comparison) => {
                 let x = value.value?;
-                (comparison.holds(x), judged_text(rule.signal, x, comparison))
+                let why = judged_text(rule.signal, x, comparison);
+                (comparison.holds(x), Margin::of_comparison(comparison, x, unit), why)
             }
             Condition::Deviates { robust_z, direction, .. } => {
                 let judged = self.baseline.judge(day, value.value);
@@ -293,25 +324,24 @@ impl Judge {
                 let change = self.change.change(day, x, within_days, direction);
                 self.change.push(day, x);
                 let change = change?;
-                let unit = rule.signal.unit();
-                (
-                    exceeds(change, by),
-                    format!(
-                        "{name} {} by {change:.2} {unit} within {within_days} d (rule: {by:.2} {unit})",
-                        direction.as_str()
-                    ),
-                )
+                let direction = direction.as_str();
+                let why =
+                    format!("{name} {direction} by {change:.2} {unit} within {within_days} d (rule: {by:.2} {unit})");
+                (exceeds(change, by), Margin::up_to(by, change, unit), why)
             }
             Condition::Missed { doses } => {
-                let run = value.value?;
-                (run >= f64::from(doses), format!("{run} scheduled doses of {} missed in a row", value.quality))
+                let (run, doses) = (value.value?, f64::from(doses));
+                let why = format!("{run} scheduled doses of {} missed in a row", value.quality);
+                (run >= doses, Margin::up_to(doses, run, "{dose}"), why)
             }
         };
         let clears = match (rule.clear, value.value, rule.signal) {
             (Some(clear), Some(x), Signal::Metric(_)) => clear.comparison.holds(x),
             _ => !holds,
         };
-        Some(Verdict { holds, clears, why })
+        let on = self.positive.as_ref().filter(|positive| positive.rule().n > 1);
+        let on = on.map(|positive| (positive.count(day), positive.rule()));
+        Some(Verdict { holds, clears, why, margin: Some(margin), on })
     }
 
     fn deviates(
@@ -321,7 +351,7 @@ impl Judge {
         signal: Signal,
         judged: RobustZ,
         (limit, direction): (f64, Direction),
-    ) -> Option<(bool, String)> {
+    ) -> Option<(bool, Margin, String)> {
         let beyond = judged.z.map(|z| match direction {
             Direction::Up => z >= limit,
             Direction::Down => z <= -limit,
@@ -331,9 +361,7 @@ impl Judge {
         let (z, x) = (judged.z?, value.value?);
         let (name, usual) = (signal.name(), value_text(signal, judged.median.unwrap_or(x)));
         let x = value_text(signal, x);
-        Some((
-            enough && beyond == Some(true),
-            format!("{name} {x} against a usual {usual}: robust z {z:.1} (rule: {limit})"),
-        ))
+        let why = format!("{name} {x} against a usual {usual}: robust z {z:.1} (rule: {limit})");
+        Some((enough && beyond == Some(true), Margin::of_deviation(limit, direction, z), why))
     }
 }

@@ -221,6 +221,13 @@ impl HoldState {
         ended
     }
 
+    /// The automaton once time has passed until `now`, with no sample after those it took.
+    pub fn at(&self, now: i64) -> HeldEpisode {
+        let mut ahead = self.episode;
+        ahead.advance(now, &mut Vec::new());
+        ahead
+    }
+
     /// What the passing of time until `now` proves, on a copy: the next sample lets the same time pass again. The active
     /// episode, if any, comes last.
     pub fn ahead(&self, versions: &HoldVersions, measure: Measure, now: i64) -> Vec<Span> {

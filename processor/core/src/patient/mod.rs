@@ -13,6 +13,7 @@ pub mod daily;
 pub mod day;
 pub mod derived;
 pub mod episodes;
+pub mod explain;
 mod frozen;
 pub mod hold;
 mod needs;

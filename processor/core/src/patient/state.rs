@@ -1,5 +1,6 @@
 //! What is remembered of one patient, and its bytes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,14 @@ impl Shelf {
                 }
                 past.map(Box::new)
             }
+        }
+    }
+
+    /// Reads the past without taking it down.
+    pub fn look(&self) -> Result<Cow<'_, Past>, SnapshotError> {
+        match self {
+            Self::Open(past) => Ok(Cow::Borrowed(past)),
+            Self::Packed(packed) => packed.unpack().map(Cow::Owned),
         }
     }
 

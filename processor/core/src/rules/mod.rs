@@ -7,6 +7,7 @@ mod circumstance;
 mod condition;
 mod default_packs;
 pub mod ingredients;
+mod margin;
 mod nearest;
 mod parse;
 mod print;
@@ -22,8 +23,10 @@ pub use crate::metrics::daily_change::Direction;
 pub use crate::metrics::days_of::DaysOf;
 pub use crate::metrics::sustained_threshold::Comparison;
 pub use default_packs::{PACKS, default_packs};
+pub use margin::Margin;
+pub use nearest::nearest;
 pub use parse::{RuleError, parse};
-pub use words::format_duration;
+pub use words::{format_duration, number, value_text};
 
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

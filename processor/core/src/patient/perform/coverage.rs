@@ -84,7 +84,7 @@ impl Clinic {
 }
 
 /// Empty where the rule could see.
-fn cause_of(value: Option<&DailyValue>) -> &'static str {
+pub(in super::super) fn cause_of(value: Option<&DailyValue>) -> &'static str {
     match value {
         Some(value) if value.value.is_some() => "",
         Some(value) if value.reason == "not_worn" || value.reason == "zero_without_wear" => "not_worn",
@@ -101,7 +101,7 @@ fn told(
     CoverageOut { patient: person.id.clone(), rule: version.face.id.clone(), window, intervals }
 }
 
-fn device_states(history: &[Observation]) -> DeviceStates {
+pub(in super::super) fn device_states(history: &[Observation]) -> DeviceStates {
     let changes = |measure: Measure| {
         let of_measure = history.iter().filter(move |seen| seen.reading.measure == measure);
         of_measure.filter_map(|seen| match &seen.reading.value {

@@ -25,9 +25,6 @@ use crate::metrics::numbers::Number;
 /// Why a value that was told is none any more: the readings it came from were taken back. Such a row is as good as none.
 const WITHDRAWN: &str = "withdrawn";
 
-/// No day is kept before this one, and arithmetic on it does not overflow.
-pub(super) const FIRST_DAY: i32 = i32::MIN / 2;
-
 /// Which metrics a piece of work concerns.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Scope {
@@ -154,7 +151,7 @@ impl Clinic {
             return;
         }
         let of_rules = |name: &str| rules.iter().any(|rule| rule.metric() == Some(name));
-        let derived = daily::derive(&past.kept(&facts), FIRST_DAY, of_rules);
+        let derived = daily::derive(&past.kept(&facts), daily::FIRST_DAY, of_rules);
         let open_from = calendar.day_of(now.0 - closes_after_ms(&person.id));
         let book = Book { calendar, days: &past.days, derived: &derived, frozen: &facts.frozen, open_from };
         let exposure = past.exposure();

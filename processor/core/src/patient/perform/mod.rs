@@ -7,6 +7,7 @@ mod fills;
 mod hold;
 mod medication;
 
+pub(super) use coverage::{cause_of, device_states};
 pub(super) use daily::group_of;
 use painwatch_domain::roster::Patient;
 use painwatch_domain::{JournalTime, PatientId};
