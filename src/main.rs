@@ -7,6 +7,7 @@ mod config;
 mod enrolment;
 mod existing_broker;
 mod operator;
+mod past;
 mod redrive;
 mod roster;
 mod security;

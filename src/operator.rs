@@ -17,6 +17,7 @@ use painwatch_proto::journal::v1 as pb;
 use prost::Message as _;
 use tokio::sync::watch;
 
+use crate::commands::Usage;
 use crate::compose::{self, Addresses, System, Wiring};
 use crate::config::Config;
 use crate::redrive::{Redrive, Report, Wanted};
@@ -175,6 +176,22 @@ async fn submit_offline(config: &Config, control: pb::Control) -> Result<()> {
 /// As [`compose::start`].
 pub async fn look(config: &Config) -> Result<System> {
     offline(config, Arc::new(crate::clock::DrivenClock::at(0))).await
+}
+
+/// Makes the tables current: with a server running they are; without one the journal may be ahead of them.
+///
+/// # Errors
+/// As [`compose::start`]; [`Usage`] where there is no data directory.
+pub async fn catch_up(config: &Config) -> Result<()> {
+    if !config.data.exists() && config.store.url.is_empty() {
+        bail!(Usage(format!("{} does not exist; --data names the directory", config.data.display())));
+    }
+    if running(config).await.is_none() && config.journal_dir().exists() {
+        let mut system = look(config).await?;
+        system.settle().await?;
+        system.stop().await?;
+    }
+    Ok(())
 }
 
 async fn offline(config: &Config, clock: Arc<dyn painwatch_domain::Clock>) -> Result<System> {

@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod demo;
+mod explain;
 mod gateway;
 mod import;
 mod load;
@@ -68,6 +69,7 @@ enum Command {
     Metrics(metrics::Metrics),
     #[command(subcommand)]
     Rules(rules::Rules),
+    Explain(explain::Args),
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
     Replay(replay::Args),
@@ -120,6 +122,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Sql(args) => sql::run(args, context).await,
         Command::Metrics(command) => metrics::run(&command, &context),
         Command::Rules(command) => rules::run(command, context).await,
+        Command::Explain(args) => explain::run(args, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Replay(args) => replay::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,

@@ -1,6 +1,9 @@
 //! `painwatch rules`: what would ring, and who said it may.
 
-use std::path::PathBuf;
+mod backtest;
+mod pages;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -28,6 +31,13 @@ pub enum Rules {
         #[arg(long, value_name = "NAME")]
         by: String,
     },
+    /// Runs a file of rules over stored history: what they would have found, and the pages they would have caused.
+    ///
+    /// Through the code that runs in service, as if the rules had been accepted; nothing is written and nobody is told.
+    #[command(
+        after_help = "Examples:\n  painwatch rules backtest my-rules.toml --from 2026-03-01\n  painwatch rules backtest my-rules.toml --patient p-017 --arrival event --json"
+    )]
+    Backtest(backtest::Args),
 }
 
 pub async fn run(command: Rules, context: Context) -> Result<ExitCode> {
@@ -38,22 +48,30 @@ pub async fn run(command: Rules, context: Context) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Rules::Accept { id, by } => accept(&id, &by, &context).await,
+        Rules::Backtest(args) => match read(args.file())? {
+            Some(rules) => backtest::run(&args, rules, &context).await,
+            None => Ok(ExitCode::FAILURE),
+        },
     }
 }
 
-fn check(file: &PathBuf) -> Result<ExitCode> {
+fn check(file: &Path) -> Result<ExitCode> {
+    let Some(rules) = read(file)? else { return Ok(ExitCode::FAILURE) };
+    for rule in &rules {
+        println!("{} version {}: {}", rule.id, rule.version(), rule.condition_text());
+    }
+    println!("{} rules, no errors", rules.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rules of a file; `None` once its errors are told, each with its line.
+fn read(file: &Path) -> Result<Option<Vec<Rule>>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     match rules::parse(&text, &file.display().to_string()) {
-        Ok(rules) => {
-            for rule in &rules {
-                println!("{} version {}: {}", rule.id, rule.version(), rule.condition_text());
-            }
-            println!("{} rules, no errors", rules.len());
-            Ok(ExitCode::SUCCESS)
-        }
+        Ok(rules) => Ok(Some(rules)),
         Err(errors) => {
             errors.iter().for_each(|error| eprintln!("{error}"));
-            Ok(ExitCode::FAILURE)
+            Ok(None)
         }
     }
 }

@@ -32,15 +32,7 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     if !["table", "csv", "json", "arrow"].contains(&args.format.as_str()) {
         bail!(Usage(format!("--format {}: expected table, csv, json or arrow", args.format)));
     }
-    if !context.config.data.exists() && context.config.store.url.is_empty() {
-        bail!(Usage(format!("{} does not exist; --data names the directory", context.config.data.display())));
-    }
-    // With a server running its tables are current; without one the journal may be ahead of them.
-    if operator::running(&context.config).await.is_none() && context.config.journal_dir().exists() {
-        let mut system = operator::look(&context.config).await?;
-        system.settle().await?;
-        system.stop().await?;
-    }
+    operator::catch_up(&context.config).await?;
     let store = painwatch_store::open(&context.config.store_url(), &context.config.lake_dir()).await?;
     let options = Options {
         memory_bytes: args.memory_mib << 20,
