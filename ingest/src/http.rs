@@ -127,7 +127,7 @@ impl Readings {
         let body = body.map_err(|rejection| {
             let status = rejection.status();
             let large = status == StatusCode::PAYLOAD_TOO_LARGE;
-            self.admission.ledger().refuse(if large { Refusal::TooLarge } else { Refusal::Malformed });
+            self.admission.ledger().refuse_of(&from, if large { Refusal::TooLarge } else { Refusal::Malformed });
             Problem::new(status, format!("a body has at most {} bytes", self.max_message_bytes))
         })?;
         let room = tokio::time::timeout(ROOM_PATIENCE, self.admission.room(body.len()));

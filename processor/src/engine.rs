@@ -10,6 +10,7 @@ use painwatch_processor_core::intake::clock::Clocks;
 use painwatch_processor_core::patient::{Clinic, Part, Snapshot};
 use painwatch_processor_core::rules::{self, Rule};
 use painwatch_proto::journal::v1 as pb;
+use painwatch_proto::record::encode_finding;
 use painwatch_store::{Blob, Rows, RuleRow, Store};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,19 @@ pub struct Output {
     pub verdict: Option<BatchVerdict>,
     /// What the record let us conclude: to be journalled, in force once it is read back.
     pub decisions: Vec<pb::ClockOffset>,
+}
+
+impl Output {
+    /// The findings as they are journalled: one record for each clinic whose they are, whosever record made time pass.
+    pub fn findings_by_tenant(&self) -> BTreeMap<TenantId, pb::Findings> {
+        let mut by_tenant = BTreeMap::<TenantId, pb::Findings>::new();
+        for finding in &self.findings {
+            let theirs = by_tenant.entry(finding.tenant.clone()).or_default();
+            theirs.cause_offset = self.cause.0;
+            theirs.findings.push(encode_finding(finding));
+        }
+        by_tenant
+    }
 }
 
 /// What is kept between two runs beside patients and blocks.
@@ -235,7 +249,7 @@ impl Engine {
                 let performed = clinic.perform(task, &history)?;
                 self.coverage_defects += u64::from(performed.coverage_defects);
                 self.beyond_horizon += u64::from(performed.beyond_horizon);
-                performed::add(out, &patient, performed, due, cause);
+                performed::add(out, (&tenant, &patient), performed, due, cause);
             }
         }
         Ok(())

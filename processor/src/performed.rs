@@ -9,9 +9,15 @@ use painwatch_store::{CoverageDay, CoverageInterval, EpisodeRow, MetricRow, Rows
 use crate::engine::Output;
 use crate::rows::append_rows;
 
-/// Adds what a task of `patient` led to; `due` is when it was due, `cause` the record that made its time come.
-pub(crate) fn add(out: &mut Output, patient: &PatientId, performed: Performed, due: JournalTime, cause: Offset) {
-    let tenant = &out.tenant;
+/// Adds what a task of a clinic's patient led to; `due` is when it was due, `cause` the record that made its time come, which
+/// may be another clinic's.
+pub(crate) fn add(
+    out: &mut Output,
+    (tenant, patient): (&TenantId, &PatientId),
+    performed: Performed,
+    due: JournalTime,
+    cause: Offset,
+) {
     let mut rows = Rows::default();
     rows.metrics.extend(performed.metrics.into_iter().map(|metric| metric_row(tenant, metric, due, cause)));
     rows.coverage.extend(performed.coverage.into_iter().map(|seen| coverage_day(tenant, seen)));

@@ -4,13 +4,14 @@
 //! again), the rows (one transaction with `applied`), and the findings in the journal (one record a cause). What was
 //! done before is computed again and dropped.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use painwatch_domain::{Clock, JournalTime, KnownClocks, Offset, Roster, TenantId};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::journal::v1 as pb;
-use painwatch_proto::record::{encode_finding, encode_verdict};
+use painwatch_proto::record::encode_verdict;
 use painwatch_store::{Applied, Commit, Consumer, Rows, Store, StoreError};
 use prost::Message as _;
 use tokio::sync::watch;
@@ -72,9 +73,10 @@ struct Processor {
 }
 
 /// The newest causes of which a record of each class is in the journal.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Answered {
-    findings: Option<Offset>,
+    /// By clinic: a crash may have left the record of one and not that of the next.
+    findings: BTreeMap<TenantId, Offset>,
     verdicts: Option<Offset>,
     decisions: Option<Offset>,
 }
@@ -121,8 +123,9 @@ async fn answered(journal: &dyn Journal, from: Offset) -> Result<Answered> {
             at = record.offset.next();
             match record.class {
                 Class::Finding => {
-                    let cause = pb::Findings::decode(record.payload)?.cause_offset;
-                    done.findings = done.findings.max(Some(Offset(cause)));
+                    let cause = Offset(pb::Findings::decode(record.payload)?.cause_offset);
+                    let last = done.findings.entry(record.tenant).or_insert(cause);
+                    *last = cause.max(*last);
                 }
                 Class::Verdict => {
                     let verdicts = pb::Verdicts::decode(record.payload)?.verdicts;
@@ -190,18 +193,19 @@ impl Processor {
     /// The finding and verdict records that a record calls for and that no earlier run wrote.
     fn answers(&self, output: &Output) -> Vec<NewRecord> {
         let mut answers = Vec::new();
-        let record = |class, payload: Vec<u8>| NewRecord {
+        let record_of = |tenant: &TenantId, class, payload: Vec<u8>| NewRecord {
             class,
-            tenant: output.tenant.clone(),
+            tenant: tenant.clone(),
             key_id: 0,
             logic_version: LOGIC_VERSION,
             payload: payload.into(),
         };
+        let record = |class, payload| record_of(&output.tenant, class, payload);
         let new = |done: Option<Offset>| done.is_none_or(|done| output.cause > done);
-        if !output.findings.is_empty() && new(self.done.findings) {
-            let findings = output.findings.iter().map(encode_finding).collect();
-            let message = pb::Findings { cause_offset: output.cause.0, findings };
-            answers.push(record(Class::Finding, message.encode_to_vec()));
+        for (tenant, findings) in output.findings_by_tenant() {
+            if new(self.done.findings.get(&tenant).copied()) {
+                answers.push(record_of(&tenant, Class::Finding, findings.encode_to_vec()));
+            }
         }
         if !output.decisions.is_empty() && new(self.done.decisions) {
             let message = pb::Decisions { cause_offset: output.cause.0, clocks: output.decisions.clone() };

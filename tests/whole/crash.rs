@@ -46,7 +46,7 @@ pub fn moment(round: usize, limit: u64) -> u64 {
 }
 
 #[test]
-fn killed_at_random_moments_under_load_it_loses_and_repeats_no_reading_no_alert_and_no_page() {
+fn f1_killed_at_random_moments_under_load_it_loses_and_repeats_no_reading_no_alert_and_no_page() {
     let rounds = rounds("PAINWATCH_KILL_ROUNDS", 20);
     let clinic = Clinic::of(rounds * PATIENTS_A_ROUND + PATIENTS_IN_RESERVE);
     let directory = tempfile::tempdir().expect("a directory");

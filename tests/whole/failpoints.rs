@@ -38,7 +38,7 @@ const UNREACHABLE: [&str; 3] = ["journal::trim", "ingest::before_redrive", "inge
 const SEGMENT_BYTES: &str = "262144";
 
 #[test]
-fn killed_at_every_failpoint_it_loses_and_repeats_no_reading_no_alert_and_no_page() {
+fn f1_killed_at_every_failpoint_it_loses_and_repeats_no_reading_no_alert_and_no_page() {
     let clinic = Clinic::of(5 * SERVING.len());
     let directory = tempfile::tempdir().expect("a directory");
     let expected = undisturbed(&Installation::below(directory.path(), "undisturbed"), &clinic);

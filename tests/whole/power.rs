@@ -90,7 +90,7 @@ fn installation(disk: &Disk) -> Installation {
 }
 
 #[test]
-fn through_power_cuts_no_acknowledged_reading_is_lost_and_nothing_is_there_twice() {
+fn f4_through_power_cuts_no_acknowledged_reading_is_lost_and_nothing_is_there_twice() {
     let rounds = rounds("PAINWATCH_POWER_CUTS", 5);
     let directory = tempfile::tempdir().expect("a directory");
     let Some(disk) = Disk::new(directory.path().join("disk")) else { return };

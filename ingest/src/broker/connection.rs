@@ -184,11 +184,11 @@ impl Connection {
     fn record_status(&self, message: Publish, who: &GatewayPrincipal) -> BoxFuture<'static, Finished> {
         let admission = &self.answers.admission;
         let Some(said) = status::parse(&message.payload, &who.gateway) else {
-            admission.ledger().refuse(Refusal::Malformed);
+            admission.ledger().refuse_of(who, Refusal::Malformed);
             return std::future::ready(Finished { message, done: Done::Ignored }).boxed();
         };
         if !status::devices(&said).all(|device| admission.may_speak_for(who, &device)) {
-            admission.ledger().refuse(Refusal::NotYourDevice);
+            admission.ledger().refuse_of(who, Refusal::NotYourDevice);
             return std::future::ready(Finished { message, done: Done::Ignored }).boxed();
         }
         let recorded = admission.record_status(who, said);
@@ -203,8 +203,8 @@ impl Connection {
             Done::Submitted(who, Outcome::Durable(accepted)) => self.await_verdict(&who, accepted),
             Done::Submitted(_, Outcome::Closed)
             | Done::Status(Appended::Refused(painwatch_journal::Refusal::Closed)) => return Err(End::Closed),
-            Done::Submitted(_, Outcome::HeldBack | Outcome::Unsure) if message.qos == QoS::AtMostOnce => {
-                self.answers.admission.ledger().refuse(Refusal::Qos0Shed);
+            Done::Submitted(who, Outcome::HeldBack | Outcome::Unsure) if message.qos == QoS::AtMostOnce => {
+                self.answers.admission.ledger().refuse_of(&who, Refusal::Qos0Shed);
             }
             Done::Submitted(_, Outcome::HeldBack | Outcome::Unsure) | Done::Status(_) => return Err(End::HeldBack),
         }

@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let who = guest.principal;
         let Some(entry) = endpoint.sessions.enter(&who, &hello.client_id, asked, Instant::now()) else {
-            endpoint.admission.ledger().refuse(Refusal::Busy);
+            endpoint.admission.ledger().refuse_of(&who, Refusal::Busy);
             return turned_away(link, Denied::TooManySessions).await;
         };
         let seat = Seat {
@@ -224,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Next::Input(input) => self.handle(input),
                 Next::Broken(error) => {
                     let too_large = error == MqttError::PacketTooLarge;
-                    self.ledger().refuse(if too_large { Refusal::TooLarge } else { Refusal::Malformed });
+                    self.refused(if too_large { Refusal::TooLarge } else { Refusal::Malformed });
                     tracing::info!(gateway = %self.seat.who.gateway, ?error, "an MQTT client broke the protocol");
                     return Err(End::Broken);
                 }
@@ -301,11 +301,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Input::Release { packet_id } => self.push(Done::Released { packet_id }),
             Input::Disconnect { with_will, expiry_s } => self.goodbye(with_will, expiry_s),
             Input::Oversized => {
-                self.ledger().refuse(Refusal::TooLarge);
+                self.refused(Refusal::TooLarge);
                 self.cut(Code::ImplementationSpecificError);
             }
             Input::Connect(_) | Input::OutOfPlace => {
-                self.ledger().refuse(Refusal::Malformed);
+                self.refused(Refusal::Malformed);
                 self.cut(Code::ProtocolError);
             }
         }
@@ -319,6 +319,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             None => {}
         }
         self.ending = Some(End::Left { with_will });
+    }
+
+    /// In the books of the gateway whose connection this is.
+    pub(super) fn refused(&self, why: Refusal) {
+        self.ledger().refuse_of(&self.seat.who, why);
     }
 
     pub(super) fn ledger(&self) -> &Ledger {

@@ -17,7 +17,7 @@ use super::status;
 use super::topic::{self, Topic};
 use super::words::{Answer, Granted, Incoming};
 use crate::admission::Outcome;
-use crate::ledger::{Ledger, Refusal, Tally};
+use crate::ledger::{Refusal, Tally};
 
 /// What a sender is told when its verdict will not go where it asked for.
 const FOREIGN_RESPONSE_TOPIC: &str = "the verdict goes to your own verdicts topic only";
@@ -77,11 +77,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.ledger().count(Tally::Qos0Received, 1);
         }
         if !self.seat.endpoint.limits.mqtt.allows_topic(&publish.topic) {
-            self.ledger().refuse(Refusal::TooLarge);
+            self.refused(Refusal::TooLarge);
             return self.cut(Code::TopicNameInvalid);
         }
         let Some(topic) = topic::parse(&publish.topic, &self.seat.who.gateway) else {
-            self.ledger().refuse(Refusal::Authorization);
+            self.refused(Refusal::Authorization);
             return self.refuse(publish.packet_id, publish.qos, "not your topic");
         };
         let to = match self.take(&publish) {
@@ -135,7 +135,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let finished = async move {
             let outcome = append.await;
             drop(permit);
-            let done = done_of(&outcome, to, is_v5, advice, endpoint.admission.ledger());
+            let shed = to.is_none() && matches!(outcome, Outcome::HeldBack | Outcome::Unsure);
+            if shed {
+                endpoint.admission.ledger().refuse_of(&who, Refusal::Qos0Shed);
+            }
+            let done = done_of(&outcome, to, is_v5, advice);
             if let Outcome::Durable(accepted) = outcome {
                 settle(&exchanges, to, endpoint.limits.mqtt.qos2_ids);
                 let slowed = endpoint.pace(&who, &accepted.devices);
@@ -162,13 +166,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn handle_status(&mut self, publish: &Incoming, to: Option<Sender>) {
         let Some(said) = status::parse(publish.payload.as_slice(), &self.seat.who.gateway) else {
-            self.ledger().refuse(Refusal::Malformed);
+            self.refused(Refusal::Malformed);
             let reason = Some("not a status".to_owned());
             return self.push(to.map_or(Done::Silent, |to| Done::Answer { to, answer: Answer::Undecodable, reason }));
         };
         let admission = &self.seat.endpoint.admission;
         if !status::devices(&said).all(|device| admission.may_speak_for(&self.seat.who, &device)) {
-            self.ledger().refuse(Refusal::NotYourDevice);
+            self.refused(Refusal::NotYourDevice);
             return self.refuse(publish.packet_id, publish.qos, "a device of another gateway");
         }
         let recorded = admission.record_status(&self.seat.who, said);
@@ -249,11 +253,8 @@ fn settle(exchanges: &std::sync::Mutex<Exchanges>, to: Option<Sender>, limit: us
 }
 
 /// The contract's table: what a gateway is told about one publish.
-fn done_of(outcome: &Outcome, to: Option<Sender>, is_v5: bool, advice: Option<&str>, ledger: &Ledger) -> Done {
+fn done_of(outcome: &Outcome, to: Option<Sender>, is_v5: bool, advice: Option<&str>) -> Done {
     let Some(to) = to else {
-        if matches!(outcome, Outcome::HeldBack | Outcome::Unsure) {
-            ledger.refuse(Refusal::Qos0Shed);
-        }
         return if matches!(outcome, Outcome::Closed) { Done::Cut(Code::ServerShuttingDown) } else { Done::Silent };
     };
     match outcome {

@@ -17,7 +17,7 @@ const NOT_KEPT: Done = Done::Cut(Code::QuotaExceeded);
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn subscribe(&mut self, packet_id: u16, filters: &[(String, Qos)], identified: bool) {
         if filters.iter().any(|(filter, _)| !self.seat.endpoint.limits.mqtt.allows_topic(filter)) {
-            self.ledger().refuse(Refusal::TooLarge);
+            self.refused(Refusal::TooLarge);
             return self.cut(Code::TopicFilterInvalid);
         }
         let granted: Vec<_> = filters.iter().map(|(filter, qos)| self.grant(filter, *qos, identified)).collect();
@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn grant(&mut self, filter: &str, asked: Qos, identified: bool) -> Granted {
         let Seat { endpoint, who, generation, .. } = &self.seat;
         if identified || !topic::is_own_verdicts(filter, &who.gateway) {
-            endpoint.admission.ledger().refuse(Refusal::Authorization);
+            endpoint.admission.ledger().refuse_of(who, Refusal::Authorization);
             return if identified { Granted::Identified } else { Granted::NotAuthorized };
         }
         self.notices = Some(endpoint.listeners.listen(who, *generation));

@@ -199,7 +199,7 @@ async fn a_will_does_not_wait_beyond_the_end_of_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_of_a_device_beyond_its_rate_are_taken_and_acknowledged_later() {
+async fn f24_messages_of_a_device_beyond_its_rate_are_taken_and_acknowledged_later() {
     let (per_s, burst) = (2.try_into().unwrap(), 4.try_into().unwrap());
     let limits = MqttLimits { device_messages_per_s: per_s, device_messages_burst: burst, ..MqttLimits::default() };
     let house = House::open(limits).await;

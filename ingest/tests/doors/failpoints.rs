@@ -32,6 +32,6 @@ async fn a_fault_before_the_append_loses_nothing_that_was_acknowledged_and_no_ne
 }
 
 #[tokio::test]
-async fn a_fault_after_durability_and_before_the_acknowledgement_leaves_a_duplicate_for_intake() {
+async fn f2_a_fault_after_durability_and_before_the_acknowledgement_leaves_a_duplicate_for_intake() {
     fault_at("ingest::after_durable", 1).await;
 }

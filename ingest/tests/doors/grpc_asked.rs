@@ -17,6 +17,7 @@ use tonic::{Code, Status};
 
 use crate::grpc::{authorized, batch, client};
 use crate::support::journal::Mode;
+use crate::support::raw::{Raw, Version, confirmed, subscribe};
 use crate::support::{A_WHILE, House, NOW_MS, SOON};
 
 fn by_batch(gateway: &str, batch_id: &str) -> GetVerdictRequest {
@@ -192,4 +193,33 @@ async fn what_was_refused_is_journalled_by_gateway_and_reason_when_the_doors_clo
     let control = Control::decode(record.payload.clone()).unwrap();
     let Some(Action::Refusals(refusals)) = control.action else { panic!("{control:?}") };
     assert_eq!(refusals.counts, [count("", "authentication", 1), count("gw-1", "not_your_device", 2)]);
+}
+
+#[tokio::test]
+async fn what_a_gateway_is_refused_over_mqtt_stands_in_its_own_book() {
+    let house = House::open().await;
+    house.roster.send_replace(Arc::new(registered("watch-0001", "gw-2")));
+    let mut raw = Raw::connect(&house, Version::V5, "gw-1").await;
+    let status = r#"{"online": true, "devices": [{"device": "watch-0001"}]}"#;
+    for (packet_id, (topic, payload)) in (1..).zip([
+        ("painwatch/v1/gw-2/readings/json", "{}"),
+        ("painwatch/v1/gw-1/status", "no status"),
+        ("painwatch/v1/gw-1/status", status),
+    ]) {
+        raw.publish(topic, 1, packet_id, payload.as_bytes()).await;
+        assert_ne!(confirmed(&raw.receive().await).1, 0, "{topic}");
+    }
+    raw.send(&subscribe(Version::V5, 9, &[("#", 1)])).await;
+    raw.receive().await;
+    raw.publish(&"x".repeat(257), 1, 10, b"").await;
+    raw.until_closed().await;
+    house.stop.cancel();
+    let journal = Arc::clone(&house.journal);
+    tokio::time::timeout(Duration::from_secs(10), house.doors.handle.stopped()).await.unwrap();
+    let last = journal.records().pop().unwrap();
+    let Some(Action::Refusals(refusals)) = Control::decode(last.payload).unwrap().action else { panic!("no refusals") };
+    let booked: Vec<_> = refusals.counts.into_iter().map(|count| (count.gateway, count.reason, count.count)).collect();
+    let expected = [("authorization", 2), ("not_your_device", 1), ("too_large", 1), ("malformed", 1)];
+    let expected = expected.map(|(reason, count)| ("gw-1".to_owned(), reason.to_owned(), count));
+    assert_eq!(booked, expected);
 }

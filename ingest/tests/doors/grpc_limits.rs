@@ -85,7 +85,7 @@ async fn a_message_has_at_most_the_limit_in_bytes() {
 }
 
 #[tokio::test]
-async fn a_compressed_message_is_measured_unpacked_and_may_not_have_been_made_to_expand() {
+async fn past_failure_48_a_compressed_message_is_measured_unpacked_and_may_not_have_been_made_to_expand() {
     let house = house_with(GrpcLimits::default()).await;
     let modest = ReadingBatch { readings: vec![batch(1).readings[0].clone(); 50], ..batch(1) };
     assert_eq!(send_gzip(&house, &modest.encode_to_vec()).await, "0");

@@ -58,7 +58,7 @@ fn every_client_packet(house: &House, version: Version) -> Vec<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn every_packet_cut_at_every_byte_ends_its_own_connection_only() {
+async fn past_failure_19_every_packet_cut_at_every_byte_ends_its_own_connection_only() {
     let house = impatient_house().await;
     let mut neighbour = Neighbour::move_in(&house).await;
     for version in BOTH {
@@ -111,7 +111,7 @@ async fn every_packet_whose_length_lies_ends_its_own_connection_only() {
 }
 
 #[tokio::test]
-async fn every_kind_of_first_packet_but_a_connect_is_shown_out_at_once() {
+async fn past_failure_18_every_kind_of_first_packet_but_a_connect_is_shown_out_at_once() {
     let house = House::open().await;
     let mut neighbour = Neighbour::move_in(&house).await;
     let begun = Instant::now();
@@ -126,7 +126,7 @@ async fn every_kind_of_first_packet_but_a_connect_is_shown_out_at_once() {
 }
 
 #[tokio::test]
-async fn every_kind_of_second_packet_leaves_the_neighbour_alone() {
+async fn past_failure_18_every_kind_of_second_packet_leaves_the_neighbour_alone() {
     let house = House::open().await;
     let mut neighbour = Neighbour::move_in(&house).await;
     for version in BOTH {
@@ -144,7 +144,7 @@ async fn every_kind_of_second_packet_leaves_the_neighbour_alone() {
 }
 
 #[tokio::test]
-async fn a_connect_larger_than_anybody_needs_gets_no_memory() {
+async fn past_failure_20_a_connect_larger_than_anybody_needs_gets_no_memory() {
     let house = House::open().await;
     let mut connect = Connect::new(Version::V3, "gw-1", &house.token);
     connect.will = Some(("painwatch/v1/gw-1/status".to_owned(), "x".repeat(5_000)));

@@ -167,3 +167,27 @@ async fn what_is_not_durable_is_503_with_a_time_to_come_back() {
         assert!(answer.head.contains("retry-after: 5"), "{}", answer.head);
     }
 }
+
+#[tokio::test]
+async fn a_verdict_is_told_again_over_http_to_the_gateway_it_was_given_to() {
+    let house = House::with(IngestLimits::default()).await;
+    let _intake = house.judge_everything();
+    let address = open(&house).await;
+    let bearer = format!("Bearer {}", house.token);
+    let mine = [("authorization", bearer.as_str()), ("x-painwatch-gateway", "gw-1")];
+    let named = batch_json(1).replace("b/1", "gw-1/42");
+    let told = post(address, &mine, named.as_bytes()).await.body;
+    let again = ask(address, "GET /api/v1/verdicts/gw-1/42", &mine, b"").await;
+    assert_eq!((again.status, &again.body["final"]), (200, &true.into()));
+    assert_eq!((&again.body["batch_id"], &again.body["stored"]), (&told["batch_id"], &told["stored"]));
+    let other = [("authorization", bearer.as_str()), ("x-painwatch-gateway", "gw-2")];
+    for (headers, path, status) in [
+        (&mine[..], "gw-1/43", 404),
+        (&other[..], "gw-1/42", 404),
+        (&[][..], "gw-1/42", 401),
+        (&[("authorization", "Bearer nonsense")][..], "gw-1/42", 401),
+    ] {
+        let answer = ask(address, &format!("GET /api/v1/verdicts/{path}"), headers, b"").await;
+        assert_eq!(answer.status, status, "{path} {headers:?}: {}", answer.body);
+    }
+}

@@ -7,7 +7,12 @@ use painwatch_domain::roster::Device;
 use painwatch_domain::{DeviceId, GatewayId, Roster, TenantId};
 use painwatch_ingest::{IngestLimits, Outcome};
 use painwatch_ingest_core::{Format, Protocol, Refused};
+use painwatch_journal::Class;
+use painwatch_proto::ingest::v1::get_verdict_request::By;
+use painwatch_proto::ingest::v1::{GapsRequest, GetVerdictRequest, ReadingBatch};
+use tonic::Code;
 
+use crate::grpc::{authorized, batch, client};
 use crate::support::raw::{CONNACK, Connect, Raw, SUBACK, Version, confirmed, publish, subscribe};
 use crate::support::secure::{gateway, register_token};
 use crate::support::{House, NOW_MS, batch_json_of};
@@ -123,6 +128,47 @@ async fn over_the_wire_a_gateway_writes_and_reads_under_its_own_name_only() {
             let records = house.journal.records();
             assert_eq!(records.len() > before, mine);
             assert!(records[before..].iter().all(|record| record.tenant == who.tenant));
+        }
+    }
+}
+
+/// The same over gRPC: submitting, streaming, asking for verdicts and for gaps.
+#[tokio::test]
+async fn over_grpc_a_gateway_writes_and_reads_under_its_own_name_only() {
+    let house = House::open().await;
+    let everybody = everybody(&house);
+    let _intake = house.judge_everything();
+    for (who, token) in everybody.iter().step_by(GATEWAYS + 1) {
+        let mut client = client(&house).await;
+        let own = who.gateway.as_str();
+        for other in (0..GATEWAYS).map(|nth| format!("gw-{nth}")) {
+            let mine = other == own;
+            let before = house.journal.records().len();
+            let named = ReadingBatch { gateway: other.clone(), ..batch(1) };
+            let code = |told: Result<_, tonic::Status>| told.map_or_else(|status| status.code(), |()| Code::Ok);
+            let submitted = client.submit(authorized(token, named.clone())).await.map(drop);
+            let stream = client.stream(authorized(token, tokio_stream::iter([named]))).await;
+            let streamed = match stream {
+                Ok(verdicts) => verdicts.into_inner().message().await.map(drop),
+                Err(status) => Err(status),
+            };
+            let by = Some(By::BatchId("b/1".to_owned()));
+            let verdict = client.get_verdict(authorized(token, GetVerdictRequest { gateway: other.clone(), by })).await;
+            house.catch_up();
+            let gaps = GapsRequest { gateway: other.clone(), ..GapsRequest::default() };
+            let gaps = client.gaps(authorized(token, gaps)).await.map(drop);
+            for (verb, told) in [("submit", submitted), ("stream", streamed), ("gaps", gaps)] {
+                let expected = if mine { Code::Ok } else { Code::PermissionDenied };
+                assert_eq!(code(told), expected, "{verb} by {who:?} as {other}");
+            }
+            // Its own verdicts are kept under its own tenant, where this house's intake writes main's alone.
+            let told = verdict.map(drop).map_err(|status| status.code());
+            let readable = mine && who.tenant == TenantId::default();
+            assert_eq!(told.is_ok(), readable, "verdict of {other} by {who:?}: {told:?}");
+            let records = house.journal.records();
+            let batches = records[before..].iter().filter(|record| record.class == Class::Batch);
+            assert!(batches.clone().count() == if mine { 2 } else { 0 }, "{who:?} as {other}");
+            assert!(batches.into_iter().all(|record| record.tenant == who.tenant));
         }
     }
 }

@@ -3,8 +3,10 @@
 mod durability;
 #[cfg(feature = "failpoints")]
 mod failpoints;
+mod flood;
 mod grpc;
 mod grpc_asked;
+mod grpc_bounds;
 mod grpc_limits;
 mod grpc_streams;
 mod hostile;
@@ -18,4 +20,5 @@ mod mqtt_sessions;
 mod mqtt_verdicts;
 mod support;
 mod tls;
+mod weather;
 mod websocket;

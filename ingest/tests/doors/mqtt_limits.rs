@@ -19,7 +19,7 @@ const TOPIC: &str = "painwatch/v1/gw-1/readings/json";
 const STATUS: &str = "painwatch/v1/gw-1/status";
 
 #[tokio::test]
-async fn whoever_says_nothing_is_shown_out_at_the_connect_deadline() {
+async fn f13_whoever_says_nothing_is_shown_out_at_the_connect_deadline() {
     let limits = IngestLimits { connect_deadline: A_WHILE, ..IngestLimits::default() };
     let house = House::with(limits).await;
     let begun = Instant::now();
@@ -124,7 +124,7 @@ async fn beyond_what_may_be_on_its_way_the_socket_is_not_read() {
 }
 
 #[tokio::test]
-async fn all_connections_share_one_budget_and_each_gets_its_turn() {
+async fn f24_all_connections_share_one_budget_and_each_gets_its_turn() {
     let payload = batch_json(0);
     let limits = IngestLimits { budget_bytes: payload.len() * 2, ..IngestLimits::default() };
     let house = House::with(limits).await;
@@ -149,7 +149,7 @@ async fn all_connections_share_one_budget_and_each_gets_its_turn() {
 }
 
 #[tokio::test]
-async fn back_pressure_of_ours_is_not_the_clients_silence() {
+async fn f7_back_pressure_of_ours_is_not_the_clients_silence() {
     let house = House::with(IngestLimits { session_bytes: 1, ..IngestLimits::default() }).await;
     let mut connect = Connect::new(Version::V5, "gw-1", &house.token);
     connect.keep_alive_s = 1;

@@ -173,7 +173,7 @@ fn change(secure: &Secure, change: impl FnOnce(&mut painwatch_access::registry::
 }
 
 #[tokio::test]
-async fn a_revoked_gateway_is_cut_off_in_the_middle_of_its_session_and_does_not_come_back() {
+async fn f29_a_revoked_gateway_is_cut_off_in_the_middle_of_its_session_and_does_not_come_back() {
     let secure = Secure::open().await;
     let wallet = secure.wallet(&gateway("main", "gw-1"), DAY_MS);
     let other = secure.wallet(&gateway("main", "gw-2"), DAY_MS);
@@ -191,7 +191,7 @@ async fn a_revoked_gateway_is_cut_off_in_the_middle_of_its_session_and_does_not_
 }
 
 #[tokio::test]
-async fn a_rotation_with_overlap_loses_nothing() {
+async fn f29_a_rotation_with_overlap_loses_nothing() {
     let secure = Secure::open().await;
     let who = gateway("main", "gw-1");
     let (old, hour) = (secure.token(&who), 3_600_000);
@@ -220,7 +220,7 @@ async fn a_rotation_with_overlap_loses_nothing() {
 }
 
 #[tokio::test]
-async fn the_authority_is_replaced_under_running_gateways_without_a_gap() {
+async fn f29_the_authority_is_replaced_under_running_gateways_without_a_gap() {
     let secure = Secure::open().await;
     let who = gateway("main", "gw-1");
     let mut wallet = secure.wallet(&who, DAY_MS);
@@ -276,7 +276,7 @@ async fn grpc_takes_a_certificate_or_a_token_over_tls_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_revoked_gateways_grpc_stream_ends_and_its_next_call_is_refused() {
+async fn f29_a_revoked_gateways_grpc_stream_ends_and_its_next_call_is_refused() {
     let secure = Secure::open().await;
     let wallet = secure.wallet(&gateway("main", "gw-1"), DAY_MS);
     let mut client = grpc(&secure, &wallet).await.unwrap();
@@ -327,7 +327,7 @@ async fn http_takes_a_certificate_or_a_token_over_tls_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_peer_that_never_finishes_its_handshake_holds_up_nobody() {
+async fn f13_a_peer_that_never_finishes_its_handshake_holds_up_nobody() {
     let secure = Secure::open().await;
     let to = secure.house.handle.grpc_addr.unwrap();
     let mut silent = Vec::new();

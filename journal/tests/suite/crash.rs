@@ -102,7 +102,7 @@ impl Trial {
 }
 
 #[test]
-fn no_acknowledged_record_is_lost_and_no_read_record_changes_through_kills_and_power_cuts() {
+fn f4_no_acknowledged_record_is_lost_and_no_read_record_changes_through_kills_and_power_cuts() {
     for seed in 0..150 {
         let mut trial = Trial::new(seed, true);
         (0..8).for_each(|round| trial.round(round));
@@ -129,7 +129,7 @@ fn a_control_without_syncs_loses_acknowledged_records_in_a_power_cut() {
 }
 
 #[test]
-fn the_first_failed_sync_poisons_and_is_never_retried() {
+fn f5_the_first_failed_sync_poisons_and_is_never_retried() {
     let (disk, clock) = (SimDisk::new(3), HandClock::at(0));
     let journal = open(&disk, &clock, true);
     put_one(&journal, "safe");

@@ -122,7 +122,7 @@ fn damage_before_the_tail_is_found_even_without_the_mark() {
 }
 
 #[test]
-fn every_single_flipped_bit_is_detected_or_harmless() {
+fn f8_every_single_flipped_bit_is_detected_or_harmless() {
     let (disk, truth) = log(12);
     let names = [segments(&disk), vec![MARK.into()]].concat();
     for name in names {
@@ -138,7 +138,7 @@ fn every_single_flipped_bit_is_detected_or_harmless() {
 }
 
 #[test]
-fn every_truncation_and_every_zeroed_sector_is_detected_or_harmless() {
+fn f8_every_truncation_and_every_zeroed_sector_is_detected_or_harmless() {
     let (disk, truth) = log(20);
     for name in segments(&disk) {
         let sound = disk.content(&name).unwrap();
@@ -158,7 +158,7 @@ fn every_truncation_and_every_zeroed_sector_is_detected_or_harmless() {
 }
 
 #[test]
-fn a_missing_or_swapped_segment_is_named() {
+fn f8_a_missing_or_swapped_segment_is_named() {
     use painwatch_journal::file::Disk;
     let (disk, _) = log(40);
     let names = segments(&disk);

@@ -11,7 +11,7 @@ use painwatch_journal::{AppendOptions, Appended, Class, FileJournal, InlineJourn
 use crate::rig::{HandClock, options, put, put_one, read_all, record};
 
 #[test]
-fn a_full_disk_holds_back_readings_keeps_room_for_findings_and_resumes_by_itself() {
+fn f6_a_full_disk_holds_back_readings_keeps_room_for_findings_and_resumes_by_itself() {
     let (disk, clock) = (SimDisk::new(1), HandClock::at(0));
     let options = Options { segment_bytes: 8 << 10, ..options(clock.clone()) };
     let journal = InlineJournal::open(Arc::new(disk.clone()), options.clone()).unwrap();

@@ -15,5 +15,6 @@ mod rig;
 mod rules;
 mod seed;
 mod service;
+mod tenants;
 mod trends;
 mod world;

@@ -88,16 +88,26 @@ pub struct Journal {
 
 impl Journal {
     fn push(&mut self, at: i64, class: Class, payload: Vec<u8>) {
+        self.push_of(TenantId::default(), at, class, payload);
+    }
+
+    fn push_of(&mut self, tenant: TenantId, at: i64, class: Class, payload: Vec<u8>) {
         let at = self.records.last().map_or(at, |last| at.max(last.journal_time.0));
         self.records.push(Record {
             offset: Offset(self.records.len() as u64),
             journal_time: JournalTime(at),
             class,
-            tenant: TenantId::default(),
+            tenant,
             key_id: 0,
             logic_version: 1,
             payload: payload.into(),
         });
+    }
+
+    /// A batch of another clinic.
+    pub fn batch_of(&mut self, tenant: TenantId, at: i64, sent: &[Sent]) {
+        let payload = batch(self.records.len(), at, sent).encode_to_vec();
+        self.push_of(tenant, at, Class::Batch, payload);
     }
 
     pub fn tick(&mut self, at: i64) {
@@ -168,6 +178,15 @@ impl Rig {
         let said = said(&output);
         self.keep(output, record.journal_time).await;
         said
+    }
+
+    /// As [`Self::apply`]: the findings as they are journalled, by the clinic in whose name.
+    pub async fn findings_of(&mut self, record: &Record) -> Vec<(TenantId, Vec<pb::Finding>)> {
+        let output = self.engine.apply(record).await.unwrap();
+        let findings = output.findings_by_tenant().into_iter();
+        let findings = findings.map(|(tenant, message)| (tenant, message.findings)).collect();
+        self.keep(output, record.journal_time).await;
+        findings
     }
 
     pub async fn apply_all(&mut self, journal: &Journal) {

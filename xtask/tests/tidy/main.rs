@@ -4,6 +4,7 @@
 
 mod architecture;
 mod arrows;
+mod failures;
 mod metrics;
 mod semantics;
 mod sources;

@@ -21,6 +21,9 @@ pub enum Mode {
     Closed,
 }
 
+/// About what a record takes beside its payload.
+const RECORD_BYTES: usize = 256;
+
 #[derive(Debug)]
 struct Held {
     records: Vec<NewRecord>,
@@ -53,6 +56,11 @@ impl TestJournal {
 
     pub fn records(&self) -> Vec<Record> {
         self.lock().records.clone()
+    }
+
+    /// Bytes of all payloads that were written.
+    pub fn bytes(&self) -> usize {
+        self.lock().records.iter().map(|record| record.payload.len() + RECORD_BYTES).sum()
     }
 
     /// How many appends wait.

@@ -1,0 +1,204 @@
+//! As many hostile packets and frames as a bad day brings: refused with a reason, and felt by nobody else.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use painwatch_ingest::{GrpcLimits, IngestLimits, Tally};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::grpc::{authorized, batch, client};
+use crate::support::http2::{call, frame};
+use crate::support::raw::{Connect, Raw, Version, confirmed, publish, pubrel, subscribe, unsubscribe};
+use crate::support::{House, SOON, batch_json};
+
+const PACKETS: usize = 100_000;
+const FRAMES: usize = 20_000;
+/// Peers that misbehave at a time.
+const HOSTILE: usize = 16;
+const NEIGHBOURS_SAMPLES: usize = 300;
+/// What two busy cores make of scheduling alone.
+const UNFELT: Duration = Duration::from_millis(100);
+const TOPIC: &str = "painwatch/v1/gw-1/readings/json";
+
+/// A number after the other, the same at every run.
+struct Noise(u64);
+
+impl Noise {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.below(256) as u8).collect()
+    }
+}
+
+fn resident_kib() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The 99th of a hundred answers to a gateway that behaves.
+async fn neighbours_p99(raw: &mut Raw, packet_id: &mut u16) -> Duration {
+    let mut took = Vec::with_capacity(NEIGHBOURS_SAMPLES);
+    for _ in 0..NEIGHBOURS_SAMPLES {
+        *packet_id = *packet_id % 60_000 + 1;
+        let (begun, payload) = (Instant::now(), batch_json(usize::from(*packet_id)));
+        raw.publish("painwatch/v1/neighbour/readings/json", 1, *packet_id, payload.as_bytes()).await;
+        assert_eq!(confirmed(&raw.receive().await), (*packet_id, 0));
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    took[NEIGHBOURS_SAMPLES * 99 / 100]
+}
+
+/// Some packets that a client may say, one of which is not as it should be; how many they are.
+fn damaged(noise: &mut Noise, token: &str, version: Version) -> (Vec<u8>, usize) {
+    let good = [
+        publish(version, TOPIC, 1, 1, batch_json(noise.below(3_000)).as_bytes()),
+        publish(version, TOPIC, 2, 2, b"{\"readings\": ["),
+        pubrel(2),
+        // Not to verdicts: in this house nobody gives any, and whoever subscribed is waited for.
+        subscribe(version, 3, &[("#", 1)]),
+        unsubscribe(version, 4, &["#"]),
+        vec![0xc0, 0],
+    ];
+    let mut said = Vec::new();
+    let count = 1 + noise.below(good.len());
+    for _ in 0..count {
+        said.extend(&good[noise.below(good.len())]);
+    }
+    for _ in 0..=noise.below(3) {
+        let at = noise.below(said.len());
+        said[at] = noise.below(256) as u8;
+    }
+    if noise.below(2) == 0 {
+        said.truncate(1 + noise.below(said.len()));
+    }
+    let connect = Connect::new(version, "gw-1", token).bytes();
+    ([connect, said].concat(), 1 + count)
+}
+
+/// Says it, hangs up, and waits for the end.
+async fn tell(address: SocketAddr, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Whoever is shown out in the middle of a sentence cannot finish it.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    let mut said = Vec::new();
+    let _ = timeout(SOON, stream.read_to_end(&mut said)).await.expect("the connection ends");
+}
+
+/// Starts `rounds` of each hostile peer and watches the neighbour until all of them are over: its p99 and the memory by then.
+async fn watched(house: &House, hostile: JoinSet<usize>) -> (usize, Duration) {
+    let mut neighbour = Raw::connect(house, Version::V5, "neighbour").await;
+    let (mut packet_id, mut hostile, mut said, mut worst) = (0, hostile, 0, Duration::ZERO);
+    loop {
+        let measured = neighbours_p99(&mut neighbour, &mut packet_id).await;
+        worst = worst.max(measured);
+        while let Some(ended) = hostile.try_join_next() {
+            said += ended.unwrap();
+        }
+        if hostile.is_empty() {
+            return (said, worst);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_hostile_packets_are_refused_and_felt_by_nobody_else() {
+    let house = House::with(IngestLimits { connect_deadline: Duration::from_secs(1), ..IngestLimits::default() }).await;
+    let address = house.handle.mqtt_addr.unwrap();
+    let (mut neighbour, mut packet_id) = (Raw::connect(&house, Version::V5, "neighbour").await, 0);
+    let alone = neighbours_p99(&mut neighbour, &mut packet_id).await;
+    drop(neighbour);
+    let flood = |share: usize, seed: u64| {
+        let mut hostile = JoinSet::new();
+        for nth in 0..HOSTILE {
+            let token = house.token.clone();
+            hostile.spawn(async move {
+                let (mut noise, mut said) = (Noise(seed + nth as u64 + 1), 0);
+                while said < share / HOSTILE {
+                    let version = if noise.below(2) == 0 { Version::V3 } else { Version::V5 };
+                    let (bytes, count) = damaged(&mut noise, &token, version);
+                    tell(address, &bytes).await;
+                    said += count;
+                }
+                said
+            });
+        }
+        hostile
+    };
+    // What is taken on the way is kept in this process's own journal: memory is compared after it has warmed up, by what each
+    // packet leaves.
+    watched(&house, flood(PACKETS / 10, 1)).await;
+    let (before, kept_before) = (resident_kib(), house.journal.bytes());
+    let (said, during) = watched(&house, flood(PACKETS, 1_000)).await;
+    let kept_kib = (house.journal.bytes() - kept_before) / 1024;
+    let grown = resident_kib().saturating_sub(before + 2 * kept_kib);
+    assert!(said >= PACKETS);
+    assert!(during <= (alone * 2).max(UNFELT), "{alone:?} alone, {during:?} in the flood");
+    assert!(grown * 10 < before, "{before} KiB, {grown} more beside the {kept_kib} that the test's journal keeps");
+    assert_eq!(house.handle.ledger.tally(Tally::ConnectionFaults), 0);
+    assert!(house.handle.ledger.refused_total() > (PACKETS / 20) as u64, "refused with a reason");
+    println!("measured: {said} packets; neighbour p99 {alone:?} alone, {during:?} in the flood; {grown} KiB grown");
+}
+
+/// Frames of every kind and of none, on calls that exist and on calls that do not.
+fn frames(noise: &mut Noise, token: &str) -> (Vec<u8>, usize) {
+    let count = 1 + noise.below(12);
+    let bearer = format!("Bearer {token}");
+    let fields = [("content-type", "application/grpc"), ("te", "trailers"), ("authorization", &*bearer)];
+    let mut said = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat();
+    for nth in 0..count {
+        said.extend(match noise.below(4) {
+            0 => call(1 + 2 * nth as u32, "/painwatch.ingest.v1.Ingest/Stream", &fields),
+            _ => {
+                let length = noise.below(64);
+                let (kind, flags, stream) = (noise.below(12) as u8, noise.below(256) as u8, noise.below(26) as u32);
+                frame(kind, flags, stream, &noise.bytes(length))
+            }
+        });
+    }
+    if noise.below(4) == 0 {
+        said.truncate(1 + noise.below(said.len()));
+    }
+    (said, count)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_thousand_hostile_http_2_frames_are_refused_and_felt_by_nobody_else() {
+    let grpc = GrpcLimits { idle_timeout: Duration::from_secs(1), ..GrpcLimits::default() };
+    let house = House::with(IngestLimits { grpc, ..IngestLimits::default() }).await;
+    let address = house.handle.grpc_addr.unwrap();
+    let (mut neighbour, mut packet_id) = (Raw::connect(&house, Version::V5, "neighbour").await, 0);
+    let alone = neighbours_p99(&mut neighbour, &mut packet_id).await;
+    drop(neighbour);
+    let mut hostile = JoinSet::new();
+    for nth in 0..HOSTILE {
+        let token = house.token.clone();
+        hostile.spawn(async move {
+            let (mut noise, mut said) = (Noise(77 + nth as u64), 0);
+            while said < FRAMES / HOSTILE {
+                let (bytes, count) = frames(&mut noise, &token);
+                tell(address, &bytes).await;
+                said += count;
+            }
+            said
+        });
+    }
+    let (said, during) = watched(&house, hostile).await;
+    assert!(said >= FRAMES);
+    assert!(during <= (alone * 2).max(UNFELT), "{alone:?} alone, {during:?} in the flood");
+    let mut guest = client(&house).await;
+    assert!(guest.submit(authorized(&house.token, batch(1))).await.is_ok(), "the door still serves");
+    assert!(house.batches().iter().all(|batch| ["neighbour", "gw-1"].contains(&batch.gateway.as_str())));
+    println!("measured: {said} frames; neighbour p99 {alone:?} alone, {during:?} in the flood");
+}
