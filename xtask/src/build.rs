@@ -25,7 +25,19 @@ pub const SCOPE: &[&str] = &["--workspace", "--all-features"];
 /// Builds every test program and what it runs, the `painwatch` binary among them; `None` where something does not compile.
 pub fn tests(root: &Path) -> Result<Option<Vec<Program>>> {
     let mut cargo = cargo(root);
-    cargo.args(["test", "--no-run", "--message-format", "json-render-diagnostics"]).args(SCOPE).stdout(Stdio::piped());
+    cargo.args(["test", "--no-run"]);
+    programs(cargo)
+}
+
+/// Builds the test programs of this name in another workspace, beside what is built for this one.
+pub fn tests_named(workspace: &Path, target: &Path, name: &str) -> Result<Option<Vec<Program>>> {
+    let mut cargo = cargo(workspace);
+    cargo.args(["test", "--no-run", "--test", name]).env("CARGO_TARGET_DIR", target);
+    programs(cargo)
+}
+
+fn programs(mut cargo: Command) -> Result<Option<Vec<Program>>> {
+    cargo.args(["--message-format", "json-render-diagnostics"]).args(SCOPE).stdout(Stdio::piped());
     let mut child = cargo.spawn().context("cargo test --no-run")?;
     let output = child.stdout.take().context("cargo's output")?;
     let mut programs = Vec::new();

@@ -3,6 +3,7 @@
 //! Never: a step that CI runs and a developer cannot; a failure that is printed and then forgotten.
 
 mod build;
+mod defects;
 mod machine;
 mod report;
 mod soak;
@@ -39,6 +40,15 @@ enum Task {
         /// Only these.
         only: Vec<String>,
     },
+    /// Seeds defects into a copy of the sources, one at a time, and fails unless the tests notice each.
+    #[command(after_help = "Examples:\n  cargo xtask defects\n  cargo xtask defects --all-tests lost-revision")]
+    Defects {
+        /// Shows every test of the processor that turns red, not only those that must.
+        #[arg(long)]
+        all_tests: bool,
+        /// Only these.
+        only: Vec<String>,
+    },
     /// Installs what the tests need beyond Rust, or names the command that does.
     Tools,
 }
@@ -47,6 +57,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test { only } => test::run(&only),
         Task::Soak { list, only } => soak::run(list, &only),
+        Task::Defects { all_tests, only } => defects::run(&only, all_tests),
         Task::Tools => machine::prepare(&root()).map(|()| true),
     };
     match done {

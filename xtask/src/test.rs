@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::build::{self, Program, SCOPE, step};
 use crate::report::Report;
 use crate::suite::{self, Conditions};
-use crate::{machine, root};
+use crate::{defects, machine, root};
 
 const TEST_LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -31,6 +31,9 @@ pub fn run(only: &[String]) -> Result<bool> {
     }
     programs.retain(|program| only.is_empty() || only.iter().any(|part| program.name.contains(part)));
     let passed = run_suites(&programs, &Conditions { told: told(&root), limit: TEST_LIMIT }, &mut report)?;
+    if only.is_empty() {
+        report.step("seeded defects", || defects::run(&[], false).map(Some))?;
+    }
     Ok(report.print(passed))
 }
 

@@ -4,6 +4,7 @@
 mod backtest;
 mod clinic;
 mod clocks;
+mod defects;
 mod explain;
 mod gateways;
 mod golden;
