@@ -44,6 +44,8 @@ pub enum EpisodeKind {
     StepDrop,
     /// The watch sends nothing.
     DeviceOff,
+    /// Somebody else of the household stands on the scale.
+    HouseholdMixUp,
 }
 
 /// How many payloads each fault touched.

@@ -1,18 +1,18 @@
-//! One simulated day: the signals, then the batches in which a hub sends them.
+//! One simulated day: the signals that a hub sends.
 
-use painwatch_domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS, format_utc};
+use painwatch_domain::time::{MINUTE_MS, SECOND_MS, format_utc};
 use painwatch_domain::{EventTime, LocalDay, Measure};
-use painwatch_proto::ingest::v1::{Mode, Reading, ReadingBatch};
+use painwatch_proto::ingest::v1::Reading;
 use rand::Rng as _;
 
 use super::SimulatedDay;
-use super::patient::{AS_NEEDED, DOSE_TIMES_MIN, SCHEDULED, SimulatedPatient, dice};
-use crate::outgoing::{Payload, Protocol, Step};
+use super::declared::{AS_NEEDED, DOSE_TIMES_MIN, SCHEDULED};
+use super::patient::{SimulatedPatient, dice};
+use super::sending::{Hub, Packed, Samples, is_night};
 use crate::truth::EpisodeKind;
 
 const STEP_PERIOD_MS: i64 = 5 * MINUTE_MS;
 const OXIMETER_PERIOD_MS: i64 = 30 * SECOND_MS;
-const NIGHT_WINDOW_MS: i64 = 15 * MINUTE_MS;
 
 /// Random numbers of one day, apart for each signal: a change in one leaves the others as they were.
 #[repr(u8)]
@@ -27,17 +27,6 @@ enum Signal {
     Sending,
 }
 
-/// UTC milliseconds and value, ascending.
-type Samples = Vec<(i64, f64)>;
-
-/// A packed signal over the whole day, cut into windows when it is sent.
-struct Packed {
-    device: String,
-    measure: Measure,
-    period_ms: i64,
-    samples: Samples,
-}
-
 impl SimulatedPatient {
     /// Day number `day`, counted from the first.
     pub fn day(&self, day: u32) -> SimulatedDay {
@@ -47,7 +36,13 @@ impl SimulatedPatient {
         let mut spots = self.spots(day, date);
         spots.retain(|(at, _)| (bounds.0..bounds.1).contains(at));
         spots.sort_by_key(|(at, _)| *at);
-        SimulatedDay { patient: self.id.clone(), day: date, steps: self.send(day, bounds, &packed, &spots) }
+        let mut dice = self.dice(day, Signal::Sending);
+        let steps = self.hub().send(bounds, &packed, &spots, &mut dice);
+        SimulatedDay { patient: self.id.clone(), day: date, steps }
+    }
+
+    fn hub(&self) -> Hub<'_> {
+        Hub { gateway: self.gateway(), number: self.number, zone: &self.zone }
     }
 
     fn dice(&self, day: u32, signal: Signal) -> rand_chacha::ChaCha8Rng {
@@ -86,18 +81,13 @@ impl SimulatedPatient {
         ]
     }
 
-    fn is_night(&self, at: i64) -> bool {
-        let minute = self.zone.minute_of_day(EventTime(at));
-        !(6 * 60..22 * 60).contains(&minute)
-    }
-
     fn heart_rate(&self, day: u32, (start, end): (i64, i64)) -> Samples {
         let mut dice = self.dice(day, Signal::Heart);
         let mut wander = 0.0;
         let minutes = (start..end).step_by(MINUTE_MS as usize);
         let rate = minutes.map(|at| {
             wander = f64::clamp(wander * 0.95 + dice.random_range(-1.5..1.5), -9.0, 9.0);
-            let level = if self.is_night(at) { -6.0 } else { 9.0 };
+            let level = if is_night(&self.zone, at) { -6.0 } else { 9.0 };
             (at, (self.habits.heart_rate + level + wander).round())
         });
         rate.collect::<Vec<_>>().into_iter().filter(|(at, _)| !self.watch_is_off(EventTime(*at))).collect()
@@ -112,7 +102,7 @@ impl SimulatedPatient {
         for at in (start..end).step_by(STEP_PERIOD_MS as usize) {
             let walks = dice.random_bool(0.4);
             let size = dice.random_range(0.2..1.8);
-            let steps = if walks && !self.is_night(at) { (mean / 0.4 * size).round() } else { 0.0 };
+            let steps = if walks && !is_night(&self.zone, at) { (mean / 0.4 * size).round() } else { 0.0 };
             samples.push((at, steps));
         }
         samples.retain(|(at, _)| {
@@ -131,7 +121,7 @@ impl SimulatedPatient {
             .map(|episode| (episode.start_ms, episode.end_ms))
             .collect();
         let (mut oxygen, mut breaths) = (Vec::new(), Vec::new());
-        for at in (start..end).step_by(OXIMETER_PERIOD_MS as usize).filter(|at| self.is_night(*at)) {
+        for at in (start..end).step_by(OXIMETER_PERIOD_MS as usize).filter(|at| is_night(&self.zone, *at)) {
             let (o_noise, b_noise) = (dice.random_range(-0.9..0.9), dice.random_range(-1.2..1.2));
             let depressed = depressions.iter().any(|(from, to)| (*from..*to).contains(&at));
             oxygen
@@ -242,56 +232,5 @@ impl SimulatedPatient {
         let (_, mut asleep) = self.reading("watch", Measure::TotalSleepTime, in_bed, minutes.round());
         asleep.end_time_ms = Some(woke);
         vec![(woke, asleep), self.reading("watch", Measure::RestingHeartRate, woke + MINUTE_MS, resting)]
-    }
-
-    fn send(&self, day: u32, (start, end): (i64, i64), packed: &[Packed], spots: &[(i64, Reading)]) -> Vec<Step> {
-        let mut dice = self.dice(day, Signal::Sending);
-        let mut steps = Vec::new();
-        let mut from = start;
-        while from < end {
-            let length = if self.is_night(from) { NIGHT_WINDOW_MS } else { HOUR_MS };
-            let to = (from + length).min(end);
-            let delay_ms = dice.random_range(SECOND_MS..5 * SECOND_MS);
-            let mut readings: Vec<Reading> = packed.iter().filter_map(|signal| signal.window(from, to)).collect();
-            readings.extend(spots.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, reading)| reading.clone()));
-            if !readings.is_empty() {
-                steps.push(self.step(to + delay_ms, from, readings));
-            }
-            from = to;
-        }
-        steps
-    }
-
-    fn step(&self, clock_ms: i64, from: i64, readings: Vec<Reading>) -> Step {
-        let batch = ReadingBatch {
-            gateway: self.gateway(),
-            batch_id: format!("{}/{}", self.gateway(), from / MINUTE_MS),
-            sent_at: format_utc(clock_ms),
-            mode: Mode::Live.into(),
-            readings,
-        };
-        let protocol = if self.number.is_multiple_of(2) { Protocol::Mqtt } else { Protocol::Grpc };
-        Step { clock_ms, gateway: self.gateway(), protocol, payload: Payload::Batch(batch) }
-    }
-}
-
-impl Packed {
-    /// The samples within `[from, to)`; where some are missing, as nulls.
-    fn window(&self, from: i64, to: i64) -> Option<Reading> {
-        let inside: Vec<(i64, f64)> = self.samples.iter().filter(|(at, _)| (from..to).contains(at)).copied().collect();
-        let (first, last) = (inside.first()?.0, inside.last()?.0);
-        let mut values = vec![f64::NAN; ((last - first) / self.period_ms + 1) as usize];
-        for (at, value) in inside {
-            values[((at - first) / self.period_ms) as usize] = value;
-        }
-        Some(Reading {
-            device: self.device.clone(),
-            measure: self.measure.name().to_owned(),
-            time_ms: Some(first),
-            period_ms: Some(self.period_ms),
-            values,
-            unit: self.measure.spec().unit.to_owned(),
-            ..Reading::default()
-        })
     }
 }

@@ -3,9 +3,12 @@
 //!
 //! All of it is a function of (seed, patient number, day): the same on any machine, in any order.
 
+pub mod cohort;
 mod day;
+mod declared;
 pub mod faults;
 mod patient;
+mod sending;
 
 use painwatch_domain::time::ZoneError;
 use painwatch_domain::{LocalDay, Zone};
@@ -226,6 +229,7 @@ mod tests {
                 assert!(during("step_count").iter().sum::<f64>() / days < 3_000.0);
             }
             EpisodeKind::DeviceOff => assert!(during("heart_rate").is_empty()),
+            EpisodeKind::HouseholdMixUp => unreachable!("only cohorts have it"),
         }
     }
 

@@ -1,24 +1,20 @@
 //! Who a simulated person is, and what will happen to them.
 
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use painwatch_domain::{EventTime, LocalDay, Measure, Zone};
+use painwatch_domain::{EventTime, LocalDay, Zone};
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::SimulationOptions;
-use crate::roster::{MedicationEntry, PatientEntry, PrescriptionEntry, PrnEntry, RosterDraft, stream};
+use super::declared::Declared;
+use crate::roster::RosterDraft;
 use crate::truth::{Episode, EpisodeKind};
 
 /// Days of ordinary life before the first episode, so that a personal baseline can form.
 const QUIET_DAYS: u32 = 15;
 /// Ordinary days after an episode, before the next of the same person.
 const RECOVERY_DAYS: u32 = 7;
-
-pub const SCHEDULED: &str = "morphine-er-15mg";
-pub const AS_NEEDED: &str = "oxycodone-5mg";
-/// Minutes of the local day at which a scheduled dose is due.
-pub const DOSE_TIMES_MIN: [u32; 2] = [8 * 60, 20 * 60];
 
 /// A person: habits, and the episodes that were decided beforehand.
 #[derive(Clone, Debug)]
@@ -119,7 +115,10 @@ impl SimulatedPatient {
             EpisodeKind::Spo2Depression | EpisodeKind::DeviceOff | EpisodeKind::MissedDoses => {
                 start.plus(i64::from(plan.minutes) * MINUTE_MS)
             }
-            EpisodeKind::WeightGain | EpisodeKind::PainFlare | EpisodeKind::StepDrop => {
+            EpisodeKind::WeightGain
+            | EpisodeKind::PainFlare
+            | EpisodeKind::StepDrop
+            | EpisodeKind::HouseholdMixUp => {
                 self.zone.day_start(first.plus(plan.days as i32))
             }
         };
@@ -133,58 +132,8 @@ impl SimulatedPatient {
     }
 
     pub fn roster(&self, options: &SimulationOptions) -> RosterDraft {
-        let mut draft = RosterDraft::default();
-        draft.patient.push(PatientEntry {
-            id: self.id.clone(),
-            zone: self.zone.name().to_owned(),
-            care_team: options.care_team.clone(),
-            packs: ["opioid-safety", "pain", "function", "adherence", "fluid", "sleep"].map(String::from).to_vec(),
-            conditions: Vec::new(),
-            opioid_naive: false,
-            synthetic: true,
-        });
-        let start = self.start.plus(-1).to_string();
-        let devices = [
-            ("watch", vec![stream(Measure::HeartRate, "1m"), stream(Measure::StepCount, "5m")]),
-            ("oximeter", vec![stream(Measure::OxygenSaturation, "30s"), stream(Measure::RespiratoryRate, "30s")]),
-            ("scale", vec![stream(Measure::BodyWeight, "1d")]),
-            ("cap", vec![stream(Measure::MedicationEvent, "12h")]),
-            ("phone", vec![stream(Measure::PainNrs, "8h")]),
-        ];
-        for (priority, (kind, streams)) in (1..).zip(devices) {
-            draft.add_device(&self.device(kind), kind, streams, priority, &self.id, &start);
-        }
-        let end = self.start.plus(options.days as i32);
-        self.prescribe(&mut draft, &self.start.to_string(), &end.to_string());
-        draft
-    }
-
-    /// For the simulated days and no longer: what nobody simulates nobody can take.
-    fn prescribe(&self, draft: &mut RosterDraft, start: &str, end: &str) {
-        let medication = |id: &str, ingredient: &str, strength, release: &str| MedicationEntry {
-            id: id.to_owned(),
-            ingredient: ingredient.to_owned(),
-            strength,
-            unit: "{tablet}".to_owned(),
-            release: release.to_owned(),
-        };
-        draft.medication =
-            vec![medication(SCHEDULED, "morphine", 15.0, "er"), medication(AS_NEEDED, "oxycodone", 5.0, "ir")];
-        let prescription = |medication: &str| PrescriptionEntry {
-            patient: self.id.clone(),
-            medication: medication.to_owned(),
-            dose: 1.0,
-            start: start.to_owned(),
-            end: end.to_owned(),
-            times: Vec::new(),
-            prn: None,
-        };
-        let times = DOSE_TIMES_MIN.map(|minute| format!("{:02}:{:02}", minute / 60, minute % 60)).to_vec();
-        let as_needed = PrnEntry { max_per_day: 4, min_interval: "4h".to_owned() };
-        draft.prescription = vec![
-            PrescriptionEntry { times, ..prescription(SCHEDULED) },
-            PrescriptionEntry { prn: Some(as_needed), ..prescription(AS_NEEDED) },
-        ];
+        let start = self.start;
+        Declared { id: &self.id, zone: &self.zone, care_team: &options.care_team, start, days: options.days }.roster()
     }
 }
 
@@ -217,6 +166,7 @@ fn plan(dice: &mut ChaCha8Rng, kind: EpisodeKind, day: u32) -> Plan {
         EpisodeKind::MissedDoses => (2, 5 * 60, if dice.random_bool(0.5) { 18 * 60 } else { 30 * 60 }),
         EpisodeKind::PainFlare => (2, 0, 0),
         EpisodeKind::StepDrop => (7, 0, 0),
+        EpisodeKind::HouseholdMixUp => (1, 0, 0),
         EpisodeKind::DeviceOff => (2, dice.random_range(9 * 60..15 * 60), dice.random_range(14 * 60..26 * 60)),
     };
     debug_assert!(i64::from(minutes) * MINUTE_MS < 2 * DAY_MS + HOUR_MS);
