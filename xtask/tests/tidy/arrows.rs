@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("console", &["store", "access", "journal", "proto", "domain"]),
     ("gateway", &["proto", "domain"]),
 ];
-const FREE: &[&str] = &["painwatch", "painwatch-benches", FUZZ, "painwatch-sim", "xtask"];
+const FREE: &[&str] = &["painwatch", "painwatch-benches", FUZZ, "painwatch-sim", "painwatch-evidence", "xtask"];
 /// A workspace of its own: it can take neither lints nor versions from ours.
 const FUZZ: &str = "painwatch-fuzz";
 

@@ -1,0 +1,44 @@
+//! The bounds of docs/evidence.md on a smaller cohort, and the alarm budgets on the recordings where they are.
+
+use painwatch_evidence::burden::{self, Burden, ITEMS_MAX, PAGES_MAX};
+use painwatch_evidence::trial::{Size, Trial, run};
+use painwatch_evidence::{frozen, tables};
+use painwatch_gateway::truth::EpisodeKind;
+
+fn told(trial: &Trial) -> String {
+    format!("{}\n{}", tables::sensitivity(trial), tables::rules(&trial.wrong, trial.patient_weeks))
+}
+
+#[test]
+fn episodes_are_found_and_little_else_rings() {
+    let trial = run(Size { seed: frozen::seed(1), people: 12, days: 84 }).unwrap();
+    println!("measured: {:.3} false pages a patient-week", trial.false_pages_a_week());
+    for (kind, least) in [
+        (EpisodeKind::Spo2Depression, 0.6),
+        (EpisodeKind::PainFlare, 0.6),
+        (EpisodeKind::WeightGain, 0.6),
+        (EpisodeKind::MissedDoses, 0.9),
+        (EpisodeKind::HouseholdMixUp, 0.6),
+    ] {
+        let found = &trial.found[&kind];
+        assert!(found.episodes >= 6, "{kind:?}: {} episodes", found.episodes);
+        assert!(trial.sensitivity(kind) >= least, "{kind:?}\n{}", told(&trial));
+    }
+    assert!(trial.false_pages_a_week() <= 0.3 && trial.false_items_a_week() <= 3.0, "{}", told(&trial));
+}
+
+#[test]
+fn the_packs_keep_their_alarm_budget_on_the_recordings() {
+    let Some(folder) = burden::recordings() else {
+        println!("skipped: no recordings");
+        return;
+    };
+    let mut all = Burden::default();
+    for set in burden::SETS {
+        all.add(burden::of_set(&folder, set).unwrap());
+    }
+    println!("measured: {:.3} pages, {:.2} items a patient-week", all.pages_a_week(), all.items_a_week());
+    let rules = tables::rules(&all.rules, f64::from(all.patient_weeks));
+    assert!(all.patient_weeks > 100 && all.readings > 100_000, "{} weeks", all.patient_weeks);
+    assert!(all.pages_a_week() <= PAGES_MAX && all.items_a_week() <= ITEMS_MAX, "{rules}");
+}
