@@ -86,6 +86,7 @@ const EIGHT_DAYS: &str = "8 valid days over at least 14";
 const WEEK_OF_DAYS: &str = "5 days with 16 valid hours";
 const WORN_DAY: &str = "10 h of wear; ActiGraph-type counts at the hip";
 const SIX_WINDOWS: &str = "6 windows of 5 min with at most 20 % artefacts";
+const SPOT: &str = "1 recording of 60 s with at most 5 % artefacts";
 const FOURTEEN_PAIRS: &str = "14 days with both, and pain on the Sunday";
 const IN_BED: &str = "a time in bed with counts";
 const ONE_NIGHT: &str = "1 night with stages";
@@ -141,10 +142,14 @@ static METRICS: &[MetricInfo] = &[
     metric!("body_weight.gain_1d" BodyWeight "kg" "day value minus the least of the 1 day before", "1 local day before the day", "1 valid day before", A7, false "weight_gain"),
     metric!("body_weight.gain_3d" BodyWeight "kg" "day value minus the least of the 3 days before", "3 local days before the day", "1 valid day before", A7, false "weight_gain"),
     metric!("body_weight.gain_7d" BodyWeight "kg" "day value minus the least of the 7 days before", "7 local days before the day", "1 valid day before", A7, false "weight_gain"),
+    metric!("body_weight.loss_30d" BodyWeight "%" "weight lost against the heaviest week of the 30 days before; levels are medians of a week", "30 local days before the day", "3 weighings in each week", A7, false ""),
+    metric!("body_weight.loss_180d" BodyWeight "%" "weight lost against the heaviest week of the 180 days before; levels are medians of a week", "180 local days before the day", "3 weighings in each week", A7, false ""),
     metric!("pain_nrs.daily_mean" PainNrs "{score}" "mean of the reports; prompted and self-started never averaged together", DAY, PAIN_DAY, F1, true "pain_intensity_summary"),
     metric!("pain_nrs.daily_worst" PainNrs "{score}" "greatest report", DAY, "1 report", F1, true "pain_intensity_summary"),
     metric!("pain_nrs.frac_severe" PainNrs "1" "fraction of the reports >= 7", DAY, PAIN_DAY, F1, false "pain_intensity_summary"),
     metric!("pain_nrs.auc_24h" PainNrs "{score}.h" "area under the reports by trapezoid", DAY, PAIN_DAY, F1, false "pain_intensity_summary"),
+    metric!("pain_nrs.severe_minutes" PainNrs "min" "minutes at 7 or more, each report carried forward for 8 h at most", DAY, PAIN_DAY, F1, false "pain_intensity_summary"),
+    metric!("pain_nrs.spid" PainNrs "{score}.h" "usual pain times the reported span minus the area under the reports: positive is relief", BASELINE, "7 valid days, and two reports on the day", F1, false "pain_intensity_summary"),
     metric!("pain_nrs.robust_z" PainNrs "" "robust z of pain_nrs.daily_mean", BASELINE, SEVEN_DAYS, B1, false "robust_z"),
     metric!("pain_vas.daily_mean" PainVas "mm" "mean of the reports; prompted and self-started never averaged together", DAY, PAIN_DAY, F1, true "pain_intensity_summary"),
     metric!("pain_vas.daily_worst" PainVas "mm" "greatest report", DAY, "1 report", F1, true "pain_intensity_summary"),
@@ -182,6 +187,9 @@ static METRICS: &[MetricInfo] = &[
     metric!("medication_event.mme_prn_maximum" MedicationEvent "mg" "morphine equivalents a day of the as-needed orders at their maximum", DAY, ONE_ORDER, E1, false "mme_daily"),
     metric!("medication_event.mme_taken" MedicationEvent "mg" "greatest morphine equivalents taken within 24 h; without patches", "24 h", ONE_DOSE, E1, false "rolling_24h_dose"),
     metric!("medication_event.mme_rise_pct" MedicationEvent "%" "mme_prescribed against the least of the 7 days before", "8 local days", "1 day before", E1, false ""),
+    metric!("medication_event.naloxone_risk" MedicationEvent "1" "CDC's circumstances in which naloxone is offered, of a patient with an opioid order; of equivalents the scheduled ones count", DAY, ONE_ORDER, E1, false ""),
+    metric!("medication_event.time_limited" MedicationEvent "1" "a dose of an ingredient that may be taken for a few days only; quality names it", DAY, ONE_DOSE, E4, false ""),
+    metric!("medication_event.days_over_limit" MedicationEvent "d" "days in a row with a dose of such an ingredient beyond as many as the table allows", "local days in a row", ONE_DOSE, E4, false ""),
     metric!("medication_event.dose_ratio" MedicationEvent "1" "greatest total of an ingredient within 24 h by its daily maximum", "24 h", ONE_DOSE, E4, false "rolling_24h_dose"),
     metric!("medication_event.acetaminophen_ratio" MedicationEvent "1" "greatest total of acetaminophen within 24 h by its daily maximum", "24 h", ONE_DOSE, E4, false "rolling_24h_dose"),
     metric!("medication_event.nsaids_24h" MedicationEvent "1" "most different NSAIDs within 24 h", "24 h", ONE_DOSE, E4, false ""),
@@ -208,6 +216,7 @@ static METRICS: &[MetricInfo] = &[
     metric!("pain_nrs.rescue_response" PainNrs "{score}" "median change of the score an hour after a rescue dose", "7 local days", "5 doses with reports around them", E6, false ""),
     metric!("pain_nrs.flare" PainNrs "1" "in a flare, by definition or in the patient's own words", "14 local days before the day", CALM, F5, false "pain_flare" FLAG),
     metric!("pain_nrs.flare_signals" PainNrs "1" "signals of a flare among those available", DAY, "3 signals", F6, false ""),
+    metric!("pain_nrs.flare_check_in" PainNrs "1" "at least 3 signals of a flare on this day and the one before; quality lists today's", "2 local days", "3 signals available", F6, false "" FLAG),
     metric!("flare_report.said_yes" FlareReport "1" "the patient's own answer", DAY, ONE_REPORT, F5, false "" FLAG),
     metric!("peg.score" Peg "{score}" "mean of the three items, or the total as sent", DAY, "3 items", F3, true "peg"),
     metric!("peg.change" Peg "{score}" "score minus the one of 5 to 35 days before", "35 local days", "2 scores", F3, false "peg"),
@@ -216,6 +225,7 @@ static METRICS: &[MetricInfo] = &[
     metric!("step_count.recovery_ratio" StepCount "1" "7-day median of steps after surgery by the median before it", "7 local days", PRE_OP, F7, false "return_to_baseline"),
     metric!("step_count.recovered" StepCount "1" "three ratios in a row of at least 0.9 so far", "since surgery", PRE_OP, F7, false "return_to_baseline" FLAG),
     metric!("step_count.recovery_plateau" StepCount "1" "no rise of the ratio over 10 days while it is below 0.8", "10 local days", "a ratio on the first of 10 days", F7, false "return_to_baseline" FLAG),
+    metric!("step_count.pacing" StepCount "1" "pain 2 higher than on one of the two days before, which had more than 1.5 times the usual steps; shown only", "2 local days", "4 of the 7 days before", F7, false "" FLAG),
     metric!("step_count.progress" StepCount "1" "7-day median against day 0, by 10 %: 1 is more", "since day 0", "7 valid days", F8, false ""),
     metric!("total_sleep_time.progress" TotalSleepTime "1" "7-day median against day 0, by 30 min: 1 is more", "since day 0", "7 nights", F8, false ""),
     // Change, activity, sleep and heart-rate variability.
@@ -301,12 +311,16 @@ static METRICS: &[MetricInfo] = &[
     metric!("sleep_stage.p_sleep_to_wake" SleepStage "1" "bouts a minute asleep", NOON_TO_NOON, ONE_NIGHT, C5, false "sleep_summary"),
     metric!("sleep_stage.fragmentation_index" SleepStage "/h" "awakenings per hour of sleep", NOON_TO_NOON, ONE_NIGHT, C5, false "sleep_summary"),
     metric!("sleep_stage.waso_z" SleepStage "" "robust z of sleep_stage.wake_after_sleep_onset", BASELINE, SEVEN_DAYS, B1, false "robust_z"),
+    metric!("sleep_stage.efficiency_z" SleepStage "" "robust z of sleep_stage.sleep_efficiency", BASELINE, SEVEN_DAYS, B1, false "robust_z"),
     metric!("sleep_stage.poor_nights_7d" SleepStage "1" "nights of the last 7 with efficiency < 75 % and WASO robust z >= 2", "7 local days that end with the day", SEVEN_DAYS, C5, false ""),
     metric!("sleep_stage.regularity_index" SleepStage "" "sleep regularity index of the stages", WEEK, "5 nights with stages", C6, false "sleep_regularity_index"),
     metric!("rr_interval.night_rmssd" RrInterval "ms" "median RMSSD of the 5-min windows", NIGHT, SIX_WINDOWS, D, false "hrv_time"),
     metric!("rr_interval.night_sdnn" RrInterval "ms" "median SDNN of the 5-min windows", NIGHT, SIX_WINDOWS, D, false "hrv_time"),
     metric!("rr_interval.night_pnn50" RrInterval "%" "median pNN50 of the 5-min windows", NIGHT, SIX_WINDOWS, D, false "hrv_time"),
     metric!("rr_interval.night_artefact_pct" RrInterval "%" "beats of the night that are rejected", NIGHT, "1 beat", D, false "hrv_artefact"),
+    metric!("rr_interval.spot_rmssd" RrInterval "ms" "median RMSSD of the day's recordings of 1 to 10 min", DAY, SPOT, D, false "hrv_time"),
+    metric!("rr_interval.spot_pnn50" RrInterval "%" "median pNN50 of the day's recordings of 1 to 10 min", DAY, SPOT, D, false "hrv_time"),
+    metric!("rr_interval.spot_sdnn" RrInterval "ms" "median SDNN of the first 5 min of the day's recordings of 5 to 10 min", DAY, "1 recording of 5 min with at most 5 % artefacts", D, false "hrv_time"),
 ];
 
 /// Every metric, grouped by measure.
@@ -327,6 +341,7 @@ impl MetricInfo {
     /// Whether people are shown it and no rule may look at it: the catalogue knows no alert on it.
     pub fn is_shown_only(&self) -> bool {
         [WEEK, SUNDAYS_28, SUNDAYS_42].contains(&self.window)
+            || self.name == "step_count.pacing"
             || matches!(self.measure, Measure::ActivityCount | Measure::RrInterval)
     }
 }

@@ -15,7 +15,7 @@ const MAX_ARTEFACT_PCT: f64 = 20.0;
 /// Least sum of intervals in a window: an engineering choice, so that a few beats are not five minutes.
 const MIN_COVERED_MS: f64 = 240_000.0;
 /// Longer than the slowest beat that the range admits, with a second for the clock.
-const SUCCESSIVE_WITHIN_MS: i64 = 3_000;
+pub const SUCCESSIVE_WITHIN_MS: i64 = 3_000;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HrvNight {

@@ -36,6 +36,8 @@ pub struct PainSummary {
     /// Score-hours.
     pub auc_h: Option<f64>,
     pub twa: Option<f64>,
+    /// From the first report to the last.
+    pub span_h: Option<f64>,
     pub spid_h: Option<f64>,
     pub mssd: Option<f64>,
     pub carried_ms: i64,
@@ -61,6 +63,7 @@ pub fn summarise(reports: &[(i64, f64)], params: Params) -> PainSummary {
         frac_severe: (n > 0).then(|| severe as f64 / n as f64),
         auc_h,
         twa: auc_h.zip(span_h).filter(|(_, span)| *span > 0.0).map(|(auc, span)| auc / span),
+        span_h,
         spid_h: params.baseline.zip(span_h).zip(auc_h).map(|((baseline, span), auc)| baseline * span - auc),
         mssd: (n > 1).then(|| squared_steps(reports) / (n - 1) as f64),
         carried_ms: carried.observed_ms,

@@ -32,12 +32,13 @@ pub(super) const FIRST_DAY: i32 = i32::MIN / 2;
 pub const MISSED: &str = "medication_event.missed_in_a_row";
 
 /// Daily metrics that have a personal baseline of their own, and the name of the deviation.
-pub const BASELINES: [(&str, &str); 6] = [
+pub const BASELINES: [(&str, &str); 7] = [
     ("step_count.daily_sum", "step_count.robust_z"),
     ("resting_heart_rate.daily_median", "resting_heart_rate.robust_z"),
     ("pain_nrs.daily_mean", "pain_nrs.robust_z"),
     ("pain_scale_other.daily_mean", "pain_scale_other.robust_z"),
     ("total_sleep_time.daily_sum", "total_sleep_time.robust_z"),
+    ("sleep_stage.sleep_efficiency", "sleep_stage.efficiency_z"),
     WASO_BASELINE,
 ];
 

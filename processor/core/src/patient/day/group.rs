@@ -72,7 +72,7 @@ impl Group {
             _ if info.window == catalogue::WEEK => Some(Self::Rhythm),
             "pain_nrs.rescue_response" => Some(Self::Rescue),
             "heart_rate.rest_score" => Some(Self::Safety),
-            "pain_nrs.flare_signals" => Some(Self::Composite),
+            "pain_nrs.flare_signals" | "pain_nrs.flare_check_in" | "step_count.pacing" => Some(Self::Composite),
             name if name.ends_with(".progress") => Some(Self::Composite),
             name if SCORES.iter().any(|score| name.starts_with(score)) => Some(Self::Safety),
             _ => Self::of(info.measure),

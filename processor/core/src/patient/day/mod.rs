@@ -30,7 +30,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::intake::EffectiveReading;
 pub use group::{Group, Reach, SCORES};
-pub use safety::is_telling;
+pub use pain::DAY_H;
+pub use safety::{age_on, is_telling};
 
 /// An effective reading as patients' days and rules see it. Times are corrected event times in milliseconds.
 #[derive(Clone, Debug, PartialEq)]

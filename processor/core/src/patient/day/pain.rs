@@ -1,11 +1,15 @@
 //! The day's pain reports (clinical catalogue F1, F3 to F5).
 
+use painwatch_domain::time::MINUTE_MS;
 use painwatch_domain::{Flags, Measure, Value};
 
 use super::rescue::{nrs, rescue_doses};
 use super::{DailyValue, Frame, Observation, Values, of_day, value_of};
 use crate::metrics::pain_summary::{self, Report};
 use crate::metrics::{peg, severe_pain};
+
+/// An area says in its coverage over how much of 24 hours it reaches.
+pub const DAY_H: f64 = 24.0;
 
 /// Each by itself: no scale is converted into another.
 const SCALES: [Measure; 3] = [Measure::PainNrs, Measure::PainVas, Measure::PainScaleOther];
@@ -25,6 +29,7 @@ pub(super) fn pain(frame: &Frame, seen: &[&Observation]) -> Values {
         let reports: Vec<_> = readings.iter().filter_map(report).collect();
         let day = pain_summary::day(&reports, frame.end);
         let name = measure.name();
+        let mut spans = None;
         let mut put = |method: &str, value: Option<f64>, held_at: i64, readings: &[&Observation]| {
             let reason = if value.is_some() { "" } else { "insufficient" };
             let value = DailyValue { held_at, ..value_of(frame, readings, value, reason) };
@@ -40,8 +45,12 @@ pub(super) fn pain(frame: &Frame, seen: &[&Observation]) -> Values {
             if *measure == Measure::PainNrs {
                 put("frac_severe", valid(day.summary.frac_severe), frame.end, &readings);
                 put("auc_24h", valid(day.summary.auc_h), frame.end, &readings);
+                spans = valid(day.summary.span_h).map(|hours| hours / DAY_H);
+                let severe_min = day.summary.carried_severe_ms as f64 / MINUTE_MS as f64;
+                put("severe_minutes", valid(Some(severe_min)), frame.end, &readings);
             }
         }
+        values.entry("pain_nrs.auc_24h".to_owned()).and_modify(|area| area.coverage = spans.or(area.coverage));
     }
     values
 }

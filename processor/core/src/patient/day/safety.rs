@@ -202,17 +202,22 @@ fn sedated(frame: &Frame, seen: &[&Observation]) -> Values {
     values
 }
 
-/// Context for the patient's card; without a birth date nothing can be said.
-fn risk(frame: &Frame) -> Option<(String, DailyValue)> {
-    if !frame.closed {
-        return None;
-    }
+/// Completed years on the day, where the roster knows the birth date.
+pub fn age_on(frame: &Frame) -> Option<u32> {
     let date = |text: &str| {
         let mut parts = text.split('-');
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     };
     let born = date(frame.person.birth_date.as_deref()?)?;
-    let age = prodigy::completed_years(born, date(&frame.day.to_string())?)?;
+    prodigy::completed_years(born, date(&frame.day.to_string())?)
+}
+
+/// Context for the patient's card; without a birth date nothing can be said.
+fn risk(frame: &Frame) -> Option<(String, DailyValue)> {
+    if !frame.closed {
+        return None;
+    }
+    let age = age_on(frame)?;
     let conditions = &frame.person.conditions;
     let (score, _) = prodigy::score(&prodigy::Risks {
         age,

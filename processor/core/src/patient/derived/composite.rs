@@ -1,21 +1,26 @@
 //! What looks at several groups at once: signals of a flare, and progress towards goals (clinical catalogue F6, F8).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::{Book, OfDay, like};
-use crate::metrics::flare_signals::{self, HIGH_Z, LOW_Z, RESTING_RISE, Signal};
+use super::{Book, like};
+use crate::metrics::flare_signals::{self, Count, HIGH_Z, LOW_Z, RESTING_RISE, Signal};
 use crate::metrics::goal_progress::{By, LEVEL_DAYS, Scale, arrow, level};
-use crate::patient::daily::{self, DerivedDays};
+use crate::patient::daily::{self, Derived, DerivedDays};
 use crate::patient::day::DailyValue;
 
-/// Signals and the derived metrics they stand on.
-const SOURCES: [&str; 5] = [
-    "step_count.robust_z",
-    "resting_heart_rate.robust_z",
-    "total_sleep_time.robust_z",
+/// What the signals stand on; of the pulse at night the rise above its baseline counts, of the device's own resting value
+/// where no night tells.
+const SOURCES: [&str; 7] = [
+    "heart_rate.night_signal",
     "medication_event.prn_escalation",
     "pain_nrs.robust_z",
+    "resting_heart_rate.robust_z",
+    "sleep_stage.efficiency_z",
+    "sleep_stage.waso_z",
+    "step_count.robust_z",
 ];
+const COUNT: &str = "pain_nrs.flare_signals";
+const CHECK_IN: &str = "pain_nrs.flare_check_in";
 
 const PROGRESS: [(&str, &str, Scale); 4] = [
     ("peg.progress", "peg.score", Scale { by: By::Amount(1.0), more_is_better: false }),
@@ -29,7 +34,7 @@ const PROGRESS: [(&str, &str, Scale); 4] = [
 ];
 
 pub(super) fn derive(book: &mut Book) {
-    if book.wants(&["pain_nrs.flare_signals"]) {
+    if book.wants(&[COUNT, CHECK_IN]) {
         flare_signals(book);
     }
     for (target, source, scale) in PROGRESS {
@@ -41,40 +46,78 @@ pub(super) fn derive(book: &mut Book) {
 
 fn flare_signals(book: &mut Book) {
     let wanted = |name: &str| SOURCES.contains(&name);
-    let derived: DerivedDays =
-        daily::derive(&daily::Kept { facts: book.facts, ..daily::Kept::of(book.days) }, book.since, wanted);
-    let mut by_day: BTreeMap<i32, (OfDay, Option<f64>)> = BTreeMap::new();
-    for ((day, name), found) in &derived {
-        let (values, resting) = by_day.entry(*day).or_default();
-        if let Some(number) = found.value.value {
-            values.insert(name, number);
-        }
-        if *name == "resting_heart_rate.robust_z" {
-            let own = book.days.get(day).and_then(|values| values.get("resting_heart_rate.daily_median")?.value);
-            *resting = own.zip(found.baseline).map(|(own, usual)| own - usual);
-        }
-    }
-    for (day, (values, resting)) in by_day {
-        let of = |name: &'static str, says: &str, positive: &dyn Fn(f64) -> bool| Signal {
-            name,
-            positive: values.get(says).map(|number| positive(*number)),
-        };
-        let signals = [
-            of("steps", SOURCES[0], &|z| z <= LOW_Z),
-            Signal { name: "resting_heart_rate", positive: resting.map(|rise| rise >= RESTING_RISE) },
-            of("sleep", SOURCES[2], &|z| z <= LOW_Z),
-            of("as_needed_doses", SOURCES[3], &|escalates| escalates > 0.0),
-            of("pain", SOURCES[4], &|z| z >= HIGH_Z),
-        ];
-        let counted = flare_signals::count(&signals);
-        let base = derived.iter().filter(|((at, _), _)| *at == day).map(|(_, found)| &found.value);
-        let held_at = base.clone().map(|value| value.held_at).max().unwrap_or_default();
-        let historical = base.clone().all(|value| value.historical);
-        let base = DailyValue { held_at, historical, ..DailyValue::default() };
+    let kept = daily::Kept { facts: book.facts, ..daily::Kept::of(book.days) };
+    // The check-in of the first day looks at the day before it.
+    let derived = daily::derive(&kept, book.since.saturating_sub(1), wanted);
+    let days: BTreeSet<i32> = derived.keys().map(|(day, _)| *day).collect();
+    let mut before: Option<(i32, Option<Count>)> = None;
+    for day in days {
+        let of_day = OfDay { day, derived: &derived, book };
+        let counted = flare_signals::count(&of_day.signals());
+        let base = of_day.base();
         let number = counted.as_ref().map(|counted| counted.positive.len() as f64);
-        let mut told = like(&base, number, counted.as_ref().map_or(0, |counted| counted.available));
-        told.quality = counted.map(|counted| counted.positive.join(",")).unwrap_or_default();
-        book.put(day, "pain_nrs.flare_signals", told, (None, None));
+        let available = counted.as_ref().map_or(0, |counted| counted.available);
+        let list = counted.as_ref().map(|counted| counted.positive.join(",")).unwrap_or_default();
+        let yesterday = before.take().filter(|(at, _)| *at == day - 1).and_then(|(_, counted)| counted);
+        let checks_in = flare_signals::checks_in(yesterday.as_ref(), counted.as_ref());
+        let told = DailyValue { quality: list.clone(), ..like(&base, number, available) };
+        book.put(day, COUNT, told, (None, None));
+        let flag = checks_in.map(|yes| f64::from(u8::from(yes)));
+        let quality = if checks_in == Some(true) { list } else { String::new() };
+        book.put(day, CHECK_IN, DailyValue { quality, ..like(&base, flag, available) }, (None, None));
+        before = Some((day, counted));
+    }
+}
+
+/// The derived values of one day.
+struct OfDay<'a, 'b> {
+    day: i32,
+    derived: &'a DerivedDays,
+    book: &'a Book<'b>,
+}
+
+impl OfDay<'_, '_> {
+    fn found(&self, name: &'static str) -> Option<&Derived> {
+        self.derived.get(&(self.day, name))
+    }
+
+    fn number(&self, name: &'static str) -> Option<f64> {
+        self.found(name).and_then(|found| found.value.value)
+    }
+
+    /// A minute above what is usual for this patient.
+    fn pulse_rise(&self) -> Option<f64> {
+        let night = self.found("heart_rate.night_signal").and_then(|night| night.deviation);
+        night.or_else(|| {
+            let usual = self.found("resting_heart_rate.robust_z")?.baseline?;
+            let values = self.book.days.get(&self.day)?;
+            Some(values.get("resting_heart_rate.daily_median")?.value? - usual)
+        })
+    }
+
+    fn signals(&self) -> [Signal; 5] {
+        let low = |name| self.number(name).map(|z| z <= LOW_Z);
+        let high = |name| self.number(name).map(|z| z >= HIGH_Z);
+        let sleep = [low("sleep_stage.efficiency_z"), high("sleep_stage.waso_z")];
+        let signal = |name, positive| Signal { name, positive };
+        [
+            signal("steps", low("step_count.robust_z")),
+            signal("resting_heart_rate", self.pulse_rise().map(|rise| rise >= RESTING_RISE)),
+            signal("sleep", sleep.into_iter().flatten().reduce(|one, other| one || other)),
+            signal(
+                "as_needed_doses",
+                self.number("medication_event.prn_escalation").map(|escalates| escalates > 0.0),
+            ),
+            signal("pain", high("pain_nrs.robust_z")),
+        ]
+    }
+
+    /// When the newest of them held.
+    fn base(&self) -> DailyValue {
+        let of_day = self.derived.iter().filter(|((at, _), _)| *at == self.day).map(|(_, found)| &found.value);
+        let held_at = of_day.clone().map(|value| value.held_at).max().unwrap_or_default();
+        let historical = of_day.clone().all(|value| value.historical);
+        DailyValue { held_at, historical, ..DailyValue::default() }
     }
 }
 

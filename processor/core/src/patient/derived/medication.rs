@@ -1,9 +1,13 @@
-//! Escalation of as-needed doses, rise of equivalents, and overuse over months (clinical catalogue E1, E6, E7).
+//! Escalation of as-needed doses, rise of equivalents, days in a row, and overuse over months (clinical catalogue E1, E4,
+//! E6, E7).
+
+use std::collections::BTreeMap;
 
 use super::{Book, like};
 use crate::metrics::medication_overuse::{self, DaysWith, Overuse};
 use crate::metrics::prn_escalation;
 use crate::patient::day::DailyValue;
+use crate::rules::tables;
 
 const RECENT_DAYS: i32 = 7;
 const REFERENCE_DAYS: i32 = 28;
@@ -16,6 +20,9 @@ pub(super) fn derive(book: &mut Book) {
     }
     if book.wants(&["medication_event.mme_rise_pct"]) {
         rise(book);
+    }
+    if book.wants(&["medication_event.days_over_limit"]) {
+        days_in_a_row(book);
     }
     if book.wants(&["medication_event.overuse"]) && book.facts.has_headache {
         overuse(book);
@@ -53,6 +60,24 @@ fn rise(book: &mut Book) {
         let pct = least.zip(value.value).map(|(least, now)| 100.0 * (now - least) / least);
         let told = DailyValue { quality: value.quality.clone(), ..like(value, pct, before.len()) };
         book.put(day, "medication_event.mme_rise_pct", told, (least, None));
+    }
+}
+
+/// Days in a row with a dose of what may be taken for a few days only, beyond as many as the table of maxima allows; of
+/// several ingredients the one that is furthest beyond.
+fn days_in_a_row(book: &mut Book) {
+    let mut runs: BTreeMap<&str, (i32, i32)> = BTreeMap::new();
+    for (day, value) in book.each("medication_event.time_limited") {
+        let today = value.quality.split(',').filter_map(|name| tables::maxima().iter().find(|row| row.ingredient == name));
+        let over = today.filter_map(|row| {
+            let run = runs.entry(&row.ingredient).or_insert((day, 0));
+            *run = if run.0 == day - 1 { (day, run.1 + 1) } else { (day, 1) };
+            Some((run.1 - i32::try_from(row.max_days?).ok()?, run.1, row.ingredient.as_str()))
+        });
+        let Some((over, run, ingredient)) = over.max() else { continue };
+        let quality = format!("{ingredient} {run} days,table:{}", tables::maximum_version());
+        let told = DailyValue { quality, ..like(value, Some(f64::from(over.max(0))), 1) };
+        book.put(day, "medication_event.days_over_limit", told, (None, None));
     }
 }
 

@@ -5,8 +5,7 @@ mod medication;
 mod pain;
 mod pressure;
 mod recovery;
-
-use std::collections::BTreeMap;
+mod weight;
 
 use painwatch_domain::Roster;
 use painwatch_domain::roster::Patient;
@@ -71,14 +70,17 @@ pub fn starts(roster: &Roster, person: &Patient, class: &str) -> Vec<i64> {
 }
 
 /// Daily values that others here derive from: kept as long as days are looked back on.
-pub const SOURCES: [&str; 13] = [
+pub const SOURCES: [&str; 16] = [
     "blood_pressure.daily_diastolic",
     "blood_pressure.daily_systolic",
+    "body_weight.day_value",
     "flare_report.said_yes",
     "medication_event.acute_analgesic",
     "medication_event.mme_prescribed",
     "medication_event.prn_doses",
     "medication_event.simple_analgesic",
+    "medication_event.time_limited",
+    "pain_nrs.auc_24h",
     "pain_nrs.daily_mean",
     "pain_nrs.headache",
     "peg.score",
@@ -94,6 +96,7 @@ pub fn derive(days: &Days, facts: &Facts, since: i32, wanted: &dyn Fn(&str) -> b
     medication::derive(&mut book);
     pressure::derive(&mut book);
     recovery::derive(&mut book);
+    weight::derive(&mut book);
     composite::derive(&mut book);
 }
 
@@ -140,9 +143,6 @@ fn within(numbers: &[(i32, f64)], days: std::ops::RangeInclusive<i32>) -> Vec<f6
     found.sort_by(f64::total_cmp);
     found
 }
-
-/// The newest value of each metric on a day, by name.
-type OfDay<'a> = BTreeMap<&'a str, f64>;
 
 #[cfg(test)]
 mod tests;

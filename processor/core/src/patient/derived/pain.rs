@@ -1,10 +1,13 @@
-//! Change of pain, flares, and PEG over weeks (clinical catalogue F2, F3, F5).
+//! Relief, change of pain, flares, and PEG over weeks (clinical catalogue F1, F2, F3, F5).
+
+use std::collections::BTreeMap;
 
 use super::{Book, like, within};
 use crate::metrics::pain_flare::FlareWatch;
+use crate::metrics::robust_z::DailyBaseline;
 use crate::metrics::summary_stats::median;
 use crate::metrics::{pain_change, peg};
-use crate::patient::day::DailyValue;
+use crate::patient::day::{DAY_H, DailyValue};
 
 /// Now: the last seven days, at least four of them valid; before: the 28 before those, at least seven [engineering choice].
 const NOW_DAYS: i32 = 7;
@@ -18,6 +21,9 @@ const PEG_BEFORE_DAYS: i32 = 35;
 pub(super) fn derive(book: &mut Book) {
     if book.wants(&["pain_nrs.change", "pain_nrs.change_grade"]) {
         change(book);
+    }
+    if book.wants(&["pain_nrs.spid"]) {
+        relief(book);
     }
     if book.wants(&["pain_nrs.flare"]) {
         flare(book);
@@ -38,6 +44,23 @@ fn change(book: &mut Book) {
         let around = (baseline, changed.pct);
         book.put(day, "pain_nrs.change", like(value, changed.delta, now.len()), around);
         book.put(day, "pain_nrs.change_grade", like(value, changed.grade(), now.len()), around);
+    }
+}
+
+/// Against what is usual for the patient, as every deviation is.
+fn relief(book: &mut Book) {
+    let (areas, mut baseline) = (book.each("pain_nrs.auc_24h"), DailyBaseline::default());
+    let means: BTreeMap<i32, f64> = book.numbers("pain_nrs.daily_mean").into_iter().collect();
+    for (day, area) in areas {
+        let mean = means.get(&day).copied();
+        let usual = baseline.judge(day, mean).median;
+        if !book.facts.frozen.contains(day) {
+            baseline.remember(day, mean);
+        }
+        let of = |usual: f64| Some(usual * DAY_H * area.coverage? - area.value?);
+        if let Some(relief) = usual.and_then(of) {
+            book.put(day, "pain_nrs.spid", like(area, Some(relief), area.n as usize), (usual, None));
+        }
     }
 }
 

@@ -1,7 +1,9 @@
-//! Walking after surgery (clinical catalogue F7).
+//! Walking after surgery, and overdoing it (clinical catalogue F7).
 
 use super::{Book, Facts, like};
+use crate::metrics::pacing::paid_for;
 use crate::metrics::return_to_baseline::ReturnToBaseline;
+use crate::patient::day::DailyValue;
 
 /// How far before surgery the days of the baseline lie, and how long recovery is told [engineering choice].
 const BEFORE_DAYS: i32 = 28;
@@ -9,7 +11,12 @@ const AFTER_DAYS: i32 = 60;
 
 const NAMES: [&str; 3] = ["step_count.recovery_ratio", "step_count.recovered", "step_count.recovery_plateau"];
 
+const PACING: &str = "step_count.pacing";
+
 pub(super) fn derive(book: &mut Book) {
+    if book.wants(&[PACING]) {
+        pacing(book);
+    }
     if !book.wants(&NAMES) || book.facts.surgeries.is_empty() {
         return;
     }
@@ -35,5 +42,19 @@ pub(super) fn derive(book: &mut Book) {
                 book.put(*day, name, like(value, number, before.len()), (recovery.baseline, None));
             }
         }
+    }
+}
+
+/// Told on days with pain whose two days before had steps to judge.
+fn pacing(book: &mut Book) {
+    let (steps, pain) = (book.numbers("step_count.daily_sum"), book.numbers("pain_nrs.daily_mean"));
+    if steps.is_empty() {
+        return;
+    }
+    for (day, value) in book.each("pain_nrs.daily_mean") {
+        let overdone = paid_for(&steps, &pain, day);
+        let told = value.value.map(|_| f64::from(u8::from(overdone.is_some())));
+        let since = overdone.map(|day| format!("overdone={}", painwatch_domain::LocalDay(day))).unwrap_or_default();
+        book.put(day, PACING, DailyValue { quality: since, ..like(value, told, 1) }, (None, None));
     }
 }

@@ -117,6 +117,76 @@ fn signals_of_a_flare_are_counted_when_three_are_there_and_named() {
 }
 
 #[test]
+fn three_signals_on_two_days_in_a_row_ask_for_a_check_in_and_the_night_comes_before_the_devices_own_pulse() {
+    let bad = |from: i32| move |day: i32| day >= from;
+    let steps = every(0..20, |day| if bad(18)(day) { 100.0 } else { 5000.0 + f64::from(day % 3) * 100.0 });
+    let pain = every(0..20, |day| if bad(18)(day) { 9.0 } else { 3.0 + f64::from(day % 3) });
+    let efficiency = every(0..20, |day| if bad(18)(day) { 60.0 } else { 88.0 + f64::from(day % 3) });
+    let night = every(0..20, |day| if bad(19)(day) { 63.0 } else { 60.0 });
+    let resting = every(0..20, |_| 90.0);
+    let days = days(&[
+        ("step_count.daily_sum", &steps),
+        ("pain_nrs.daily_mean", &pain),
+        ("sleep_stage.sleep_efficiency", &efficiency),
+        ("heart_rate.night_mean", &night),
+        ("resting_heart_rate.daily_median", &resting),
+    ]);
+    let found = daily::derive(&Kept::of(&days), 0, |name| name.starts_with("pain_nrs.flare_"));
+    let signals = |day| &found[&(day, "pain_nrs.flare_signals")].value;
+    assert_eq!((signals(18).value, signals(18).quality.as_str()), (Some(3.0), "steps,sleep,pain"));
+    assert_eq!(signals(19).quality, "steps,resting_heart_rate,sleep,pain");
+    let check_in = |day| &found[&(day, "pain_nrs.flare_check_in")].value;
+    assert_eq!([17, 18, 19].map(|day| check_in(day).value), [Some(0.0), Some(0.0), Some(1.0)]);
+    assert_eq!(check_in(19).quality, "steps,resting_heart_rate,sleep,pain");
+    let last = daily::derive(&Kept::of(&days), 19, |name| name == "pain_nrs.flare_check_in");
+    assert_eq!(last[&(19, "pain_nrs.flare_check_in")].value, *check_in(19), "also where only the last day is told");
+}
+
+#[test]
+fn a_loss_is_told_over_months_where_a_month_shows_little() {
+    let weights = every(0..170, |day| 100.0 - 0.1 * f64::from(day));
+    let days = days(&[("body_weight.day_value", &weights)]);
+    let lost = |name| derived(&days, &Facts::NONE, name)[&169].unwrap();
+    assert!(lost("body_weight.loss_30d") < 5.0 && lost("body_weight.loss_180d") > 10.0);
+    assert_eq!(derived(&days, &Facts::NONE, "body_weight.loss_30d").get(&5), None, "nothing to compare with yet");
+}
+
+#[test]
+fn what_may_be_taken_for_five_days_counts_its_days_in_a_row() {
+    let mut days = days(&[("medication_event.time_limited", &every(0..12, |_| 1.0))]);
+    days.remove(&4);
+    for values in days.values_mut() {
+        values.get_mut("medication_event.time_limited").unwrap().quality = "ketorolac".to_owned();
+    }
+    let over = derived(&days, &Facts::NONE, "medication_event.days_over_limit");
+    assert_eq!((over[&3], over[&9], over[&10], over[&11]), (Some(0.0), Some(0.0), Some(1.0), Some(2.0)));
+}
+
+#[test]
+fn a_long_walk_before_a_bad_day_is_shown_on_the_bad_day() {
+    let steps = every(0..12, |day| if day == 9 { 9_000.0 } else { 4_000.0 });
+    let pain = every(0..12, |day| if day == 10 { 6.0 } else { 3.0 });
+    let days = days(&[("step_count.daily_sum", &steps), ("pain_nrs.daily_mean", &pain)]);
+    let found = daily::derive(&Kept::of(&days), 0, |name| name == "step_count.pacing");
+    let told = |day| &found[&(day, "step_count.pacing")].value;
+    assert_eq!((told(9).value, told(10).value, told(11).value), (Some(0.0), Some(1.0), Some(0.0)));
+    assert!(told(10).quality.starts_with("overdone="));
+}
+
+#[test]
+fn relief_is_the_area_between_usual_pain_and_todays() {
+    let mut days = days(&[
+        ("pain_nrs.daily_mean", &every(0..10, |day| if day == 9 { 2.0 } else { 5.0 })),
+        ("pain_nrs.auc_24h", &every(0..10, |day| if day == 9 { 24.0 } else { 60.0 })),
+    ]);
+    for values in days.values_mut() {
+        values.get_mut("pain_nrs.auc_24h").unwrap().coverage = Some(0.5);
+    }
+    let relief = derived(&days, &Facts::NONE, "pain_nrs.spid");
+    assert_eq!((relief.get(&6), relief[&8], relief[&9]), (None, Some(0.0), Some(36.0)));
+}
+
+#[test]
 fn nothing_that_others_derive_from_is_forgotten_once_it_is_final() {
     let values = every(0..60, |day| f64::from(day % 7));
     let all: Vec<_> = catalogue::list().iter().map(|info| (info.name, values.as_slice())).collect();

@@ -6,8 +6,9 @@ use painwatch_domain::roster::{Medication, Prescription, Roster};
 use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{Flags, Value};
 
-use super::super::day::{DailyValue, Frame, Observation, Values};
+use super::super::day::{self, DailyValue, Frame, Observation, Values};
 use crate::metrics::mme::{self, Amount, Equivalents};
+use crate::metrics::naloxone_risk::{self, Circumstances};
 use crate::metrics::opioid_benzo_overlap::together;
 use crate::metrics::rolling_dose::{DAY_WINDOW_MS, Total, micrograms, milligrams, totals};
 use crate::rules::ingredients::{is_of_class, named};
@@ -142,7 +143,33 @@ fn prescribed(frame: &Frame) -> Values {
     };
     let rows = [("mme_prescribed", &scheduled, 0), ("mme_prn_maximum", &as_needed, 1)];
     let rows = rows.into_iter().filter(|(.., kind)| any[*kind]);
-    named_values(rows.map(|(method, sum, kind)| (method, value(sum, unsure[kind]))))
+    let mut values = named_values(rows.map(|(method, sum, kind)| (method, value(sum, unsure[kind]))));
+    if any.contains(&true) {
+        let mme = Some(scheduled.total_mg()).filter(|mme| *mme > 0.0);
+        values.extend(named_values([("naloxone_risk", naloxone_risk(frame, mme))]));
+    }
+    values
+}
+
+/// Circumstances in which naloxone is offered to somebody with an opioid order.
+fn naloxone_risk(frame: &Frame, mme: Option<f64>) -> DailyValue {
+    let ordered = |class: &str| {
+        let orders = frame.roster.prescriptions.iter().filter(|order| active(frame, order));
+        let mut medications = orders.filter_map(|order| frame.roster.medications.get(&order.medication));
+        medications.any(|known| ingredients(known).iter().any(|(name, _)| is_of_class(name, class)))
+    };
+    let has = |condition: &str| tables::has_condition(&frame.person.conditions, condition);
+    let found = naloxone_risk::factors(&Circumstances {
+        mme,
+        benzodiazepine: ordered("benzodiazepine"),
+        sleep_disordered_breathing: has("sleep_disordered_breathing"),
+        history: has("overdose_or_substance_use"),
+        age_years: day::age_on(frame).and_then(|years| i32::try_from(years).ok()),
+        renal_failure: has("chronic_kidney_disease") || has("renal_failure"),
+        hepatic_failure: has("hepatic_failure"),
+    });
+    let value = told(frame, Some(found.len() as f64), frame.end, &[]);
+    DailyValue { quality: found.join(","), ..value }
 }
 
 /// The table, and what makes the sum incomplete.
@@ -359,6 +386,13 @@ fn analgesics(frame: &Frame, taken: &[Part]) -> Values {
     };
     let acute: Vec<_> = today.iter().filter(acute).map(|part| part.seen).collect();
     let simple: Vec<_> = today.iter().filter(simple).map(|part| part.seen).collect();
-    let rows = [("acute_analgesic", acute), ("simple_analgesic", simple)];
-    named_values(rows.into_iter().filter(|(_, parts)| !parts.is_empty()).map(|(method, parts)| (method, value(parts))))
+    let limited = |part: &&&Part| tables::maxima().iter().any(|row| row.ingredient == part.ingredient && row.max_days.is_some());
+    let limited: Vec<&Part> = today.iter().filter(limited).copied().collect();
+    let mut names: Vec<&str> = limited.iter().map(|part| part.ingredient).collect();
+    names.sort_unstable();
+    names.dedup();
+    let limited = limited.iter().map(|part| part.seen).collect();
+    let rows = [("acute_analgesic", acute, ""), ("simple_analgesic", simple, ""), ("time_limited", limited, &names.join(","))];
+    let rows = rows.into_iter().filter(|(_, parts, _)| !parts.is_empty());
+    named_values(rows.map(|(method, parts, names)| (method, DailyValue { quality: names.to_owned(), ..value(parts) })))
 }
