@@ -187,6 +187,19 @@ static NAMES: &[&str] = &[
     "rr_interval.night_sdnn",
     "rr_interval.night_pnn50",
     "rr_interval.night_artefact_pct",
+    "body_weight.loss_30d",
+    "body_weight.loss_180d",
+    "medication_event.days_over_limit",
+    "medication_event.naloxone_risk",
+    "medication_event.time_limited",
+    "pain_nrs.flare_check_in",
+    "pain_nrs.severe_minutes",
+    "pain_nrs.spid",
+    "rr_interval.spot_pnn50",
+    "rr_interval.spot_rmssd",
+    "rr_interval.spot_sdnn",
+    "sleep_stage.efficiency_z",
+    "step_count.pacing",
 ];
 
 static NUMBERS: LazyLock<HashMap<&str, Number>> =

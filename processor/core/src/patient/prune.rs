@@ -13,12 +13,14 @@ use super::perform::group_of;
 use super::signal::hour_of;
 use super::{Clinic, FINAL_AFTER_MS, derived};
 use crate::metrics::numbers::Number;
+use crate::metrics::weight_loss;
 
 /// And what some look further back for: three months of analgesics, the steps before surgery, the first of a course.
 const FAR_DAYS: i32 = 90;
-const LOOKED_AT_FROM_AFAR: [&str; 9] = [
+const LOOKED_AT_FROM_AFAR: [&str; 10] = [
     "blood_pressure.daily_diastolic",
     "blood_pressure.daily_systolic",
+    FARTHEST,
     "medication_event.acute_analgesic",
     "medication_event.mme_prescribed",
     "medication_event.simple_analgesic",
@@ -27,6 +29,9 @@ const LOOKED_AT_FROM_AFAR: [&str; 9] = [
     "peg.score",
     "step_count.daily_sum",
 ];
+/// A loss of weight is told against the heaviest week of half a year, and that week's first day is a week before it.
+const FARTHEST: &str = "body_weight.day_value";
+const FARTHEST_DAYS: i32 = weight_loss::LONGEST_DAYS + 7;
 /// Opioid doses are kept this long beyond the horizon: the longest wear of a patch and its exposure after removal.
 const OPIOID_DAYS: i32 = 8;
 /// Days are closed in order and seldom late: those that settled within the last week are looked through.
@@ -46,7 +51,10 @@ impl Clinic {
         let calendar = Calendar::of(person);
         let horizon = self.horizon(calendar, now);
         let kept_from = horizon - self.lookback_days;
-        past.days = past.days.split_off(&kept_from.min(horizon - FAR_DAYS));
+        past.days = past.days.split_off(&kept_from.min(horizon - FARTHEST_DAYS));
+        for (_, values) in past.days.range_mut(..kept_from.min(horizon - FAR_DAYS)) {
+            values.retain(|name| name == FARTHEST);
+        }
         for (_, values) in past.days.range_mut(..kept_from) {
             values.retain(|name| LOOKED_AT_FROM_AFAR.contains(&name));
             // What showed it is no evidence of anything that may still change.

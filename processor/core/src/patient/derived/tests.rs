@@ -156,7 +156,7 @@ fn what_may_be_taken_for_five_days_counts_its_days_in_a_row() {
     let mut days = days(&[("medication_event.time_limited", &every(0..12, |_| 1.0))]);
     days.remove(&4);
     for values in days.values_mut() {
-        values.get_mut("medication_event.time_limited").unwrap().quality = "ketorolac".to_owned();
+        values.values_mut().for_each(|(_, value)| value.quality = "ketorolac".to_owned());
     }
     let over = derived(&days, &Facts::NONE, "medication_event.days_over_limit");
     assert_eq!((over[&3], over[&9], over[&10], over[&11]), (Some(0.0), Some(0.0), Some(1.0), Some(2.0)));
@@ -180,7 +180,7 @@ fn relief_is_the_area_between_usual_pain_and_todays() {
         ("pain_nrs.auc_24h", &every(0..10, |day| if day == 9 { 24.0 } else { 60.0 })),
     ]);
     for values in days.values_mut() {
-        values.get_mut("pain_nrs.auc_24h").unwrap().coverage = Some(0.5);
+        values.values_mut().for_each(|(_, value)| value.coverage = Some(0.5));
     }
     let relief = derived(&days, &Facts::NONE, "pain_nrs.spid");
     assert_eq!((relief.get(&6), relief[&8], relief[&9]), (None, Some(0.0), Some(36.0)));
