@@ -115,10 +115,7 @@ impl SimulatedPatient {
             EpisodeKind::Spo2Depression | EpisodeKind::DeviceOff | EpisodeKind::MissedDoses => {
                 start.plus(i64::from(plan.minutes) * MINUTE_MS)
             }
-            EpisodeKind::WeightGain
-            | EpisodeKind::PainFlare
-            | EpisodeKind::StepDrop
-            | EpisodeKind::HouseholdMixUp => {
+            EpisodeKind::WeightGain | EpisodeKind::PainFlare | EpisodeKind::StepDrop | EpisodeKind::HouseholdMixUp => {
                 self.zone.day_start(first.plus(plan.days as i32))
             }
         };

@@ -87,9 +87,8 @@ pub fn of_set(folder: &Path, (set, format, zone): (&str, &str, &str)) -> Result<
 fn of_person(subject: &ImportedSubject) -> Result<Burden> {
     let mut draft = RosterDraft::of_recording(subject, "evidence");
     for patient in &mut draft.patient {
-        patient.packs = ["opioid-safety", "post-op", "function", "adherence", "sleep", "fluid", "pain"]
-            .map(String::from)
-            .to_vec();
+        patient.packs =
+            ["opioid-safety", "post-op", "function", "adherence", "sleep", "fluid", "pain"].map(String::from).to_vec();
     }
     let steps = live(subject);
     let weeks = weeks_of(&steps);

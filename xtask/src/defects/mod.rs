@@ -57,8 +57,14 @@ fn wake(program: &Program, defect: &Defect, all_tests: bool) -> Result<bool> {
     }
     println!("{:22} ({})", "", defect.what);
     if all_tests {
-        let all = Command::new(&program.executable).current_dir(&program.package_dir).env(copy::VARIABLE, defect.name);
-        let said = all.stdout(Stdio::piped()).stderr(Stdio::null()).output().context("all tests")?;
+        let mut all = Command::new(&program.executable);
+        let said = all
+            .current_dir(&program.package_dir)
+            .env(copy::VARIABLE, defect.name)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .output()
+            .context("all tests")?;
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
         text.lines().filter(|line| line.ends_with("... FAILED")).for_each(|line| println!("{:22}   {line}", ""));
     }

@@ -158,9 +158,8 @@ mod tests {
                     EpisodeKind::DeviceOff => assert!(during("watch", "heart_rate").is_empty()),
                     EpisodeKind::HouseholdMixUp => {
                         let weights = during("scale", "body_weight");
-                        let (low, high) = weights.iter().fold((500.0_f64, 0.0_f64), |(low, high), kg| {
-                            (low.min(*kg), high.max(*kg))
-                        });
+                        let (low, high) =
+                            weights.iter().fold((500.0_f64, 0.0_f64), |(low, high), kg| (low.min(*kg), high.max(*kg)));
                         assert!(high - low > 4.0 || weights.len() == 1, "{weights:?}");
                     }
                 }

@@ -122,13 +122,8 @@ impl Person {
     }
 
     pub fn story(&self) -> Story {
-        let declared = Declared {
-            id: &self.id,
-            zone: &self.zone,
-            care_team: &self.care_team,
-            start: self.start,
-            days: self.days,
-        };
+        let declared =
+            Declared { id: &self.id, zone: &self.zone, care_team: &self.care_team, start: self.start, days: self.days };
         let mut steps: Vec<Step> = (0..self.days).flat_map(|day| self.day(day)).collect();
         steps.sort_by_key(|step| step.clock_ms);
         Story { roster: declared.roster(), steps }
@@ -190,9 +185,7 @@ impl Person {
     }
 
     pub(super) fn during(&self, kind: EpisodeKind, time: i64) -> Option<&Episode> {
-        self.episodes
-            .iter()
-            .find(|episode| episode.kind == kind && (episode.start_ms..episode.end_ms).contains(&time))
+        self.episodes.iter().find(|episode| episode.kind == kind && (episode.start_ms..episode.end_ms).contains(&time))
     }
 
     pub(super) fn watch_is_off(&self, time: i64) -> bool {

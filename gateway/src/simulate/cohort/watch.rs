@@ -22,8 +22,11 @@ impl Person {
     pub(super) fn packed(&self, day: u32, bounds: (i64, i64)) -> Vec<Packed> {
         let (watch, oximeter) = (self.device("watch"), self.device("oximeter"));
         let (oxygen, breaths) = (Measure::OxygenSaturation, Measure::RespiratoryRate);
-        let packed = |device: &String, measure, period_ms, samples| {
-            Packed { device: device.clone(), measure, period_ms, samples }
+        let packed = |device: &String, measure, period_ms, samples| Packed {
+            device: device.clone(),
+            measure,
+            period_ms,
+            samples,
         };
         vec![
             packed(&watch, Measure::HeartRate, MINUTE_MS, self.heart_rate(day, bounds)),
@@ -74,9 +77,9 @@ impl Person {
         let episode = self.during(EpisodeKind::Spo2Depression, at)?;
         let in_ms = (at - episode.start_ms) as f64 / SLOPE_MS;
         let out_ms = (episode.end_ms - at) as f64 / SLOPE_MS;
-        let course = self.of_kind(EpisodeKind::Spo2Depression).find(|course| {
-            self.zone.at(self.date(course.day), course.minute).ms() == episode.start_ms
-        })?;
+        let course = self
+            .of_kind(EpisodeKind::Spo2Depression)
+            .find(|course| self.zone.at(self.date(course.day), course.minute).ms() == episode.start_ms)?;
         Some((in_ms.min(out_ms).min(1.0), course.severity))
     }
 

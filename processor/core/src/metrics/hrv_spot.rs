@@ -49,13 +49,7 @@ pub fn hrv_spots(beats: &[(i64, f64)]) -> HrvSpots {
         sdnn.extend(long_enough.then(|| hrv_time(&clean[..until]).sdnn));
     }
     let middle = |values: &[Option<f64>]| median(&sorted_present(values));
-    HrvSpots {
-        spots: rmssd.len(),
-        rejected,
-        rmssd: middle(&rmssd),
-        pnn50: middle(&pnn50),
-        sdnn: middle(&sdnn),
-    }
+    HrvSpots { spots: rmssd.len(), rejected, rmssd: middle(&rmssd), pnn50: middle(&pnn50), sdnn: middle(&sdnn) }
 }
 
 #[cfg(test)]

@@ -104,10 +104,7 @@ impl OfDay<'_, '_> {
             signal("steps", low("step_count.robust_z")),
             signal("resting_heart_rate", self.pulse_rise().map(|rise| rise >= RESTING_RISE)),
             signal("sleep", sleep.into_iter().flatten().reduce(|one, other| one || other)),
-            signal(
-                "as_needed_doses",
-                self.number("medication_event.prn_escalation").map(|escalates| escalates > 0.0),
-            ),
+            signal("as_needed_doses", self.number("medication_event.prn_escalation").map(|escalates| escalates > 0.0)),
             signal("pain", high("pain_nrs.robust_z")),
         ]
     }

@@ -68,7 +68,8 @@ fn rise(book: &mut Book) {
 fn days_in_a_row(book: &mut Book) {
     let mut runs: BTreeMap<&str, (i32, i32)> = BTreeMap::new();
     for (day, value) in book.each("medication_event.time_limited") {
-        let today = value.quality.split(',').filter_map(|name| tables::maxima().iter().find(|row| row.ingredient == name));
+        let today =
+            value.quality.split(',').filter_map(|name| tables::maxima().iter().find(|row| row.ingredient == name));
         let over = today.filter_map(|row| {
             let run = runs.entry(&row.ingredient).or_insert((day, 0));
             *run = if run.0 == day - 1 { (day, run.1 + 1) } else { (day, 1) };

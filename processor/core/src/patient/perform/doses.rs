@@ -386,13 +386,15 @@ fn analgesics(frame: &Frame, taken: &[Part]) -> Values {
     };
     let acute: Vec<_> = today.iter().filter(acute).map(|part| part.seen).collect();
     let simple: Vec<_> = today.iter().filter(simple).map(|part| part.seen).collect();
-    let limited = |part: &&&Part| tables::maxima().iter().any(|row| row.ingredient == part.ingredient && row.max_days.is_some());
+    let limited =
+        |part: &&&Part| tables::maxima().iter().any(|row| row.ingredient == part.ingredient && row.max_days.is_some());
     let limited: Vec<&Part> = today.iter().filter(limited).copied().collect();
     let mut names: Vec<&str> = limited.iter().map(|part| part.ingredient).collect();
     names.sort_unstable();
     names.dedup();
     let limited = limited.iter().map(|part| part.seen).collect();
-    let rows = [("acute_analgesic", acute, ""), ("simple_analgesic", simple, ""), ("time_limited", limited, &names.join(","))];
+    let rows =
+        [("acute_analgesic", acute, ""), ("simple_analgesic", simple, ""), ("time_limited", limited, &names.join(","))];
     let rows = rows.into_iter().filter(|(_, parts, _)| !parts.is_empty());
     named_values(rows.map(|(method, parts, names)| (method, DailyValue { quality: names.to_owned(), ..value(parts) })))
 }
