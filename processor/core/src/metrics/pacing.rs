@@ -10,7 +10,8 @@ const BEFORE_DAYS: i32 = 7;
 const MIN_DAYS: usize = 4;
 const OVERDONE_FROM: f64 = 1.5;
 const RISE: f64 = 2.0;
-const WITHIN_DAYS: i32 = 2;
+/// So many days after it is paid for.
+pub const WITHIN_DAYS: i32 = 2;
 /// Means of reports that differ by exactly two may be a few units in the last place apart.
 const GUARD: f64 = 1e-9;
 

@@ -98,6 +98,17 @@ pub fn derive(past: &Kept, since: i32, wanted: impl Fn(&str) -> bool) -> Derived
     derived
 }
 
+/// Whether a metric follows from values of several days, so that a day it was told of may lose it by another's change.
+pub fn is_derived(metric: &str) -> bool {
+    let of_baseline = || BASELINES.iter().any(|(_, target)| *target == metric);
+    let gains = ["body_weight.gain_1d", "body_weight.gain_3d", "body_weight.gain_7d"];
+    metric == MISSED
+        || gains.contains(&metric)
+        || of_baseline()
+        || trends::is_trend(metric)
+        || derived::is_derived(metric)
+}
+
 fn derive_baseline(
     days: &Days,
     frozen: &Frozen,

@@ -89,6 +89,38 @@ pub const SOURCES: [&str; 16] = [
     "total_sleep_time.daily_sum",
 ];
 
+/// What this folder derives, besides `*.progress`: none of it is a day's own value.
+const DERIVED: [&str; 24] = [
+    "blood_pressure.home_category",
+    "blood_pressure.home_diastolic",
+    "blood_pressure.home_systolic",
+    "blood_pressure.nsaid_effect",
+    "blood_pressure.nsaid_rise",
+    "body_weight.loss_180d",
+    "body_weight.loss_30d",
+    "medication_event.days_over_limit",
+    "medication_event.mme_rise_pct",
+    "medication_event.overuse",
+    "medication_event.prn_7d",
+    "medication_event.prn_escalation",
+    "pain_nrs.change",
+    "pain_nrs.change_grade",
+    "pain_nrs.flare",
+    "pain_nrs.flare_check_in",
+    "pain_nrs.flare_signals",
+    "pain_nrs.spid",
+    "peg.change",
+    "peg.change_grade",
+    "step_count.pacing",
+    "step_count.recovered",
+    "step_count.recovery_plateau",
+    "step_count.recovery_ratio",
+];
+
+pub fn is_derived(metric: &str) -> bool {
+    DERIVED.contains(&metric) || metric.ends_with(".progress")
+}
+
 /// Values from day `since` on, of the metrics that are `wanted`.
 pub fn derive(days: &Days, facts: &Facts, since: i32, wanted: &dyn Fn(&str) -> bool, derived: &mut DerivedDays) {
     let mut book = Book { days, facts, since, wanted, derived };
@@ -125,6 +157,7 @@ impl<'a> Book<'a> {
     }
 
     fn put(&mut self, day: i32, metric: &'static str, value: DailyValue, around: (Option<f64>, Option<f64>)) {
+        debug_assert!(is_derived(metric), "{metric} would outlive what it derives from");
         if day >= self.since && (self.wanted)(metric) {
             self.derived.insert((day, metric), Derived { value, baseline: around.0, deviation: around.1 });
         }

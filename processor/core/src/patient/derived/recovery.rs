@@ -1,7 +1,7 @@
 //! Walking after surgery, and overdoing it (clinical catalogue F7).
 
 use super::{Book, Facts, like};
-use crate::metrics::pacing::paid_for;
+use crate::metrics::pacing::{WITHIN_DAYS, paid_for};
 use crate::metrics::return_to_baseline::ReturnToBaseline;
 use crate::patient::day::DailyValue;
 
@@ -45,13 +45,13 @@ pub(super) fn derive(book: &mut Book) {
     }
 }
 
-/// Told on days with pain whose two days before had steps to judge.
+/// Told on days with pain where one of the days that may have been overdone has steps.
 fn pacing(book: &mut Book) {
     let (steps, pain) = (book.numbers("step_count.daily_sum"), book.numbers("pain_nrs.daily_mean"));
-    if steps.is_empty() {
-        return;
-    }
     for (day, value) in book.each("pain_nrs.daily_mean") {
+        if !steps.iter().any(|(walked, _)| (day - WITHIN_DAYS..day).contains(walked)) {
+            continue;
+        }
         let overdone = paid_for(&steps, &pain, day);
         let told = value.value.map(|_| f64::from(u8::from(overdone.is_some())));
         let since = overdone.map(|day| format!("overdone={}", painwatch_domain::LocalDay(day))).unwrap_or_default();

@@ -174,6 +174,17 @@ fn a_long_walk_before_a_bad_day_is_shown_on_the_bad_day() {
 }
 
 #[test]
+fn what_is_walked_after_a_day_does_not_decide_whether_the_day_is_told() {
+    let pain = every(0..12, |_| 3.0);
+    let told = |steps: &[(i32, f64)]| {
+        let days = days(&[("step_count.daily_sum", steps), ("pain_nrs.daily_mean", &pain)]);
+        derived(&days, &Facts::NONE, "step_count.pacing").into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(told(&[]), []);
+    assert_eq!(told(&[(8, 4_000.0)]), [9, 10]);
+}
+
+#[test]
 fn relief_is_the_area_between_usual_pain_and_todays() {
     let mut days = days(&[
         ("pain_nrs.daily_mean", &every(0..10, |day| if day == 9 { 2.0 } else { 5.0 })),

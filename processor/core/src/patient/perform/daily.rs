@@ -116,9 +116,9 @@ impl Clinic {
         let told = past.told.get(&day).into_iter().flat_map(ByMetric::names).filter(|name| wanted(name));
         let of_day = told.map(|name| (day, name));
         let later = past.told.range(day.saturating_add(1).max(since)..);
-        let trends = later.flat_map(|(later, told)| told.names().map(|name| (*later, name)));
-        let trends = trends.filter(|(_, name)| trends::is_trend(name) && wanted(name));
-        for key in of_day.chain(trends).filter(|key| !all.contains_key(key)).collect::<Vec<_>>() {
+        let derived = later.flat_map(|(later, told)| told.names().map(|name| (*later, name)));
+        let derived = derived.filter(|(_, name)| daily::is_derived(name) && wanted(name));
+        for key in of_day.chain(derived).filter(|key| !all.contains_key(key)).collect::<Vec<_>>() {
             all.insert(key, withdrawn());
         }
         for ((day, metric), told) in all {
