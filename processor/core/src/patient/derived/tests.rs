@@ -180,7 +180,7 @@ fn what_is_walked_after_a_day_does_not_decide_whether_the_day_is_told() {
         let days = days(&[("step_count.daily_sum", steps), ("pain_nrs.daily_mean", &pain)]);
         derived(&days, &Facts::NONE, "step_count.pacing").into_keys().collect::<Vec<_>>()
     };
-    assert_eq!(told(&[]), []);
+    assert!(told(&[]).is_empty());
     assert_eq!(told(&[(8, 4_000.0)]), [9, 10]);
 }
 
