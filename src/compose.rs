@@ -1,5 +1,7 @@
 //! Puts the program together: the only file that names concrete engines.
 
+mod listen;
+
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -8,13 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use painwatch_access::tls::{Door, Security};
+use painwatch_access::tls::Security;
 use painwatch_access::{Access, Secret};
 use painwatch_alerts::{Alerts, LinkBase, Opened, WebhookConfig, WebhookSecret};
-use painwatch_console::{Check, Console};
+use painwatch_console::Console;
 use painwatch_domain::{Clock, JournalTime, Offset, TenantId};
-use painwatch_ingest::http::{Caller, HttpListener};
-use painwatch_ingest::{Admission, IngestConfig, IngestHandle, IngestLimits};
+use painwatch_ingest::{Admission, IngestHandle, IngestLimits};
 use painwatch_journal::file::{FileJournal, Options};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_processor::ProcessorHandle;
@@ -27,7 +28,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{DrivenClock, SystemClock};
+use crate::admin::{Figures, JournalFigures};
+use crate::canary;
+use crate::clock::DrivenClock;
 use crate::config::Config;
 use crate::redrive::Redrive;
 use crate::{roster, security};
@@ -50,6 +53,9 @@ pub struct Wiring {
     pub listen: bool,
     /// Appends ticks in real time; the demo drives its own.
     pub ticks: bool,
+    /// Probes every input, if the configuration wants it. Not where the clock is driven: time would stand still between a
+    /// probe and its verdict.
+    pub canaries: bool,
 }
 
 /// Addresses of a running server, for commands on the same machine: `<data>/server.json`.
@@ -58,7 +64,9 @@ pub struct Addresses {
     pub mqtt: SocketAddr,
     pub grpc: SocketAddr,
     pub http: SocketAddr,
-    /// Whether they speak TLS.
+    #[serde(default)]
+    pub admin: Option<SocketAddr>,
+    /// Whether they speak TLS; `admin` on loopback never does.
     #[serde(default)]
     pub tls: bool,
 }
@@ -66,6 +74,7 @@ pub struct Addresses {
 /// The running services.
 pub struct System {
     pub journal: Arc<dyn Journal>,
+    figures: Figures,
     pub store: Arc<dyn Store>,
     pub access: Arc<Access>,
     pub processor: ProcessorHandle,
@@ -75,6 +84,8 @@ pub struct System {
     /// What a person compares: SHA-256 of the server certificate, where TLS is spoken.
     pub fingerprint: Option<String>,
     pub console: Option<Console>,
+    /// What they saw; nothing where none are sent.
+    pub canaries: Arc<canary::Report>,
     stop_processor: watch::Sender<bool>,
     stop: CancellationToken,
     tasks: Vec<(&'static str, JoinHandle<Result<()>>)>,
@@ -87,7 +98,8 @@ pub struct System {
 /// What cannot be opened, read or bound, and where.
 pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
     create_private(&config.data).with_context(|| format!("cannot create {}", config.data.display()))?;
-    let journal = open_journal(config, &wiring)?;
+    let file_journal = open_journal(config, &wiring)?;
+    let journal: Arc<dyn Journal> = Arc::clone(&file_journal) as _;
     let store = painwatch_store::open(&config.store_url(), &config.lake_dir()).await?;
     let epoch = store.take_ownership().await?;
     announce_logic(&*journal).await?;
@@ -114,7 +126,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
     wait_until(&mut processor.applied.clone(), begin, tasks.last_mut().map(|(_, task)| task)).await?;
 
     let security = if wiring.listen { security::open(config, &wiring.clock)? } else { Security::default() };
-    let http = if wiring.listen { Some(bind(config.http.listen).await?) } else { None };
+    let http = if wiring.listen { Some(bind("http.listen", config.http.listen).await?) } else { None };
     let link = http.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.http.listen);
     let deps = painwatch_alerts::Deps {
         journal: Arc::clone(&journal),
@@ -138,6 +150,10 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
 
     let mut system = System {
         journal,
+        figures: Arc::new(move || JournalFigures {
+            writer: file_journal.figures(),
+            used_bytes: file_journal.used_bytes(),
+        }),
         store,
         access,
         processor,
@@ -146,13 +162,14 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         addresses: None,
         fingerprint: security.tls.as_ref().map(|tls| tls.fingerprint()),
         console: None,
+        canaries: Arc::new(canary::Report::below(&config.data)),
         stop_processor,
         stop,
         tasks,
         data: config.data.clone(),
     };
     if let Some(http) = http {
-        system.listen(config, &wiring.clock, http, security).await?;
+        system.listen(config, (&wiring.clock, wiring.canaries), http, security).await?;
     }
     Ok(system)
 }
@@ -162,7 +179,7 @@ pub fn create_private(data: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
-fn open_journal(config: &Config, wiring: &Wiring) -> Result<Arc<dyn Journal>> {
+fn open_journal(config: &Config, wiring: &Wiring) -> Result<Arc<FileJournal>> {
     let options = Options {
         segment_bytes: config.journal.segment_bytes,
         byte_limit: config.journal.byte_limit,
@@ -211,8 +228,8 @@ pub async fn append(journal: &dyn Journal, class: Class, payload: Vec<u8>) -> Re
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on http.listen = {address}"))
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {key} = {address}"))
 }
 
 /// A secret of this installation for signing webhooks, made at the first start: `<data>/webhook.secret` (0600).
@@ -262,95 +279,7 @@ async fn wait_until(
     }
 }
 
-fn limits(config: &Config) -> IngestLimits {
-    IngestLimits {
-        max_packet_bytes: u32::try_from(config.ingest.max_payload_bytes).unwrap_or(u32::MAX),
-        verdict_timeout: Duration::from_millis(config.ingest.verdict_timeout_ms),
-        connections: config.ingest.limits.connections,
-        connect_deadline: Duration::from_millis(config.ingest.limits.connect_deadline_ms),
-        session_bytes: config.ingest.limits.session_bytes,
-        mqtt: config.ingest.limits.mqtt.clone(),
-        grpc: config.ingest.grpc.limits(),
-        ..IngestLimits::default()
-    }
-}
-
 impl System {
-    async fn listen(
-        &mut self,
-        config: &Config,
-        clock: &Arc<dyn Clock>,
-        http: TcpListener,
-        security: Security,
-    ) -> Result<()> {
-        let tls = security.tls.clone();
-        self.watch_for_revocations(config, clock, &security);
-        let deps = painwatch_ingest::Deps {
-            journal: Arc::clone(&self.journal),
-            access: Arc::clone(&self.access),
-            clock: Arc::clone(clock),
-            roster: self.processor.roster.clone(),
-            clocks: self.processor.clocks.clone(),
-            store: Arc::clone(&self.store),
-            applied: self.processor.applied.clone(),
-        };
-        let (mqtt, grpc) = (config.ingest.mqtt.listen, config.ingest.grpc.listen);
-        let doors = IngestConfig {
-            mqtt_listen: Some(mqtt),
-            grpc_listen: Some(grpc),
-            broker: config.ingest.mqtt.existing_broker()?,
-            limits: limits(config),
-            security: security.clone(),
-        };
-        let ingest = painwatch_ingest::serve(doors, deps, self.stop.clone()).await?;
-        let address = http.local_addr()?;
-        let console = Console::new(painwatch_console::Deps {
-            store: Arc::clone(&self.store),
-            journal: Arc::clone(&self.journal),
-            access: Arc::clone(&self.access),
-            clock: Arc::clone(clock),
-            people_clock: Arc::new(SystemClock::new()),
-            alerts_applied: self.alerts_applied.clone(),
-            logic_version: LOGIC_VERSION,
-            secure_cookies: tls.is_some() || !security.trusted_proxies.is_empty(),
-            checks: Vec::<Check>::new(),
-        });
-        let redrive = self.follow_clocks(&ingest);
-        let operator = crate::operator::router(self, Arc::clone(&ingest.ledger), redrive);
-        let enrolment = crate::enrolment::router(&self.data, config.authority(), Arc::clone(clock));
-        let router = ingest.http_router.clone().merge(console.router()).merge(operator).merge(enrolment);
-        self.console = Some(console);
-        let service = router.into_make_service_with_connect_info::<Caller>();
-        let stop = self.stop.clone();
-        let http = HttpListener::new(http, security.gate(Door::Http))?;
-        let server = axum::serve(http, service).with_graceful_shutdown(stop.cancelled_owned());
-        self.tasks.push(("http", tokio::spawn(async move { Ok(server.await?) })));
-        let (mqtt, grpc) = (ingest.mqtt_addr.unwrap_or(mqtt), ingest.grpc_addr.unwrap_or(grpc));
-        let addresses = Addresses { mqtt, grpc, http: address, tls: tls.is_some() };
-        std::fs::write(self.data.join("server.json"), serde_json::to_string(&addresses)?)?;
-        self.ingest = Some(ingest);
-        self.addresses = Some(addresses);
-        Ok(())
-    }
-
-    fn watch_for_revocations(&mut self, config: &Config, clock: &Arc<dyn Clock>, security: &Security) {
-        let (access, tls, clock) = (Arc::clone(&self.access), security.tls.clone(), Arc::clone(clock));
-        let watching = painwatch_access::watch(access, tls, clock, security::reload_every(config), self.stop.clone());
-        let task = tokio::spawn(async move {
-            watching.await;
-            Ok(())
-        });
-        self.tasks.push(("revocation", task));
-    }
-
-    /// What a wrong clock kept in quarantine is submitted again once the clock is known.
-    fn follow_clocks(&mut self, ingest: &IngestHandle) -> Redrive {
-        let redrive = self.redrive_with(Arc::clone(ingest.admission()));
-        let following = redrive.clone().follow(self.processor.clocks.clone(), self.stop.clone());
-        self.tasks.push(("redrive", tokio::spawn(following)));
-        redrive
-    }
-
     fn redrive_with(&self, admission: Arc<Admission>) -> Redrive {
         Redrive { store: Arc::clone(&self.store), admission, applied: self.processor.applied.clone() }
     }

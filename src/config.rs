@@ -10,6 +10,7 @@ use painwatch_proto::json::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::canary::CanaryConfig;
 use crate::security::{Listen, TlsConfig};
 
 /// The defaults, as a file a person can read.
@@ -20,8 +21,10 @@ pub struct Config {
     pub data: PathBuf,
     pub ingest: Ingest,
     pub http: Listener,
+    pub admin: Listener,
     pub listen: Listen,
     pub tls: TlsConfig,
+    pub canary: CanaryConfig,
     pub journal: Journal,
     pub store: Url,
     pub lake: Url,

@@ -1,5 +1,7 @@
 //! painwatch: remote monitoring for pain care. Not a medical device; not for emergencies.
 
+mod admin;
+mod canary;
 mod clock;
 mod commands;
 mod compose;

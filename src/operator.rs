@@ -117,9 +117,24 @@ async fn follow(
 
 /// The server that holds this data directory, if one answers.
 pub async fn running(config: &Config) -> Option<Addresses> {
-    let text = std::fs::read_to_string(config.data.join("server.json")).ok()?;
-    let addresses: Addresses = serde_json::from_str(&text).ok()?;
+    let addresses = announced(config)?;
     tokio::net::TcpStream::connect(addresses.http).await.ok().map(|_| addresses)
+}
+
+/// Whether any listener of that server is there, should it not be the one that commands use.
+pub async fn is_there(config: &Config) -> bool {
+    let Some(addresses) = announced(config) else { return false };
+    for address in [addresses.http, addresses.mqtt, addresses.grpc] {
+        if tokio::net::TcpStream::connect(address).await.is_ok() {
+            return true;
+        }
+    }
+    false
+}
+
+fn announced(config: &Config) -> Option<Addresses> {
+    let text = std::fs::read_to_string(config.data.join("server.json")).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// Journals a control record: through the running server, or by opening the data directory where none runs.
@@ -195,7 +210,7 @@ pub async fn catch_up(config: &Config) -> Result<()> {
 }
 
 async fn offline(config: &Config, clock: Arc<dyn painwatch_domain::Clock>) -> Result<System> {
-    compose::start(config, Wiring { clock, on_opened: None, listen: false, ticks: false }).await
+    compose::start(config, Wiring { clock, on_opened: None, listen: false, ticks: false, canaries: false }).await
 }
 
 /// A control record by `actor`, stamped with the wall clock.

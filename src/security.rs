@@ -1,7 +1,7 @@
 //! How connections reach the listeners: TLS, whose certificates are believed, and which listener may be plain.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,8 +91,11 @@ impl TlsConfig {
             bail!("tls.reload_ms = {}: expected {RELOAD_MS_MIN} to {RELOAD_MS_MAX}", self.reload_ms);
         }
         for authority in &self.client_ca {
-            TenantId::parse(&authority.tenant)
-                .with_context(|| format!("tls.client_ca: tenant {:?}", authority.tenant))?;
+            let tenant = TenantId::parse(&authority.tenant);
+            let tenant = tenant.with_context(|| format!("tls.client_ca: tenant {:?}", authority.tenant))?;
+            if tenant.is_canary() {
+                bail!("tls.client_ca: the tenant {tenant} belongs to the probes of the server's own inputs");
+            }
         }
         Ok(())
     }
@@ -113,6 +116,7 @@ impl Config {
             ("ingest.mqtt.listen", self.ingest.mqtt.listen),
             ("ingest.grpc.listen", self.ingest.grpc.listen),
             ("http.listen", self.http.listen),
+            ("admin.listen", self.admin.listen),
         ];
         for (key, listen) in listeners {
             if !listen.ip().to_canonical().is_loopback() {
@@ -140,7 +144,8 @@ impl Config {
 
     /// Names of the certificate that `tls.auto` makes: loopback, those configured, and the addresses listened on.
     pub fn server_names(&self) -> Vec<String> {
-        let bound = [self.ingest.mqtt.listen, self.ingest.grpc.listen, self.http.listen].map(|listen| listen.ip());
+        let bound = [self.ingest.mqtt.listen, self.ingest.grpc.listen, self.http.listen, self.admin.listen];
+        let bound = bound.map(|listen| listen.ip());
         let bound = bound.into_iter().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string());
         let fixed = LOOPBACK_NAMES.into_iter().chain(listed(&self.tls.names)).map(str::to_owned);
         let mut names: Vec<String> = Vec::new();
@@ -189,19 +194,37 @@ pub fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Security> {
     Ok(Security { tls: Some(Arc::new(tls)), trusted_proxies })
 }
 
-/// How a command on this machine reaches a listener of the running server: the address itself, or a way through TLS.
+/// How this machine reaches a listener of the running server: the address itself, or a way through TLS while it is held.
+pub struct Way {
+    pub address: SocketAddr,
+    _tunnel: Option<tls::Tunnel>,
+}
+
+impl Way {
+    /// `certificate` is the PEM file of the certificate that the server shows, where it speaks TLS.
+    ///
+    /// # Errors
+    /// The server's certificate cannot be read, or no socket can be had.
+    pub async fn to(to: SocketAddr, certificate: Option<&Path>, protocol: &[u8]) -> Result<Self> {
+        let Some(certificate) = certificate else { return Ok(Self { address: to, _tunnel: None }) };
+        let first = tls::certificates_in(certificate)?.into_iter().next().context("a certificate")?;
+        let mut client = tls::pinned_client(first)?;
+        client.alpn_protocols = if protocol.is_empty() { Vec::new() } else { vec![protocol.to_vec()] };
+        let tunnel = tls::Tunnel::open(to, client).await?;
+        Ok(Self { address: tunnel.address, _tunnel: Some(tunnel) })
+    }
+}
+
+/// As [`Way::to`] for a command, which needs it as long as it lives.
 ///
 /// # Errors
-/// The server's certificate cannot be read, or no socket can be had.
+/// As [`Way::to`].
 pub async fn local_way(config: &Config, to: SocketAddr, speaks_tls: bool, protocol: &[u8]) -> Result<SocketAddr> {
-    if !speaks_tls {
-        return Ok(to);
-    }
-    let chain = tls::certificates_in(&config.server_certificate())?;
-    let first = chain.into_iter().next().context("a certificate")?;
-    let mut client = tls::pinned_client(first)?;
-    client.alpn_protocols = if protocol.is_empty() { Vec::new() } else { vec![protocol.to_vec()] };
-    Ok(tls::tunnel(to, client).await?)
+    let certificate = speaks_tls.then(|| config.server_certificate());
+    let way = Way::to(to, certificate.as_deref(), protocol).await?;
+    let address = way.address;
+    std::mem::forget(way);
+    Ok(address)
 }
 
 /// How often the server looks for what was revoked.
@@ -226,6 +249,7 @@ mod tests {
             ("PAINWATCH__INGEST__MQTT__LISTEN", "ingest.mqtt.listen"),
             ("PAINWATCH__INGEST__GRPC__LISTEN", "ingest.grpc.listen"),
             ("PAINWATCH__HTTP__LISTEN", "http.listen"),
+            ("PAINWATCH__ADMIN__LISTEN", "admin.listen"),
         ] {
             for open in ["0.0.0.0:1883", "192.0.2.1:1883", "[::]:1883", "[::ffff:192.0.2.1]:1883"] {
                 let error = with_environment(&[(key, open)]).unwrap().check_listeners().unwrap_err().to_string();

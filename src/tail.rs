@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use painwatch_domain::time::format_utc;
-use painwatch_domain::{DeviceId, Offset, Series, Value};
+use painwatch_domain::{DeviceId, GatewayId, Offset, Series, Value};
 use painwatch_journal::{Class, Journal, JournalError, Record};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::decode_series;
@@ -146,6 +146,10 @@ impl Mine {
 }
 
 fn lines(record: &Record, wanted: &Wanted, mine: &mut Mine) -> Vec<Line> {
+    // Our own probes are shown to who asks for them.
+    if record.tenant.is_canary() && wanted.gateway.as_deref() != Some(GatewayId::canary().as_str()) {
+        return Vec::new();
+    }
     match record.class {
         Class::Batch => {
             let batch = pb::Batch::decode(record.payload.clone()).ok();

@@ -17,7 +17,7 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use painwatch_domain::TenantId;
+use painwatch_domain::{GatewayId, TenantId};
 
 pub use credentials::{CredentialsError, FILE_NAME};
 pub use leases::Lease;
@@ -33,6 +33,9 @@ use gateways::Gateways;
 use principal::Source;
 use sessions::Sessions;
 
+/// As many as those of an installation's own secrets.
+const CANARY_TOKEN_BYTES: usize = 32;
+
 /// Who may do what, as decided by the credentials file of this installation.
 #[derive(Debug)]
 pub struct Access {
@@ -41,6 +44,8 @@ pub struct Access {
     tenant: TenantId,
     sessions: Mutex<Sessions>,
     gateways: Gateways,
+    /// Of this process alone, and gone with it.
+    canary_token: Secret,
 }
 
 /// Why the doors stay shut: what decides who may come in cannot be read.
@@ -62,7 +67,8 @@ impl Access {
         let credentials = credentials::load_or_create(data_dir, &path)?;
         let sessions = Mutex::new(Sessions::new(SessionLimits::default()));
         let gateways = Gateways::open(RegistryFile::of(data_dir))?;
-        Ok(Self { path, credentials, tenant: TenantId::default(), sessions, gateways })
+        let canary_token = Secret::random(CANARY_TOKEN_BYTES);
+        Ok(Self { path, credentials, tenant: TenantId::default(), sessions, gateways, canary_token })
     }
 
     /// Where the secrets are, for telling a person where to look.
@@ -73,6 +79,11 @@ impl Access {
     /// For commands on the same machine, which could read the file themselves.
     pub const fn gateway_token(&self) -> &Secret {
         &self.credentials.gateway_token
+    }
+
+    /// By which the probes of this process come in, as the gateway [`GatewayId::canary`] of the tenant [`TenantId::canary`].
+    pub const fn canary_token(&self) -> &Secret {
+        &self.canary_token
     }
 
     /// For commands on the same machine, which could read the file themselves.
@@ -95,6 +106,10 @@ impl Access {
     fn by_token(&self, token: &str, peer_is_local: bool, now_ms: i64) -> Option<GatewayCredential> {
         if self.credentials.gateway_token.matches(token) & peer_is_local {
             return Some(GatewayCredential { tenant: self.tenant.clone(), gateway: None, source: Source::BuiltIn });
+        }
+        if self.canary_token.matches(token) {
+            let gateway = Some(GatewayId::canary());
+            return Some(GatewayCredential { tenant: TenantId::canary(), gateway, source: Source::BuiltIn });
         }
         self.gateways.by_token(token, now_ms)
     }

@@ -48,7 +48,13 @@ fn control(tenant: &TenantId, control: pb::Control, parse_roster: ParseRoster) -
         }
         Some(Action::Alert(command)) => self::command(tenant, actor, idempotency_key, command),
         Some(Action::Delivery(delivery)) => self::delivery(tenant, delivery).map(Some),
-        Some(Action::RuleAccepted(_) | Action::GatewayStatus(_) | Action::Refusals(_) | Action::MqttSessions(_))
+        Some(
+            Action::RuleAccepted(_)
+            | Action::GatewayStatus(_)
+            | Action::Refusals(_)
+            | Action::MqttSessions(_)
+            | Action::InputState(_),
+        )
         | None => Ok(None),
     }
 }

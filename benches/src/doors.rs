@@ -84,6 +84,7 @@ pub async fn run(dir: &Path) -> Result<()> {
             batch_size: case.batch_size,
             packed: case.packed,
             faults: FaultPlan::default(),
+            gateway: None,
             end_ms: system.clock.wall_ms(),
             truth: truth.path().to_owned(),
         };

@@ -32,6 +32,7 @@ pub async fn run(dir: &Path) -> Result<()> {
         batch_size: 1_000,
         packed: true,
         faults: FaultPlan::default(),
+        gateway: None,
         end_ms: system.clock.wall_ms(),
         truth: truth.path().to_owned(),
     };

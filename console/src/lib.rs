@@ -31,7 +31,7 @@ use painwatch_journal::Journal;
 use painwatch_store::Store;
 use tokio::sync::{Semaphore, watch};
 
-pub use health::Check;
+pub use health::{Asked, Check, answer as health, live};
 
 /// Everything the console stands on.
 pub struct Deps {

@@ -85,6 +85,31 @@ text_id! {
     MedicationId,
 }
 
+/// Who probes every input of ours: it has a tenant and a book of its own (semantics 1).
+const CANARY: (&str, &str) = ("canary", "painwatch-canary");
+
+impl TenantId {
+    /// Whose the probes of our own inputs are. No clinic can have this name.
+    pub fn canary() -> Self {
+        Self(CANARY.0.into())
+    }
+
+    pub fn is_canary(&self) -> bool {
+        &*self.0 == CANARY.0
+    }
+}
+
+impl GatewayId {
+    /// Under which name the probes come in.
+    pub fn canary() -> Self {
+        Self(CANARY.1.into())
+    }
+
+    pub fn is_canary(&self) -> bool {
+        &*self.0 == CANARY.1
+    }
+}
+
 impl Default for TenantId {
     fn default() -> Self {
         Self("main".into())

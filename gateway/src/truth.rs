@@ -16,8 +16,13 @@ pub struct GroundTruth {
     pub patients: Vec<String>,
     pub episodes: Vec<Episode>,
     pub faults: FaultCounts,
-    /// What the books must say when everything has been acknowledged.
+    /// What the books must say when everything has been acknowledged …
     pub expected: Books,
+    /// … of these gateways, beyond what they said before.
+    #[serde(default)]
+    pub gateways: Vec<String>,
+    #[serde(default)]
+    pub before: Books,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +55,7 @@ pub enum EpisodeKind {
 
 /// How many payloads each fault touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FaultCounts {
     pub duplicated: u64,
     pub late: u64,
@@ -57,6 +63,10 @@ pub struct FaultCounts {
     pub clock_ahead: u64,
     pub malformed: u64,
     pub unknown_unit: u64,
+    /// Stamped in local time.
+    pub local_stamps: u64,
+    /// Gateways that were away.
+    pub outages: u64,
 }
 
 impl GroundTruth {
@@ -68,5 +78,11 @@ impl GroundTruth {
         let mut file = std::fs::File::create(path)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.sync_all()
+    }
+
+    /// # Errors
+    /// Whatever the file system says, or the file is no truth.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
     }
 }

@@ -118,11 +118,17 @@ pub struct IngestHandle {
     pub http_router: axum::Router,
     pub ledger: Arc<Ledger>,
     admission: Arc<Admission>,
+    endpoint: Arc<mqtt::Endpoint>,
     doors: JoinSet<()>,
     tail: JoinSet<()>,
 }
 
 impl IngestHandle {
+    /// Who is here over MQTT, on any transport.
+    pub const fn mqtt(&self) -> &Arc<mqtt::Endpoint> {
+        &self.endpoint
+    }
+
     /// The path behind every door, also for those who submit without one.
     pub const fn admission(&self) -> &Arc<Admission> {
         &self.admission
@@ -197,7 +203,7 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
         max_message_bytes: limits.max_message_bytes,
     });
     let http_router = http_router.merge(endpoint.websocket());
-    Ok(IngestHandle { mqtt_addr, grpc_addr, http_router, ledger, admission, doors, tail })
+    Ok(IngestHandle { mqtt_addr, grpc_addr, http_router, ledger, admission, endpoint, doors, tail })
 }
 
 /// Runs until dropped.

@@ -204,6 +204,7 @@ impl Engine {
         let mut out = Output { cause: record.offset, tenant: record.tenant.clone(), ..Output::default() };
         self.fire(record.journal_time, record.offset, &mut out).await?;
         match record.class {
+            Class::Batch if record.tenant.is_canary() => self.canary(record, &mut out).await?,
             Class::Batch => self.batch(record, &mut out).await?,
             Class::Control => self.control(record, &mut out)?,
             Class::Decision => self.decided(record, &mut out)?,
@@ -281,6 +282,7 @@ impl Engine {
                 out.rows.rules.push(rule_row(tenant, &rule, record.offset));
             }
             Some(pb::control::Action::Refusals(refusals)) => rows::refusals(&mut out.rows, tenant, &refusals),
+            Some(pb::control::Action::InputState(state)) => self.input(record, &state, out),
             _ => {}
         }
         Ok(())

@@ -4,7 +4,9 @@
 //! Never: a clinical decision; a row or a finding for a record that is not durable; a second finding for one cause.
 
 mod assumed;
+mod canary;
 mod clocks;
+mod counts;
 mod engine;
 mod explain;
 mod history;
@@ -19,5 +21,6 @@ mod technical;
 mod weights;
 
 pub use assumed::Assumed;
+pub use counts::{CLASSES, Counts, INPUTS};
 pub use engine::{Engine, Output, ParseRoster};
 pub use run::{Config, Deps, ProcessorHandle, run};

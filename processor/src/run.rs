@@ -16,6 +16,7 @@ use painwatch_store::{Applied, Commit, Consumer, Rows, Store, StoreError};
 use prost::Message as _;
 use tokio::sync::watch;
 
+use crate::counts::Counts;
 use crate::engine::{Engine, Output, ParseRoster};
 use crate::rows::append_rows;
 
@@ -53,6 +54,7 @@ pub struct ProcessorHandle {
     pub roster: watch::Receiver<Arc<Roster>>,
     /// The clocks known to be wrong, once the rows of what they were known by are in the tables.
     pub clocks: watch::Receiver<Arc<KnownClocks>>,
+    pub counts: Arc<Counts>,
 }
 
 struct Processor {
@@ -70,6 +72,7 @@ struct Processor {
     clocks: watch::Sender<Arc<KnownClocks>>,
     /// A decision about clocks was applied and is not told yet.
     clocks_moved: bool,
+    counts: Arc<Counts>,
 }
 
 /// The newest causes of which a record of each class is in the journal.
@@ -96,6 +99,7 @@ pub async fn run(
     let (applied, receiver) = watch::channel(engine.next());
     let (roster, roster_receiver) = watch::channel(engine.roster(&TenantId::default()));
     let (clocks, clocks_receiver) = watch::channel(Arc::new(engine.known_clocks()));
+    let counts = Arc::new(Counts::default());
     let checkpoint_at_ms = deps.clock.monotonic_ms() + config.checkpoint_ms;
     let processor = Processor {
         deps,
@@ -109,9 +113,10 @@ pub async fn run(
         roster,
         clocks,
         clocks_moved: false,
+        counts: Arc::clone(&counts),
     };
     let task = tokio::spawn(processor.run(shutdown));
-    Ok((ProcessorHandle { applied: receiver, roster: roster_receiver, clocks: clocks_receiver }, task))
+    Ok((ProcessorHandle { applied: receiver, roster: roster_receiver, clocks: clocks_receiver, counts }, task))
 }
 
 /// What was answered at or after `from`.
@@ -177,6 +182,7 @@ impl Processor {
                 self.roster.send_replace(self.engine.roster(&TenantId::default()));
             }
             if record.offset >= self.rows_done {
+                output.rows.batches.iter().for_each(|batch| self.counts.add(batch));
                 append_rows(&mut rows, output.rows);
             }
             let journal_time = record.journal_time;

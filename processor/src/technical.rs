@@ -96,31 +96,90 @@ impl Raised {
         if !self.0.insert(key) {
             return None;
         }
-        let rule = RuleId::parse(rule).ok()?;
         let start = EventTime(about.now.0);
-        Some(Finding {
-            kind: FindingKind::Opened,
-            alert_id: alert_id(about.tenant, about.device.as_str(), &rule, start),
-            tenant: about.tenant.clone(),
-            patient: about.patient.cloned(),
-            rule,
-            rule_version: "built-in".to_owned(),
-            title: title.to_owned(),
-            action: action.to_owned(),
-            alert_kind: AlertKind::Technical,
-            domain: RuleDomain::Technical,
-            episode: Episode {
-                start,
-                last_held: start,
-                end: None,
-                peak: Priority::Low,
-                evidence: Vec::new(),
-                why: format!("device {}: {detail}", about.device),
-            },
-            detected_at: about.now,
-            retrospective: false,
-            historical: false,
-            shadow: false,
-        })
+        let mut finding = finding(about.tenant, about.device.as_str(), (rule, title, action), start, about.now)?;
+        finding.patient = about.patient.cloned();
+        finding.episode.why = format!("device {}: {detail}", about.device);
+        Some(finding)
     }
+
+    /// The finding that an input of ours is dead since `since`, unless it was known.
+    pub fn input_is_dead(
+        &mut self,
+        tenant: &TenantId,
+        input: &str,
+        since: i64,
+        now: JournalTime,
+        detail: &str,
+    ) -> Option<Finding> {
+        if self.dead_since(tenant, input).is_some() {
+            return None;
+        }
+        self.0.insert(format!("{}{since}", dead_key(tenant, input)));
+        about_input(tenant, input, since, now, detail)
+    }
+
+    /// The end of that finding.
+    pub fn input_is_back(&mut self, tenant: &TenantId, input: &str, at: i64, now: JournalTime) -> Option<Finding> {
+        let since = self.dead_since(tenant, input)?;
+        self.0.remove(&format!("{}{since}", dead_key(tenant, input)));
+        let mut finding = about_input(tenant, input, since, now, "it answers again")?;
+        finding.kind = FindingKind::Cleared;
+        let end = EventTime(at.max(since));
+        (finding.episode.last_held, finding.episode.end) = (end, Some(end));
+        Some(finding)
+    }
+
+    fn dead_since(&self, tenant: &TenantId, input: &str) -> Option<i64> {
+        let prefix = dead_key(tenant, input);
+        let known = self.0.range(prefix.clone()..).next()?;
+        known.strip_prefix(&prefix)?.parse().ok()
+    }
+}
+
+const INPUT_DEAD: (&str, &str, &str) = (
+    "technical-input-dead",
+    "An input of this server is dead",
+    "Readings that come by this way do not arrive; the gateways keep them. Look at `painwatch status` and the log, then restart.",
+);
+
+fn dead_key(tenant: &TenantId, input: &str) -> String {
+    format!("{tenant}/{}/{input}/", INPUT_DEAD.0)
+}
+
+fn about_input(tenant: &TenantId, input: &str, since: i64, now: JournalTime, detail: &str) -> Option<Finding> {
+    let mut finding = finding(tenant, &format!("input:{input}"), INPUT_DEAD, EventTime(since), now)?;
+    finding.episode.peak = Priority::Medium;
+    finding.episode.last_held = EventTime(now.0);
+    finding.episode.why = format!("input {input}: {detail}");
+    Some(finding)
+}
+
+/// Something that began at `start`, in words that are the same for everybody it happens to.
+fn finding(
+    tenant: &TenantId,
+    subject: &str,
+    (rule, title, action): (&str, &str, &str),
+    start: EventTime,
+    now: JournalTime,
+) -> Option<Finding> {
+    let rule = RuleId::parse(rule).ok()?;
+    let (last_held, peak) = (start, Priority::Low);
+    Some(Finding {
+        kind: FindingKind::Opened,
+        alert_id: alert_id(tenant, subject, &rule, start),
+        tenant: tenant.clone(),
+        patient: None,
+        rule,
+        rule_version: "built-in".to_owned(),
+        title: title.to_owned(),
+        action: action.to_owned(),
+        alert_kind: AlertKind::Technical,
+        domain: RuleDomain::Technical,
+        episode: Episode { start, last_held, end: None, peak, evidence: Vec::new(), why: String::new() },
+        detected_at: now,
+        retrospective: false,
+        historical: false,
+        shadow: false,
+    })
 }

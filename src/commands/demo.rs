@@ -92,7 +92,8 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
             report::alert(&opened.row);
         }
     });
-    let wiring = Wiring { clock: clock.clone(), on_opened: Some(on_opened), listen: true, ticks: false };
+    let wiring =
+        Wiring { clock: clock.clone(), on_opened: Some(on_opened), listen: true, ticks: false, canaries: false };
     let mut system = compose::start(&config, wiring).await?;
     let follower = arrivals.follow(Arc::clone(&system.journal));
     let addresses = system.addresses.clone().context("the demo listens")?;
@@ -120,7 +121,8 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
 
 /// A demo beside a running server, or two at once, must not fight over ports.
 fn take_free_ports(config: &mut Config) {
-    for listener in [&mut config.ingest.mqtt.listen, &mut config.ingest.grpc.listen, &mut config.http.listen] {
+    let ingest = [&mut config.ingest.mqtt.listen, &mut config.ingest.grpc.listen];
+    for listener in ingest.into_iter().chain([&mut config.http.listen, &mut config.admin.listen]) {
         if std::net::TcpListener::bind(*listener).is_err() {
             listener.set_port(0);
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use painwatch_access::GatewayPrincipal;
 use painwatch_access::registry::{Entry, Grant, Kind};
 use painwatch_access::tls::Issued;
@@ -111,6 +111,9 @@ impl Who {
         let gateway = GatewayId::parse(&self.id).map_err(|error| Usage(format!("gateway {:?}: {error}", self.id)))?;
         let tenant =
             TenantId::parse(&self.tenant).map_err(|error| Usage(format!("--tenant {:?}: {error}", self.tenant)))?;
+        if tenant.is_canary() || gateway.is_canary() {
+            bail!(Usage("that name belongs to the probes of the server's own inputs".to_owned()));
+        }
         Ok(GatewayPrincipal { tenant, gateway })
     }
 }

@@ -1,6 +1,6 @@
 //! `painwatch replay`: the alert history derived again from the inputs, and compared (semantics 21).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use painwatch_domain::{Offset, TenantId};
 use painwatch_journal::{Class, Journal};
 use painwatch_processor::Engine;
 use painwatch_proto::journal::v1 as pb;
-use painwatch_proto::record::encode_finding;
 use painwatch_store::{Applied, Commit, Consumer, MemoryStore, Store, canonical_hash};
 use prost::Message as _;
 
@@ -49,20 +48,18 @@ async fn compare_from(journal: Arc<dyn Journal>, store: Arc<dyn Store>, from: Of
     let scratch: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let epoch = scratch.take_ownership().await?;
     let mut engine = Engine::open(Arc::clone(&scratch), roster::parse).await?;
-    // By cause: the bytes of what was journalled, and of what is derived now.
+    // By cause and clinic: the bytes of what was journalled, and of what is derived now.
     let (mut journalled, mut derived) = (BTreeMap::new(), BTreeMap::new());
     let end = journal.next_offset();
     while engine.next() < end {
         for record in journal.read(engine.next(), 1 << 20).await? {
             if record.class == Class::Finding {
                 let cause = pb::Findings::decode(record.payload.clone())?.cause_offset;
-                journalled.insert(cause, record.payload.to_vec());
+                journalled.insert((cause, record.tenant.clone()), record.payload.to_vec());
             }
             let mut output = engine.apply(&record).await?;
-            if !output.findings.is_empty() {
-                let findings = output.findings.iter().map(encode_finding).collect();
-                derived.insert(output.cause.0, pb::Findings { cause_offset: output.cause.0, findings }.encode_to_vec());
-            }
+            let found = output.findings_by_tenant().into_iter();
+            derived.extend(found.map(|(tenant, findings)| ((output.cause.0, tenant), findings.encode_to_vec())));
             // The hash needs what was derived, not the readings themselves.
             output.rows.readings.clear();
             output.rows.quarantine.clear();
@@ -95,7 +92,11 @@ async fn compare_from(journal: Arc<dyn Journal>, store: Arc<dyn Store>, from: Of
     ])
 }
 
-fn differing(journalled: &BTreeMap<u64, Vec<u8>>, derived: &BTreeMap<u64, Vec<u8>>, from: Offset) -> Vec<u64> {
-    let causes: std::collections::BTreeSet<u64> = journalled.keys().chain(derived.keys()).copied().collect();
-    causes.into_iter().filter(|cause| *cause >= from.0 && journalled.get(cause) != derived.get(cause)).collect()
+/// Bytes of a record of findings, by the cause and the clinic.
+type Found = BTreeMap<(u64, TenantId), Vec<u8>>;
+
+fn differing(journalled: &Found, derived: &Found, from: Offset) -> Vec<u64> {
+    let keys: BTreeSet<_> = journalled.keys().chain(derived.keys()).collect();
+    let differ = keys.into_iter().filter(|key| key.0 >= from.0 && journalled.get(key) != derived.get(key));
+    differ.map(|(cause, _)| *cause).collect()
 }

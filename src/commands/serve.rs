@@ -27,7 +27,8 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
         )));
     }
     context.config.check_listeners().map_err(|error| Usage(format!("{error:#}")))?;
-    let wiring = Wiring { clock: Arc::new(SystemClock::new()), on_opened: None, listen: true, ticks: true };
+    let wiring =
+        Wiring { clock: Arc::new(SystemClock::new()), on_opened: None, listen: true, ticks: true, canaries: true };
     let mut system = compose::start(&context.config, wiring).await?;
     if let Some(addresses) = &system.addresses {
         if let Some(fingerprint) = &system.fingerprint {
@@ -54,5 +55,8 @@ pub fn print_listening(addresses: &Addresses) {
     println!("listening mqtt {}", addresses.mqtt);
     println!("listening grpc {}", addresses.grpc);
     println!("listening http {}", addresses.http);
+    if let Some(admin) = addresses.admin {
+        println!("listening admin {admin}");
+    }
     println!("ready");
 }

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use painwatch_domain::{AlertState, TenantId};
-use painwatch_store::{AlertFilter, ClockRow, Consumer};
+use painwatch_domain::{AlertState, Clock as _, TenantId};
+use painwatch_store::{AlertFilter, ClockRow, Consumer, LedgerRow, Store};
 
 use super::Context;
+use crate::canary::{self, Seen};
+use crate::clock::SystemClock;
 use crate::operator;
 
 /// How the installation is: server, books, alerts, lake.
@@ -27,6 +29,7 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
         store.clocks(TenantId::default()).await?.into_iter().filter(|clock| clock.ahead_ms != 0).collect();
     let lake = store.lake_files().await?.len();
     let balanced = books.submitted == books.stored + books.duplicate + books.conflict + books.quarantined;
+    let inputs = Inputs::of(&context, &*store).await?;
     let offset = |applied: Option<painwatch_store::Applied>| applied.map(|applied| applied.next.0);
     if context.json {
         println!(
@@ -37,6 +40,7 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
                     "conflict": books.conflict, "quarantined": books.quarantined, "balanced": balanced},
                 "identities": counts.identities, "open_alerts": open, "lake_files": lake,
                 "clocks": clocks.iter().map(clock_json).collect::<Vec<_>>(),
+                "inputs": inputs.as_json(), "canary_book": inputs.book_as_json(),
                 "processor_next_offset": offset(applied), "alerts_next_offset": offset(alerts),
             })
         );
@@ -63,11 +67,70 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
     for clock in &clocks {
         println!("clock        {} {} is {:+} s off", clock.kind, clock.subject, clock.ahead_ms / 1000);
     }
+    inputs.print();
     match applied {
         Some(applied) => println!("journal      applied up to offset {} at {}", applied.next, applied.journal_time),
         None => println!("journal      nothing applied yet"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the canaries saw of each input, and their own book.
+struct Inputs {
+    seen: Vec<Seen>,
+    book: LedgerRow,
+    now_ms: i64,
+}
+
+impl Inputs {
+    async fn of(context: &Context, store: &dyn Store) -> Result<Self> {
+        let there = operator::is_there(&context.config).await;
+        let seen = if there { canary::read(&context.config.data) } else { Vec::new() };
+        let add = |sum: LedgerRow, row: LedgerRow| LedgerRow {
+            submitted: sum.submitted + row.submitted,
+            stored: sum.stored + row.stored,
+            duplicate: sum.duplicate + row.duplicate,
+            conflict: sum.conflict + row.conflict,
+            quarantined: sum.quarantined + row.quarantined,
+            ..sum
+        };
+        let book = store.ledger(TenantId::canary()).await?.into_iter().fold(LedgerRow::default(), add);
+        Ok(Self { seen, book, now_ms: SystemClock::new().wall_ms() })
+    }
+
+    fn print(&self) {
+        for seen in &self.seen {
+            let age =
+                seen.age_ms(self.now_ms).map_or("never answered".to_owned(), |age| format!("{} s ago", age / 1000));
+            let (input, took) = (&seen.input, seen.took_ms);
+            match (seen.is_alive(self.now_ms), seen.missed) {
+                (true, 0) => println!("input        {input} answered {age}, within {took} ms"),
+                (true, missed) => println!("input        {input} answered {age}, missed {missed}: {}", seen.why),
+                (false, _) => println!("input        {input} IS DEAD, last canary {age}: {}", seen.why),
+            }
+        }
+        if self.book.submitted > 0 {
+            println!("canaries     {} sent, {} judged", self.book.submitted, self.book.stored + self.book.duplicate);
+        }
+    }
+
+    fn as_json(&self) -> Vec<serde_json::Value> {
+        let of = |seen: &Seen| {
+            serde_json::json!({
+                "input": seen.input, "alive": seen.is_alive(self.now_ms), "age_ms": seen.age_ms(self.now_ms),
+                "took_ms": seen.took_ms, "missed": seen.missed, "why": seen.why,
+            })
+        };
+        self.seen.iter().map(of).collect()
+    }
+
+    fn book_as_json(&self) -> serde_json::Value {
+        let book = &self.book;
+        serde_json::json!({
+            "submitted": book.submitted, "stored": book.stored, "duplicate": book.duplicate, "conflict": book.conflict,
+            "quarantined": book.quarantined,
+        })
+    }
 }
 
 fn clock_json(clock: &ClockRow) -> serde_json::Value {

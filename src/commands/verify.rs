@@ -97,7 +97,7 @@ async fn submitted_in_journal(journal: &dyn Journal) -> Result<i64> {
     while at < journal.next_offset() {
         for record in journal.read(at, 1 << 20).await? {
             at = record.offset.next();
-            if record.class != Class::Batch {
+            if record.class != Class::Batch || record.tenant != TenantId::default() {
                 continue;
             }
             let batch = pb::Batch::decode(record.payload).context("batch record")?;
@@ -161,6 +161,9 @@ async fn daily_books(journal: &dyn Journal) -> Result<DailyBooks> {
     while at < journal.next_offset() {
         for record in journal.read(at, 1 << 20).await? {
             at = record.offset.next();
+            if record.tenant != TenantId::default() {
+                continue;
+            }
             if record.class == Class::Batch {
                 let batch = pb::Batch::decode(record.payload).context("batch record")?;
                 let submitted = redriven.adds(&batch)?;

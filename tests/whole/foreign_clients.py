@@ -1,6 +1,7 @@
 """MQTT as Eclipse Paho speaks it. Prints JSON: what was acknowledged, and whether the session was there at each connect.
 
 usage: foreign_clients.py exchange MQTT_PORT HTTP_PORT TOKEN
+       foreign_clients.py scenario MQTT_PORT TOKEN GATEWAY FILE   (publishes each line of the file)
        foreign_clients.py across MQTT_PORT PROTOCOL TOKEN   (says "half" when half is sent, and goes on while the server dies)
 """
 
@@ -88,5 +89,14 @@ def across(mqtt_port, protocol, token):
     print(json.dumps(gateway.leave(messages)))
 
 
+def scenario(mqtt_port, token, name, file):
+    gateway = Gateway(name, "5", token)
+    gateway.connect(int(mqtt_port))
+    topic = f"painwatch/v1/{name}/readings/json"
+    with open(file) as lines:
+        messages = [gateway.client.publish(topic, line.rstrip(), qos=1) for line in lines]
+    print(json.dumps(gateway.leave(messages)))
+
+
 if __name__ == "__main__":
-    {"exchange": exchange, "across": across}[sys.argv[1]](*sys.argv[2:])
+    {"exchange": exchange, "across": across, "scenario": scenario}[sys.argv[1]](*sys.argv[2:])

@@ -48,6 +48,14 @@ impl Mosquitto {
         child.wait().expect("it ended");
     }
 
+    /// It still has its port, and does nothing; or goes on.
+    pub fn freeze(&self, frozen: bool) {
+        let child = self.child.as_ref().expect("it runs");
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+        assert!(sent.success());
+    }
+
     /// Waits until a client has subscribed as often.
     pub fn wait_for_subscriptions(&self, filter: &str, count: usize) {
         let seen = || self.log().lines().filter(|line| line.trim_end().ends_with(filter)).count();

@@ -30,6 +30,7 @@ impl Installation {
             .with("PAINWATCH__INGEST__MQTT__LISTEN", "127.0.0.1:0")
             .with("PAINWATCH__INGEST__GRPC__LISTEN", "127.0.0.1:0")
             .with("PAINWATCH__HTTP__LISTEN", "127.0.0.1:0")
+            .with("PAINWATCH__ADMIN__LISTEN", "127.0.0.1:0")
     }
 
     /// In a directory of its own below `parent`.
@@ -137,7 +138,7 @@ impl Installation {
         let (sender, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().expect("standard output"));
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Server { child, lines, mqtt: String::new(), grpc: String::new(), http: String::new() }
+        Server { child, lines, mqtt: String::new(), grpc: String::new(), http: String::new(), admin: String::new() }
     }
 
     pub fn log_tail(&self) -> String {
@@ -162,6 +163,7 @@ pub struct Server {
     pub mqtt: String,
     pub grpc: String,
     pub http: String,
+    pub admin: String,
 }
 
 impl Server {
@@ -172,6 +174,7 @@ impl Server {
                 ["listening", "mqtt", address] => self.mqtt = address.to_owned(),
                 ["listening", "grpc", address] => self.grpc = address.to_owned(),
                 ["listening", "http", address] => self.http = address.to_owned(),
+                ["listening", "admin", address] => self.admin = address.to_owned(),
                 ["ready"] => return true,
                 _ => {}
             }

@@ -23,7 +23,11 @@ pub fn with_pandas() -> PathBuf {
 }
 
 pub fn with_grpc() -> PathBuf {
-    environment("grpc", "ready", &["grpcio", "grpcio-reflection", "grpc-requests"])
+    environment("grpc-tools", "ready", &["grpcio", "grpcio-reflection", "grpcio-tools", "grpc-requests"])
+}
+
+pub fn with_prometheus() -> PathBuf {
+    environment("prometheus-client-0.23.1", "ready", &["prometheus-client==0.23.1"])
 }
 
 pub fn with_paho() -> PathBuf {

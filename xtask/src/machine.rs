@@ -34,6 +34,18 @@ const NEEDS: &[Need] = &[
         root_only: false,
     },
     Need {
+        what_for: "MQTT.js, one of them",
+        packages: &["nodejs", "npm"],
+        present: || on_path("node") && on_path("npm"),
+        root_only: false,
+    },
+    Need {
+        what_for: "the example of a small hub in C",
+        packages: &["gcc", "libc6-dev"],
+        present: || on_path("cc"),
+        root_only: false,
+    },
+    Need {
         what_for: "the power cut",
         packages: &["nbdkit", "libnbd-bin", "fuse3", "e2fsprogs", "mount"],
         present: || ["nbdkit", "nbdfuse", "fusermount3", "mkfs.ext4", "losetup"].iter().all(|program| on_path(program)),

@@ -64,9 +64,11 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Plain bytes come from this machine or from a proxy that is known to have ended TLS.
-    fn may_be_plain(&self, peer: &Peer) -> bool {
-        peer.is_local || self.is_proxy(peer)
+    /// Plain bytes come from this machine, which may call itself by the address that it was called at, or from a proxy that is
+    /// known to have ended TLS.
+    fn may_be_plain(&self, peer: &Peer, called_at: Option<IpAddr>) -> bool {
+        let from_here = called_at == Some(peer.address.ip());
+        peer.is_local || from_here || self.is_proxy(peer)
     }
 
     fn is_proxy(&self, peer: &Peer) -> bool {
@@ -82,7 +84,8 @@ impl Gate {
         // Answers are small and awaited; without the option they still arrive, later.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            if !self.may_be_plain(&peer) {
+            let called_at = stream.local_addr().ok().map(|address| address.ip());
+            if !self.may_be_plain(&peer, called_at) {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, "plain, and not from a trusted proxy"));
             }
             peer.is_local &= !self.is_proxy(&peer);

@@ -9,6 +9,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, ve
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 
 /// A client that accepts the server with this very certificate and no other.
@@ -23,20 +24,44 @@ pub fn pinned_client(certificate: CertificateDer<'static>) -> Result<ClientConfi
     Ok(config.dangerous().with_custom_certificate_verifier(pinned).with_no_client_auth())
 }
 
-/// A plain way to the server at `to` for clients of this process: what comes to the returned loopback address goes on through
-/// TLS. It lives as long as the runtime.
+/// A plain way to a server for clients of this process: what comes to its loopback address goes on through TLS. Dropped, it
+/// takes no more connections.
+#[derive(Debug)]
+pub struct Tunnel {
+    pub address: SocketAddr,
+    accepting: AbortHandle,
+}
+
+impl Tunnel {
+    /// # Errors
+    /// No socket can be had.
+    pub async fn open(to: SocketAddr, client: ClientConfig) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let connector = TlsConnector::from(Arc::new(client));
+        let accepting = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(pass_on(near, to, connector.clone()));
+            }
+        });
+        Ok(Self { address, accepting: accepting.abort_handle() })
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// A [`Tunnel`] that lives as long as the runtime.
 ///
 /// # Errors
 /// No socket can be had.
 pub async fn tunnel(to: SocketAddr, client: ClientConfig) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let address = listener.local_addr()?;
-    let connector = TlsConnector::from(Arc::new(client));
-    tokio::spawn(async move {
-        while let Ok((near, _)) = listener.accept().await {
-            tokio::spawn(pass_on(near, to, connector.clone()));
-        }
-    });
+    let tunnel = Tunnel::open(to, client).await?;
+    let address = tunnel.address;
+    std::mem::forget(tunnel);
     Ok(address)
 }
 

@@ -74,7 +74,7 @@ impl Rig {
             alerts_applied: alerts.applied.clone(),
             logic_version: 1,
             secure_cookies: false,
-            checks: vec![Check { name: "store", well: Box::new(|| true) }],
+            checks: vec![Check { name: "store", well: Box::new(|| true), to_serve: true }],
         });
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

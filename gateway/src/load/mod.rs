@@ -4,10 +4,13 @@
 mod report;
 mod stream;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use painwatch_domain::Measure;
+use painwatch_proto::json::batch_to_json;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,7 +19,7 @@ pub use report::{Latency, LoadReport};
 
 use crate::client::{Client, ClientError, ClientOptions, GrpcClient, MqttClient, Receipt};
 use crate::ledger::Books;
-use crate::outgoing::Protocol;
+use crate::outgoing::{Payload, Protocol};
 use crate::roster::{PatientEntry, RosterDraft, stream as roster_stream};
 use crate::simulate::faults::FaultPlan;
 use crate::truth::{FaultCounts, GroundTruth};
@@ -44,6 +47,8 @@ pub struct LoadOptions {
     /// One packed series a batch instead of single readings.
     pub packed: bool,
     pub faults: FaultPlan,
+    /// Whose name the one gateway has; without it they are numbered.
+    pub gateway: Option<String>,
     /// Event time of the newest reading, UTC milliseconds. Readings are a second apart and end here.
     pub end_ms: i64,
     /// Where the truth is written.
@@ -68,13 +73,19 @@ impl LoadOptions {
                 "patients, gateways and batch size are at least 1",
             ),
             (self.gateways > self.patients, "there cannot be more gateways than patients"),
+            (self.gateway.is_some() && self.gateways != 1, "a name is for one gateway"),
             (u64::from(self.batch_size) > crate::outgoing::BATCH_READINGS_MAX, "a batch holds at most 5000 readings"),
             (self.rate.is_some_and(|rate| rate.is_nan() || rate <= 0.0), "the rate is above 0"),
         ];
         limits.iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, text)| Err(LoadError::Options(text)))
     }
 
-    fn streams(&self) -> impl Iterator<Item = LoadStream> + '_ {
+    /// As the gateway with this number calls itself.
+    pub fn gateway_name(&self, number: u32) -> String {
+        self.gateway.clone().unwrap_or_else(|| format!("gw-load-{:05}", number + 1))
+    }
+
+    pub(crate) fn streams(&self) -> impl Iterator<Item = LoadStream> + '_ {
         (0..self.gateways).map(|gateway| LoadStream::new(self, gateway))
     }
 
@@ -87,7 +98,28 @@ impl LoadOptions {
             add_books(&mut expected, &stream.injector.books);
         }
         let patients = (0..self.patients).map(stream::patient).collect();
-        GroundTruth { synthetic: true, seed: self.seed, patients, episodes: Vec::new(), faults, expected }
+        let gateways: Vec<String> = (0..self.gateways).map(|number| self.gateway_name(number)).collect();
+        faults.outages = if self.faults.outage_ms > 0 { u64::from(self.gateways) } else { 0 };
+        GroundTruth { synthetic: true, seed: self.seed, patients, faults, expected, gateways, ..GroundTruth::default() }
+    }
+
+    /// Everything that would be sent, a payload in JSON a line, in order: for a gateway that is not ours. Bytes that are no batch
+    /// are left out of the truth as well, because no such gateway is made to carry them.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the options make no sense or a file cannot be written.
+    pub fn write_lines(&self, lines: &Path) -> Result<GroundTruth, LoadError> {
+        let plain = Self { faults: FaultPlan { malformed: 0.0, ..self.faults }, ..self.clone() };
+        plain.check()?;
+        let failed = |source| LoadError::Truth { path: lines.to_owned(), source };
+        let mut file = BufWriter::new(File::create(lines).map_err(failed)?);
+        for step in plain.streams().flatten() {
+            if let Payload::Batch(batch) = &step.payload {
+                writeln!(file, "{}", batch_to_json(batch)).map_err(failed)?;
+            }
+        }
+        file.flush().map_err(failed)?;
+        Ok(plain.truth())
     }
 
     /// The simulated patients and their watches, for a server that should know them.
@@ -117,6 +149,7 @@ fn add_faults(sum: &mut FaultCounts, more: &FaultCounts) {
     sum.clock_ahead += more.clock_ahead;
     sum.malformed += more.malformed;
     sum.unknown_unit += more.unknown_unit;
+    sum.local_stamps += more.local_stamps;
 }
 
 fn add_books(sum: &mut Books, more: &Books) {
@@ -133,8 +166,16 @@ fn add_books(sum: &mut Books, more: &Books) {
 /// # Errors
 /// [`LoadError`] when the options make no sense, the truth cannot be written, or a gateway is not let in.
 pub async fn run(options: &LoadOptions) -> Result<LoadReport, LoadError> {
+    run_after(options, Books::default()).await
+}
+
+/// As [`run`]; the truth says what the books of these gateways said before.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_after(options: &LoadOptions, before: Books) -> Result<LoadReport, LoadError> {
     options.check()?;
-    let truth = options.truth();
+    let truth = GroundTruth { before, ..options.truth() };
     truth.write(&options.truth).map_err(|source| LoadError::Truth { path: options.truth.clone(), source })?;
     let started = Instant::now();
     let gateways = futures::future::try_join_all(
@@ -152,13 +193,21 @@ async fn joined(task: tokio::task::JoinHandle<Result<Tally, LoadError>>) -> Resu
 }
 
 async fn send_all(options: LoadOptions, stream: LoadStream) -> Result<Tally, LoadError> {
-    let client = connect(&options, &stream.gateway)?;
+    let mut client = connect(&options, &stream.gateway)?;
+    let mut away_at = (options.faults.outage_ms > 0).then(|| options.readings / u64::from(options.gateways) / 2);
     // As many receipts as the window lets be unanswered, and some answered ones not yet counted.
     let (receipts, inbox) = mpsc::channel(usize::from(options.window) * 2 + 1);
     let counting = tokio::spawn(count(inbox));
     let pace = options.rate.map(|rate| rate / f64::from(options.gateways));
     let (started, mut sent) = (Instant::now(), 0u64);
+    let gateway = stream.gateway.clone();
     for step in stream {
+        if away_at.is_some_and(|at| sent >= at) {
+            away_at = None;
+            client.close().await;
+            tokio::time::sleep(Duration::from_millis(options.faults.outage_ms)).await;
+            client = connect(&options, &gateway)?;
+        }
         if let Some(rate) = pace {
             tokio::time::sleep_until(started + Duration::from_secs_f64(sent as f64 / rate)).await;
         }

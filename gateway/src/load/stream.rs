@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use painwatch_domain::Measure;
 use painwatch_domain::time::{SECOND_MS, format_utc};
 use painwatch_proto::ingest::v1::{Mode, Reading, ReadingBatch};
@@ -9,6 +11,24 @@ use painwatch_proto::ingest::v1::{Mode, Reading, ReadingBatch};
 use super::LoadOptions;
 use crate::outgoing::{Payload, Protocol, Step};
 use crate::simulate::faults::Injector;
+
+/// Clocks there are set back in the last night of October that ends a Saturday.
+const LOCAL_ZONE: &str = "Europe/Paris";
+const LOCAL_STAMP: &str = "%Y-%m-%dT%H:%M:%S%.3f%:z";
+
+fn local_zone() -> Option<TimeZone> {
+    TimeZone::get(LOCAL_ZONE).ok()
+}
+
+/// The last instant before `before_ms` at which an hour came twice.
+fn last_set_back(zone: &TimeZone, before_ms: i64) -> Option<i64> {
+    let changes = zone.preceding(Timestamp::from_millisecond(before_ms).ok()?);
+    let back = |at: &Timestamp| {
+        let just_before = *at - SignedDuration::from_secs(1);
+        zone.to_offset(*at).seconds() < zone.to_offset(just_before).seconds()
+    };
+    changes.map(|change| change.timestamp()).find(back).map(Timestamp::as_millisecond)
+}
 
 pub fn patient(number: u32) -> String {
     format!("synthetic-load-{:05}", number + 1)
@@ -23,6 +43,8 @@ pub struct LoadStream {
     batch_size: u64,
     patients: Vec<u32>,
     start_ms: i64,
+    /// In which local time its devices stamp, where they do.
+    zone: Option<TimeZone>,
     seed: u64,
     next: u64,
     left: u64,
@@ -39,14 +61,18 @@ impl LoadStream {
         let left = share + u64::from(u64::from(gateway) < rest);
         let rounds = left.div_ceil(u64::from(options.batch_size)).div_ceil(patients.len().max(1) as u64);
         let span_ms = (rounds * u64::from(options.batch_size)) as i64 * SECOND_MS;
+        let zone = (options.faults.dst && (options.gateways == 1 || gateway % 2 == 1)).then(local_zone).flatten();
+        let set_back = zone.as_ref().and_then(|zone| last_set_back(zone, options.end_ms));
+        let start_ms = set_back.map_or(options.end_ms - span_ms, |at| at - span_ms / 2);
         Self {
-            gateway: format!("gw-load-{:05}", gateway + 1),
+            gateway: options.gateway_name(gateway),
             injector: Injector::new(&options.faults, options.seed.wrapping_add(u64::from(gateway))),
             protocol: options.protocol,
             packed: options.packed,
             batch_size: u64::from(options.batch_size),
             patients,
-            start_ms: options.end_ms - span_ms,
+            start_ms,
+            zone,
             seed: options.seed,
             next: 0,
             left,
@@ -98,6 +124,20 @@ impl LoadStream {
         (0..count).map(single).collect()
     }
 
+    /// As a device says it that knows the hour on the wall and how far that is from UTC.
+    fn in_local_time(&mut self, sent: &mut [Step]) {
+        let Some(zone) = &self.zone else { return };
+        for step in sent {
+            let Payload::Batch(batch) = &mut step.payload else { continue };
+            for reading in &mut batch.readings {
+                let stamp = reading.time_ms.take().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                let stamp = stamp.map(|stamp| stamp.to_zoned(zone.clone()).strftime(LOCAL_STAMP).to_string());
+                reading.time = stamp.unwrap_or_default();
+            }
+            self.injector.counts.local_stamps += 1;
+        }
+    }
+
     fn due(&mut self, clock_ms: i64) {
         while let Some(entry) = self.delayed.first_entry().filter(|entry| entry.key().0 <= clock_ms) {
             self.ready.push_back(entry.remove());
@@ -119,6 +159,13 @@ impl Iterator for LoadStream {
             let clock_ms = step.clock_ms;
             let mut sent = Vec::new();
             self.injector.inject(step, &mut sent);
+            let turn_ms = self.batch_size as i64 * SECOND_MS;
+            if let Some(last) = sent.last_mut()
+                && self.injector.is_overtaken()
+            {
+                last.clock_ms += turn_ms + 1;
+            }
+            self.in_local_time(&mut sent);
             for step in sent {
                 self.delayed.insert((step.clock_ms, self.delayed.len() as u64 + self.next * 8), step);
             }
@@ -147,6 +194,7 @@ mod tests {
             batch_size: 50,
             packed,
             faults,
+            gateway: None,
             end_ms: 1_767_571_200_000,
             truth: "truth.json".into(),
         }
@@ -164,6 +212,25 @@ mod tests {
             assert_eq!(truth.expected.stored, 10_001);
             assert!(truth.faults.duplicated > 0 && truth.faults.malformed > 0 && truth.faults.late > 0);
         }
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_is_stamped_twice_and_no_reading_of_it_is_another() {
+        let mut faults = FaultPlan::default();
+        assert!(faults.add("dst") && faults.add("reordering"));
+        let options = LoadOptions { batch_size: 1, readings: 30_000, patients: 3, ..options(false, faults) };
+        let (mut ledger, mut stamps) = (Ledger::default(), Vec::new());
+        for step in options.streams().flatten() {
+            ledger.submit(&step.payload);
+            let Payload::Batch(batch) = &step.payload else { continue };
+            stamps.extend(batch.readings.iter().map(|reading| reading.time.clone()));
+        }
+        let books = ledger.books();
+        assert_eq!((books.stored, books.duplicate, books.conflict, books.quarantined), (30_000, 0, 0, 0));
+        let at = |stamp: &str| stamps.iter().any(|known| known.starts_with(stamp));
+        assert!(at("2025-10-26T02:30:00.000+02:00") && at("2025-10-26T02:30:00.000+01:00"), "{:?}", stamps.first());
+        let counts = options.truth().faults;
+        assert!(counts.reordered > 1_000 && counts.local_stamps >= 10_000, "{counts:?}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ const CLOCK_AHEAD_MS: i64 = 2 * HOUR_MS;
 
 /// Probability of each fault for one payload (`clock_ahead`: for one gateway).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FaultPlan {
     pub duplicate: f64,
     pub late: f64,
@@ -22,12 +23,44 @@ pub struct FaultPlan {
     pub clock_ahead: f64,
     pub malformed: f64,
     pub unknown_unit: f64,
+    /// Load only: every second gateway stamps in local time over the night in which the clocks are set back.
+    pub dst: bool,
+    /// Load only: how long every gateway is away in the middle, in milliseconds, before it catches up.
+    pub outage_ms: u64,
 }
 
 impl FaultPlan {
     /// A little of everything, as a demo shows it.
-    pub const SOME: Self =
-        Self { duplicate: 0.02, late: 0.01, reorder: 0.02, clock_ahead: 0.0, malformed: 0.002, unknown_unit: 0.002 };
+    pub const SOME: Self = Self {
+        duplicate: 0.02,
+        late: 0.01,
+        reorder: 0.02,
+        clock_ahead: 0.0,
+        malformed: 0.002,
+        unknown_unit: 0.002,
+        dst: false,
+        outage_ms: 0,
+    };
+
+    /// What a fault is called on the command line.
+    pub const NAMES: [&str; 8] =
+        ["duplicates", "lateness", "reordering", "skew", "dst", "malformed", "unknown-units", "outage"];
+
+    /// Adds one fault by its name, much of it: a conformance run is there to find what it breaks. False for an unknown name.
+    pub fn add(&mut self, name: &str) -> bool {
+        match name {
+            "duplicates" => self.duplicate = 0.2,
+            "lateness" => self.late = 0.1,
+            "reordering" => self.reorder = 0.2,
+            "skew" => self.clock_ahead = 0.5,
+            "dst" => self.dst = true,
+            "malformed" => self.malformed = 0.05,
+            "unknown-units" => self.unknown_unit = 0.05,
+            "outage" => self.outage_ms = 2_000,
+            _ => return false,
+        }
+        true
+    }
 }
 
 /// The steps as they are really sent, in clock order, with the count of faults and the expected books.
@@ -88,6 +121,13 @@ impl Injector {
             step.clock_ms += delay;
         }
         sent.push(step);
+    }
+
+    /// Whether the payload is overtaken by the next one of its device.
+    pub fn is_overtaken(&mut self) -> bool {
+        let overtaken = self.plan.reorder > 0.0 && self.dice.random_bool(self.plan.reorder);
+        self.counts.reordered += u64::from(overtaken);
+        overtaken
     }
 
     /// A gateway whose watch runs two hours ahead does so always: decided by its name.
@@ -171,8 +211,8 @@ mod tests {
 
     #[test]
     fn the_expected_books_agree_with_the_ledger_and_no_reading_is_lost() {
-        let plan =
-            FaultPlan { duplicate: 0.2, late: 0.2, reorder: 0.2, clock_ahead: 0.5, malformed: 0.1, unknown_unit: 0.1 };
+        let mut plan = FaultPlan { late: 0.2, malformed: 0.1, unknown_unit: 0.1, ..FaultPlan::default() };
+        assert!(plan.add("duplicates") && plan.add("reordering") && plan.add("skew") && !plan.add("gremlins"));
         let (sent, counts, expected) = apply(&plan, 4, steps());
         let mut ledger = Ledger::default();
         sent.iter().for_each(|step| ledger.submit(&step.payload));

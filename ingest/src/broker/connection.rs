@@ -163,7 +163,8 @@ impl Connection {
             admission.ledger().refuse(Refusal::Malformed);
             return self.pending.push_back(std::future::ready(Finished { message, done: Done::Ignored }).boxed());
         };
-        let who = GatewayPrincipal { tenant: self.tenant.clone(), gateway };
+        let tenant = if gateway.is_canary() { TenantId::canary() } else { self.tenant.clone() };
+        let who = GatewayPrincipal { tenant, gateway };
         self.pending.push_back(match topic {
             Topic::Readings(format) => self.submit(message, who, format),
             Topic::Status => self.record_status(message, &who),

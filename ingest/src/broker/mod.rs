@@ -47,10 +47,20 @@ impl fmt::Display for BrokerConfig {
 
 impl BrokerConfig {
     fn options(&self, limits: &IngestLimits) -> MqttOptions {
-        let mut options = MqttOptions::new(self.client_id.clone(), self.host.clone(), self.port);
+        let mut options = self.client(&self.client_id);
         options.set_clean_session(false).set_manual_acks(true).set_keep_alive(KEEP_ALIVE);
         let largest = limits.max_packet_bytes as usize;
         options.set_max_packet_size(largest, largest);
+        options
+    }
+
+    /// Another client of the broker as the same user, without a session.
+    pub fn beside(&self, suffix: &str) -> MqttOptions {
+        self.client(&format!("{}-{suffix}", self.client_id))
+    }
+
+    fn client(&self, client_id: &str) -> MqttOptions {
+        let mut options = MqttOptions::new(client_id, self.host.clone(), self.port);
         if let Some((user, password)) = &self.login {
             options.set_credentials(user, password.reveal());
         }

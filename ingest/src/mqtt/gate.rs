@@ -75,6 +75,10 @@ impl Gate {
         Some(Pass { gate: Arc::clone(self), address })
     }
 
+    pub fn inside(&self) -> usize {
+        *self.inside.borrow()
+    }
+
     /// Returns when nobody is inside.
     pub async fn empty(&self) {
         let mut inside = self.inside.subscribe();

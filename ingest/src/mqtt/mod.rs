@@ -145,6 +145,11 @@ impl Endpoint {
         pass
     }
 
+    /// Connections there are now, and sessions with and without one.
+    pub fn present(&self) -> (usize, usize) {
+        (self.gate.inside(), self.sessions.count())
+    }
+
     /// After the stop, until connections that came in elsewhere than through [`Self::listen`] are over.
     pub async fn drain(self: Arc<Self>) {
         self.stop.cancelled().await;

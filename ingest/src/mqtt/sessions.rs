@@ -94,6 +94,10 @@ impl Sessions {
         Self { state: Mutex::new(state), limit }
     }
 
+    pub fn count(&self) -> usize {
+        self.lock().sessions.len()
+    }
+
     /// Takes the client id over from whoever holds it. `None` when there are as many sessions as may be, all connected.
     pub fn enter(&self, who: &GatewayPrincipal, client_id: &str, asked: Asked, now: Instant) -> Option<Entry> {
         let mut state = self.lock();

@@ -57,6 +57,7 @@
 //! one is used, readings are refused and the other half is the reserve; it is asked again every 5 s.
 
 mod disk;
+mod figures;
 mod frame;
 mod look;
 mod mark;
@@ -76,6 +77,7 @@ use painwatch_domain::{Clock, JournalTime, Offset};
 use tokio::sync::oneshot;
 
 pub use disk::{Disk, DiskFile, Guard, OsDisk};
+pub use figures::{Figures, FiguresRead, SYNC_BOUNDS_US};
 pub use look::JournalReader;
 pub use sim_disk::SimDisk;
 
@@ -163,6 +165,16 @@ impl FileJournal {
     /// Returns, with the reason, once a write or sync has failed: the process must end and recover from disk.
     pub async fn wait_failed(&self) -> Arc<str> {
         self.shared.wait_failed().await
+    }
+
+    /// What the writer has done since the start.
+    pub fn figures(&self) -> FiguresRead {
+        self.shared.figures.read()
+    }
+
+    /// Bytes of the disk that the records take: segments that are closed count whole.
+    pub fn used_bytes(&self) -> u64 {
+        self.shared.view().used_bytes()
     }
 }
 

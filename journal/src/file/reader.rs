@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use painwatch_domain::{JournalTime, Offset};
 use tokio::sync::watch;
 
+use super::figures::Figures;
 use super::segment::{Place, Segment};
 use crate::JournalError;
 use crate::record::Record;
@@ -20,6 +21,11 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn oldest(&self) -> Offset {
         self.segments.first().map_or(self.end.offset, |segment| segment.header.first)
+    }
+
+    pub(crate) fn used_bytes(&self) -> u64 {
+        let closed = &self.segments[..self.segments.len().saturating_sub(1)];
+        closed.iter().map(|segment| segment.bytes).sum::<u64>() + self.end.byte
     }
 
     fn end_of(&self, index: usize) -> Place {
@@ -75,12 +81,13 @@ pub(crate) struct Shared {
     view: RwLock<View>,
     grown: watch::Sender<Offset>,
     failure: watch::Sender<Option<Arc<str>>>,
+    pub figures: Figures,
 }
 
 impl Shared {
     pub(crate) fn new(view: View) -> Self {
         let grown = watch::Sender::new(view.end.offset);
-        Self { view: RwLock::new(view), grown, failure: watch::Sender::new(None) }
+        Self { view: RwLock::new(view), grown, failure: watch::Sender::new(None), figures: Figures::default() }
     }
 
     pub(crate) fn view(&self) -> View {

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use painwatch_domain::{JournalTime, Offset};
 
@@ -247,8 +248,11 @@ impl Writer {
         file.write_at(&self.buffer, self.durable.place.byte)?;
         failpoint("journal::after_write")?;
         if self.options.fsync {
+            let began = Instant::now();
             file.sync()?;
+            self.shared.figures.synced(began.elapsed());
         }
+        self.shared.figures.wrote(u64::from(self.in_group), self.buffer.len() as u64);
         failpoint("journal::after_sync")
     }
 

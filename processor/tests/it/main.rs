@@ -2,6 +2,7 @@
 //! clinic's readings arrive.
 
 mod backtest;
+mod canary;
 mod clinic;
 mod clocks;
 mod defects;

@@ -104,10 +104,17 @@ impl Journal {
         });
     }
 
-    /// A batch of another clinic.
+    /// A batch of another clinic, or of the canaries.
     pub fn batch_of(&mut self, tenant: TenantId, at: i64, sent: &[Sent]) {
         let payload = batch(self.records.len(), at, sent).encode_to_vec();
         self.push_of(tenant, at, Class::Batch, payload);
+    }
+
+    /// How the canary found an input.
+    pub fn input(&mut self, at: i64, input: &str, alive: bool, since_ms: i64) {
+        let state = pb::InputState { input: input.to_owned(), alive, since_ms, detail: "no verdict".to_owned() };
+        let action = Some(pb::control::Action::InputState(state));
+        self.push(at, Class::Control, pb::Control { action, ..Default::default() }.encode_to_vec());
     }
 
     pub fn tick(&mut self, at: i64) {
