@@ -19,7 +19,7 @@ use rustls::pki_types::CertificateDer;
 pub use accept::{Arrival, Gate, Peer, Security, Stream, arrivals};
 pub use authority::{Authority, AuthorityError, Issued};
 pub use identity::{NoIdentity, PeerCertificate, identity_of};
-pub use local::{pinned_client, tunnel};
+pub use local::{Tunnel, pinned_client, tunnel};
 pub use material::{TlsError, certificates_in};
 pub use trust::Origin;
 

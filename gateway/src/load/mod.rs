@@ -85,6 +85,10 @@ impl LoadOptions {
         self.gateway.clone().unwrap_or_else(|| format!("gw-load-{:05}", number + 1))
     }
 
+    pub fn gateway_names(&self) -> Vec<String> {
+        (0..self.gateways).map(|number| self.gateway_name(number)).collect()
+    }
+
     pub(crate) fn streams(&self) -> impl Iterator<Item = LoadStream> + '_ {
         (0..self.gateways).map(|gateway| LoadStream::new(self, gateway))
     }
@@ -98,7 +102,7 @@ impl LoadOptions {
             add_books(&mut expected, &stream.injector.books);
         }
         let patients = (0..self.patients).map(stream::patient).collect();
-        let gateways: Vec<String> = (0..self.gateways).map(|number| self.gateway_name(number)).collect();
+        let gateways = self.gateway_names();
         faults.outages = if self.faults.outage_ms > 0 { u64::from(self.gateways) } else { 0 };
         GroundTruth { synthetic: true, seed: self.seed, patients, faults, expected, gateways, ..GroundTruth::default() }
     }
