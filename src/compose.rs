@@ -116,11 +116,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         epoch,
         parse_roster: roster::parse,
     };
-    let limits = painwatch_processor::Config {
-        block_cache_bytes: config.processor.block_cache_bytes,
-        checkpoint_ms: config.processor.checkpoint_ms,
-    };
-    let (processor, task) = painwatch_processor::run(deps, limits, stopped).await?;
+    let (processor, task) = painwatch_processor::run(deps, limits_of_processor(config), stopped).await?;
     tasks.push(("processor", task));
     // The doors open once everything that was durable before this start has been applied.
     wait_until(&mut processor.applied.clone(), begin, tasks.last_mut().map(|(_, task)| task)).await?;
@@ -135,12 +131,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         clock: Arc::clone(&wiring.clock),
         logic_version: LOGIC_VERSION,
         parse_roster: |text| roster::parse(text, &TenantId::default()).map_err(|error| format!("{error:#}")),
-        webhook: WebhookConfig {
-            secret: webhook_secret(&config.data)?,
-            link_base: LinkBase(format!("{}://{link}", if config.tls.is_on() { "https" } else { "http" })),
-            timeout: Duration::from_millis(config.alerts.webhook_timeout_ms),
-            allow_plain_loopback: true,
-        },
+        webhook: webhook(config, link)?,
         on_opened: wiring.on_opened,
     };
     let (alerts, alerts_handle) = Alerts::recover(deps).await?;
@@ -172,6 +163,22 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         system.listen(config, (&wiring.clock, wiring.canaries), http, security).await?;
     }
     Ok(system)
+}
+
+const fn limits_of_processor(config: &Config) -> painwatch_processor::Config {
+    painwatch_processor::Config {
+        block_cache_bytes: config.processor.block_cache_bytes,
+        checkpoint_ms: config.processor.checkpoint_ms,
+    }
+}
+
+fn webhook(config: &Config, link: SocketAddr) -> Result<WebhookConfig> {
+    Ok(WebhookConfig {
+        secret: webhook_secret(&config.data)?,
+        link_base: LinkBase(format!("{}://{link}", if config.tls.is_on() { "https" } else { "http" })),
+        timeout: Duration::from_millis(config.alerts.webhook_timeout_ms),
+        allow_plain_loopback: true,
+    })
 }
 
 /// The directory holds health data: nobody but its owner looks in.

@@ -22,8 +22,10 @@
 
 enum { LINE_MAX_BYTES = 16384, HEADER_MAX = 5, ANSWER_S = 10, KEEP_ALIVE_S = 60, BACKOFF_MAX_S = 60 };
 
-/* One packet on its way: fixed header, then what follows it. */
-static unsigned char packet[LINE_MAX_BYTES + 512];
+/* One packet on its way: room for the fixed header, then what follows it. Both leave in one piece: in two, each message would
+ * wait for the other side's delayed acknowledgement of the first. */
+static unsigned char buffer[HEADER_MAX + LINE_MAX_BYTES + 512];
+static unsigned char *const packet = buffer + HEADER_MAX;
 static size_t length;
 
 static void put(const void *bytes, size_t count) {
@@ -63,7 +65,8 @@ static int send_packet(int line, unsigned char kind) {
         left /= 128;
         header[header_length++] = left > 0 ? (unsigned char)(group | 128) : group;
     } while (left > 0);
-    return send_all(line, header, header_length) || send_all(line, packet, length) ? -1 : 0;
+    memcpy(packet - header_length, header, header_length);
+    return send_all(line, packet - header_length, header_length + length);
 }
 
 static int receive_all(int line, unsigned char *bytes, size_t count) {

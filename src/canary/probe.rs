@@ -30,7 +30,7 @@ pub enum Target {
     /// A listener of ours, and the certificate it shows where it speaks TLS.
     Own { address: SocketAddr, certificate: Option<PathBuf>, token: Secret },
     /// A broker, as our own user there.
-    Broker(MqttOptions),
+    Broker(Box<MqttOptions>),
 }
 
 pub struct Probe {
@@ -61,7 +61,7 @@ impl Probe {
         let batch = batch(self.input, wall_ms);
         let sung = async {
             match &self.target {
-                Target::Broker(options) => over_mqtt(options.clone(), &batch, &stage).await,
+                Target::Broker(options) => over_mqtt((**options).clone(), &batch, &stage).await,
                 Target::Own { address, certificate, token } => {
                     let way = Way::to(*address, certificate.as_deref(), self.alpn()).await?;
                     self.through(way.address, token, &batch, &stage).await

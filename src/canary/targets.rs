@@ -17,6 +17,6 @@ pub fn probes(config: &Config, addresses: &Addresses, access: &Access, broker: O
     });
     let broker = broker
         .filter(|_| config.canary.broker)
-        .map(|options| Probe { input: Input::Broker, target: Target::Broker(options) });
+        .map(|options| Probe { input: Input::Broker, target: Target::Broker(Box::new(options)) });
     own.into_iter().chain(broker).collect()
 }

@@ -63,6 +63,7 @@ pub struct Args {
     #[arg(long)]
     faults: bool,
     /// Much of one thing that goes wrong: duplicates, lateness, reordering, skew, dst, malformed, unknown-units, outage.
+    /// Readings with dst lie around the last night in which clocks were set back: a second run contradicts the first.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     fault: Vec<String>,
     /// Where the truth is written.

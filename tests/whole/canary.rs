@@ -43,9 +43,10 @@ fn only_in_their_own_book(installation: &Installation, server: Server) {
     assert_eq!(status["books"]["submitted"], 0);
     let book = &status["canary_book"];
     let count = |class: &str| book[class].as_u64().expect("a figure");
-    assert!(count("submitted") > 3, "{book}");
+    assert!(count("submitted") >= 3, "{book}");
     assert_eq!(count("submitted"), count("stored") + count("duplicate"), "{book}");
-    for table in ["readings", "batches", "ledger", "quarantine", "clocks"] {
+    // Whoever is refused for want of room has not said who he is: that is counted, of nobody.
+    for table in ["readings", "batches", "ledger WHERE submitted > 0 OR gateway_id <> ''", "quarantine", "clocks"] {
         assert_eq!(installation.figure(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }
     installation.verified();

@@ -13,6 +13,7 @@ mod failpoints;
 mod foreign;
 mod foreign_grpc;
 mod gateways;
+mod load;
 mod mosquitto;
 mod node;
 mod order;

@@ -30,9 +30,9 @@ fn clock(zone: &Zone, at: i64, asked: EventTime) -> String {
 fn lasting(ms: i64) -> String {
     match ms {
         ..MINUTE_MS => format!("{} s", ms / SECOND_MS),
-        ..HOUR_MS => format!("{} min", ms / MINUTE_MS),
-        ..DAY_MS if ms % HOUR_MS < MINUTE_MS => format!("{} h", ms / HOUR_MS),
-        ..DAY_MS => format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
+        MINUTE_MS..HOUR_MS => format!("{} min", ms / MINUTE_MS),
+        HOUR_MS..DAY_MS if ms % HOUR_MS < MINUTE_MS => format!("{} h", ms / HOUR_MS),
+        HOUR_MS..DAY_MS => format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
         _ => format!("{} days", ms / DAY_MS),
     }
 }

@@ -40,7 +40,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("mqtt-endpoint-tokio", &["painwatch-ingest"]),
     ("mqtt-protocol-core", &["painwatch-ingest"]),
     ("rcgen", &["painwatch-access"]),
-    ("rumqttc", &["painwatch-gateway", "painwatch-ingest"]),
+    ("rumqttc", &["painwatch", "painwatch-gateway", "painwatch-ingest"]),
     ("sqlx", &["painwatch-store"]),
     ("x509-parser", &["painwatch-access"]),
 ];

@@ -141,7 +141,7 @@ mod tests {
         let at_least = Comparison::AtLeast(3.0);
         assert_eq!(judged_text(metric("news2.band"), 4.0, at_least), "news2.band high (rule: >= medium)");
         assert_eq!(judged_text(metric("pain_nrs.flare"), 1.0, Comparison::AtLeast(1.0)), "pain_nrs.flare: yes");
-        let trend = judged_text(metric("step_count.trend_28d"), -4147.393_939_4, Comparison::AtMost(-1000.0));
+        let trend = judged_text(metric("step_count.trend_28d"), -4_147.393_939_4, Comparison::AtMost(-1000.0));
         assert_eq!(trend, "step_count.trend_28d -4147.394 (rule: <= -1000)");
         assert_eq!(value_text(metric("body_weight.day_value"), 81.0), "81 kg");
         assert_eq!(number(-0.000_04), "0");
