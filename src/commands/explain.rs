@@ -149,6 +149,9 @@ fn find_rule(rules: &[Rule], name: &str) -> Result<RuleId> {
 fn does_not_look(rerun: &mut Rerun, rule: &RuleId, patient: &PatientId) -> String {
     let pack = rerun.rules().into_iter().find(|known| &known.id == rule).map(|known| known.pack).unwrap_or_default();
     let roster = rerun.roster();
-    let packs = roster.patients.get(patient).map(|person| person.packs.join(" ")).unwrap_or_default();
+    let Some(person) = roster.patients.get(patient) else {
+        return format!("{rule} did not look at {patient}: the roster of that time does not know the patient");
+    };
+    let packs = person.packs.join(" ");
     format!("{rule} does not look at {patient}: it is in the pack {pack:?}, the roster names {packs:?}")
 }

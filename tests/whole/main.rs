@@ -8,6 +8,7 @@ mod clinic;
 mod crash;
 mod demo;
 mod examples;
+mod explain;
 mod exports;
 mod failpoints;
 mod foreign;

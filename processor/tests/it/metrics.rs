@@ -79,6 +79,22 @@ async fn an_early_warning_score_is_told_before_the_day_is_over_and_needs_the_who
 }
 
 #[tokio::test]
+async fn a_score_that_missing_items_hide_is_no_low_score_and_its_rules_did_not_see() {
+    let at = DAY + 9 * HOUR_MS;
+    let mut journal = begun(&roster());
+    let calm = |measure, value| Sent::numbers("watch", measure, [(at, value)]);
+    journal.batch(at + MINUTE_MS, &[calm(Measure::RespiratoryRate, 15.0), calm(Measure::HeartRate, 70.0)]);
+    journal.tick(DAY + 2 * DAY_MS);
+    let rig = applied(&journal).await;
+    let band = metric(&rig, "news2.band", DAY).await;
+    assert_eq!((band.value, band.reason.as_str(), band.quality.as_str()), (None, "incomplete", "missing_items:5"));
+    let (from, to) = (EventTime(DAY), EventTime(DAY + DAY_MS));
+    let ledger = rig.store.coverage(TenantId::default(), None, from, to).await.unwrap();
+    let of_rule: Vec<_> = ledger.iter().filter(|row| row.rule.as_str() == "news2-high").collect();
+    assert!(!of_rule.is_empty() && of_rule.iter().all(|row| row.state != "covered"), "{of_rule:?}");
+}
+
+#[tokio::test]
 async fn sedation_beside_slow_breathing_is_high_whichever_is_reported_first() {
     let at = DAY + 9 * HOUR_MS;
     let sedated = Sent::code("phone", Measure::Poss, at, "3");

@@ -171,7 +171,7 @@ fn seen(saw: &Saw, zone: &Zone, at: EventTime) -> Vec<String> {
     for need in &saw.needs {
         match need {
             Need::Samples { have, need } => {
-                lines.push(format!("{have} of the {need} readings it asks for had shown it."))
+                lines.push(format!("{have} readings in a row had shown it; it asks for {need}."))
             }
             Need::Past { have, need } if have < need => {
                 lines.push(format!("{have} of the {need} days it has to be set against were known."));

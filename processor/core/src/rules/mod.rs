@@ -26,7 +26,7 @@ pub use default_packs::{PACKS, default_packs};
 pub use margin::Margin;
 pub use nearest::nearest;
 pub use parse::{RuleError, parse};
-pub use words::{format_duration, number, value_text};
+pub use words::{format_duration, number, stands_for_words, value_text};
 
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -76,6 +76,11 @@ fn code(signal: Signal, x: f64) -> Option<&'static str> {
     catalogue::find(name)?.code(x)
 }
 
+/// Whether the numbers of a signal stand for words, between which there is no distance.
+pub fn stands_for_words(signal: Signal) -> bool {
+    code(signal, 1.0).is_some()
+}
+
 /// A value for people: with its unit, or the word it stands for.
 pub fn value_text(signal: Signal, x: f64) -> String {
     code(signal, x).map_or_else(|| format!("{}{}", number(x), unit_suffix(signal)), str::to_owned)

@@ -152,10 +152,14 @@ fn told(frame: &Frame, sets: u32, worst: &Set, complete: Option<&Set>) -> Values
     };
     let total = complete.unwrap_or(worst);
     let reason = if complete.is_some() { "" } else { "incomplete" };
+    // Items that are missing may hide any band: nobody may take that for a low one.
+    let is_known = worst.score.band != Band::Unknown;
+    let rank = is_known.then(|| worst.score.band.rank());
+    let band = value(worst, rank, if is_known { "" } else { "incomplete" });
     Values::from([
         ("news2.total".to_owned(), value(total, total.score.total.map(f64::from), reason)),
         ("news2.partial_sum".to_owned(), value(worst, Some(f64::from(worst.score.partial_sum)), "")),
-        ("news2.band".to_owned(), value(worst, Some(worst.score.band.rank()), "")),
+        ("news2.band".to_owned(), band),
     ])
 }
 

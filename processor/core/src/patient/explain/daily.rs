@@ -9,7 +9,7 @@ use super::super::frozen::Frozen;
 use super::super::perform::cause_of;
 use super::{Asked, Need, Saw, Standing, Value};
 use crate::metrics::robust_z::MIN_VALID_DAYS;
-use crate::rules::{Condition, value_text};
+use crate::rules::{Condition, stands_for_words, value_text};
 
 impl Clinic {
     /// What the rule says of the local day of the moment; before that day has a value, nothing but the last one that has.
@@ -73,7 +73,7 @@ fn saw(rule: &Ruled, metric: &str, (today, calendar): (i32, Calendar), last: Jud
         sees,
         cause,
         values: vec![shown],
-        margin: verdict.margin,
+        margin: verdict.margin.filter(|_| !stands_for_words(signal)),
         held_since: verdict.holds.then_some(from),
         needs: verdict.on.map(|(have, of)| Need::Days { have, of }).into_iter().chain(past).collect(),
         why: verdict.why,
