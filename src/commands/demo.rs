@@ -203,7 +203,7 @@ async fn prepare(system: &System, mut roster: RosterDraft, receiver: String) -> 
         control(Action::Roster(RosterApplied { toml })).encode_to_vec(),
     )
     .await?;
-    for rule in default_packs() {
+    for rule in default_packs().into_iter().filter(|rule| rule.shadow_because.is_none()) {
         let accepted = control(acceptance(rule, actor)).encode_to_vec();
         last = compose::append(&*system.journal, Class::Control, accepted).await?;
     }

@@ -81,7 +81,8 @@ fn list(context: &Context) {
     if context.json {
         let row = |rule: &Rule| {
             serde_json::json!({"id": rule.id.as_str(), "pack": rule.pack, "version": rule.version(), "title": rule.title,
-                "condition": rule.condition_text(), "priority": rule.priority.as_str(), "source": rule.source})
+                "condition": rule.condition_text(), "priority": rule.priority.as_str(), "source": rule.source,
+                "shadow_because": rule.shadow_because})
         };
         println!("{}", serde_json::Value::Array(rules.iter().map(row).collect()));
         return;
@@ -99,6 +100,9 @@ fn list(context: &Context) {
             rule.condition_text(),
             rule.source
         );
+        if let Some(reason) = &rule.shadow_because {
+            println!("  stays in shadow: {reason}");
+        }
     }
 }
 
@@ -112,6 +116,10 @@ async fn accept(id: &str, by: &str, context: &Context) -> Result<ExitCode> {
     }
     for rule in chosen {
         let name = rule.id.clone();
+        if let (Some(reason), "all") = (&rule.shadow_because, id) {
+            println!("{name} stays in shadow: {reason}. To accept it, name it");
+            continue;
+        }
         operator::submit(&context.config, operator::control_record(by, acceptance(rule, by))).await?;
         println!("{name} accepted by {by}");
     }

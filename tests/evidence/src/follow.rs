@@ -49,7 +49,7 @@ struct Pipeline {
     followed: Followed,
 }
 
-/// Follows the `steps` of the people of one roster, in clock order, with every default rule accepted.
+/// Follows the `steps` of the people of one roster, in clock order, with every default rule accepted that does not ship in shadow.
 ///
 /// # Errors
 /// The roster cannot be read, or the engine does not take what the doors let in.
@@ -85,7 +85,7 @@ impl Pipeline {
         let roster = roster::parse(toml, &TenantId::default())?;
         let followed = Followed::default();
         let mut pipeline = Self { engine, alerts: AlertsCore::default(), roster, offset: 0, followed };
-        for mut rule in default_packs() {
+        for mut rule in default_packs().into_iter().filter(|rule| rule.shadow_because.is_none()) {
             rule.accepted_by = Some(CLINICIAN.to_owned());
             let (id, toml) = (rule.id.to_string(), rule.to_toml());
             let accepted = pb::RuleAccepted { rule: id, toml, ..Default::default() };

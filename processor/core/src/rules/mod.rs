@@ -143,6 +143,8 @@ pub struct Rule {
     pub source: String,
     /// The clinician who accepted it; `None`: shadow.
     pub accepted_by: Option<String>,
+    /// Why it is not accepted together with others: it rings more often than it helps.
+    pub shadow_because: Option<String>,
     pub escalation_policy: Option<String>,
     /// Name of the file it came from, without `.toml`. A patient gets the packs that the roster names.
     pub pack: String,
@@ -162,7 +164,7 @@ impl Rule {
     }
 
     /// Hash of everything that decides what the rule does, in a normal form: layout, comments, spelling of durations,
-    /// pack and acceptance do not change it.
+    /// pack, acceptance and `shadow_because` do not change it.
     pub fn version(&self) -> String {
         print::version(self)
     }

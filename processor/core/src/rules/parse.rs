@@ -47,6 +47,7 @@ const RULE_KEYS: &[&str] = &[
     "action",
     "source",
     "accepted_by",
+    "shadow_because",
 ];
 pub(super) const PRIORITIES: &[&str] = &["high", "medium", "low", "info"];
 
@@ -113,6 +114,7 @@ fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Ru
     let audience = table.get("audience").map_or(Some(Vec::new()), |value| reader.texts(value, "audience"));
     let escalation_policy = reader.string(table, "escalation_policy").map(|(text, _)| text.to_owned());
     let accepted_by = reader.string(table, "accepted_by").map(|(text, _)| text.trim().to_owned());
+    let shadow_because = reader.string(table, "shadow_because").map(|(text, _)| text.trim().to_owned());
     let (signal, condition) = condition?;
     check_clear(reader, table, signal, condition, clear.flatten());
     let timing = timing?;
@@ -134,6 +136,7 @@ fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Ru
         action: action?,
         source: source?,
         accepted_by: accepted_by.filter(|name| !name.is_empty()),
+        shadow_because: shadow_because.filter(|reason| !reason.is_empty()),
         escalation_policy: escalation_policy.filter(|policy| !policy.is_empty()),
         pack: pack.to_owned(),
     })

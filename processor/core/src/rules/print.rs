@@ -19,10 +19,11 @@ pub fn version(rule: &Rule) -> String {
 
 pub fn to_toml(rule: &Rule) -> String {
     let accepted = rule.accepted_by.as_deref().unwrap_or("");
-    format!("{}accepted_by = {}\n", content(rule), quoted(accepted))
+    let because = rule.shadow_because.as_deref().map(|reason| format!("shadow_because = {}\n", quoted(reason)));
+    format!("{}accepted_by = {}\n{}", content(rule), quoted(accepted), because.unwrap_or_default())
 }
 
-/// Everything but who accepted it and which pack it came in.
+/// Everything but who accepted it, why it should stay in shadow, and which pack it came in.
 fn content(rule: &Rule) -> String {
     let mut text = String::from("[[rule]]\n");
     let mut line = |key: &str, value: String| {

@@ -264,7 +264,8 @@ proptest! {
             max_gap_ms: if held { millis / 3 } else { 43_200_000 },
             clear: held.then_some(Clear { comparison: Comparison::Within { lo: 1.0, hi: 2.5 }, for_ms: millis / 7 }),
             stale_after_ms: millis / 2,
-            accepted_by: Some(who),
+            accepted_by: Some(who.clone()),
+            shadow_because: (millis % 2 == 0).then_some(who),
             ..one(EXAMPLE)
         };
         let mut again = parse(&rule.to_toml(), "clinic.toml").map_err(|errors| TestCaseError::fail(format!("{errors:#?}")))?;
