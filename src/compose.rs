@@ -122,7 +122,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
     wait_until(&mut processor.applied.clone(), begin, tasks.last_mut().map(|(_, task)| task)).await?;
 
     let security = if wiring.listen { security::open(config, &wiring.clock)? } else { Security::default() };
-    let http = if wiring.listen { Some(bind("http.listen", config.http.listen).await?) } else { None };
+    let http = if wiring.listen { Some(bind("http.listen", config.http.listen)?) } else { None };
     let link = http.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(config.http.listen);
     let deps = painwatch_alerts::Deps {
         journal: Arc::clone(&journal),
@@ -235,8 +235,8 @@ pub async fn append(journal: &dyn Journal, class: Class, payload: Vec<u8>) -> Re
     }
 }
 
-async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {key} = {address}"))
+fn bind(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    painwatch_ingest::run::listener(address).with_context(|| format!("cannot listen on {key} = {address}"))
 }
 
 /// A secret of this installation for signing webhooks, made at the first start: `<data>/webhook.secret` (0600).

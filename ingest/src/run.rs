@@ -10,7 +10,7 @@ use painwatch_access::tls::{Door, Security};
 use painwatch_domain::{Clock, KnownClocks, Offset, Roster};
 use painwatch_journal::Journal;
 use painwatch_store::Store;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -150,8 +150,8 @@ impl IngestHandle {
 /// [`ServeError`] when an address cannot be bound.
 pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken) -> Result<IngestHandle, ServeError> {
     let limits = config.limits;
-    let mqtt_listener = bind("mqtt", config.mqtt_listen).await?;
-    let grpc_listener = bind("grpc", config.grpc_listen).await?;
+    let mqtt_listener = bind("mqtt", config.mqtt_listen)?;
+    let grpc_listener = bind("grpc", config.grpc_listen)?;
     let ledger = Arc::new(Ledger::default());
     let Deps { journal, access, clock, roster, clocks, store, applied } = deps;
     let kept = Kept { store, journal: Arc::clone(&journal), applied };
@@ -225,10 +225,25 @@ async fn stop_with_the_journal(admission: Arc<Admission>, stop: CancellationToke
     }
 }
 
-async fn bind(door: &'static str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, ServeError> {
+/// Connections that may wait to be accepted: a clinic's gateways come back in the same second after an outage. Where fewer fit,
+/// the system lets some believe that they are connected and answers them after half a minute.
+const WAITING_MAX: u32 = 4_096;
+
+/// A socket that takes connections, as many at once as may come after an outage.
+///
+/// # Errors
+/// The address cannot be had.
+pub fn listener(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    // A restart takes its address back while connections of before are still closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
+}
+
+fn bind(door: &'static str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, ServeError> {
     let Some(address) = address else { return Ok(None) };
-    let bound = TcpListener::bind(address).await;
-    bound.map(Some).map_err(|source| ServeError { door, address, source })
+    listener(address).map(Some).map_err(|source| ServeError { door, address, source })
 }
 
 fn local_addr(listener: Option<&TcpListener>) -> Option<SocketAddr> {

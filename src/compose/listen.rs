@@ -129,7 +129,7 @@ impl System {
             clock: Arc::new(SystemClock::new()),
         };
         let admin = Arc::new(Admin { sources, access: Arc::clone(&self.access), checks });
-        let listener = bind("admin.listen", config.admin.listen).await?;
+        let listener = bind("admin.listen", config.admin.listen)?;
         let address = listener.local_addr()?;
         let serving = admin.serve(listener, security, self.stop.clone())?;
         self.tasks.push(("admin", tokio::spawn(serving)));
