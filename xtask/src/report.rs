@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::suite::Tally;
 
-#[derive(Default)]
 pub struct Report {
+    begun: Instant,
     rows: Vec<Row>,
     failed: Vec<String>,
 }
@@ -16,6 +16,12 @@ struct Row {
     name: String,
     took: Duration,
     outcome: String,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { begun: Instant::now(), rows: Vec::new(), failed: Vec::new() }
+    }
 }
 
 impl Report {
@@ -50,8 +56,7 @@ impl Report {
         for row in &self.rows {
             println!("{:width$}  {:>7.2}  {}", row.name, minutes(row.took), row.outcome);
         }
-        let total: Duration = self.rows.iter().map(|row| row.took).sum();
-        println!("{:width$}  {:>7.2}", "total", minutes(total));
+        println!("{:width$}  {:>7.2}  (suites overlap at their ends)", "total", minutes(self.begun.elapsed()));
         for failed in &self.failed {
             println!("FAILED {failed}");
         }

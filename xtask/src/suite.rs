@@ -1,15 +1,19 @@
-//! Runs the tests of one program, each in a process of its own: failpoints and environment are global to a process, and
+//! Runs the tests of all programs, each in a process of its own: failpoints and environment are global to a process, and
 //! a test that dies must not take its neighbours along.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::build::Program;
+
+/// Tests that wait for the wall clock nearly all the time: they are run from the beginning on, beside all others.
+const WAITING: &[&str] =
+    &["bad_input::semantics_7_a_clock_two_hours_ahead_does_not_silence_an_oxygen_saturation_of_85"];
 
 /// Named in the report from here on.
 const SLOW: Duration = Duration::from_secs(20);
@@ -27,6 +31,7 @@ struct Ended {
 pub struct Tally {
     pub passed: usize,
     pub failed: Vec<String>,
+    /// From the begin of its first test to the end of its last.
     pub took: Duration,
 }
 
@@ -38,39 +43,85 @@ pub struct Conditions {
     pub limit: Duration,
 }
 
-/// Runs all tests of `program`, as many at a time as there are cores.
-pub fn run(program: &Program, conditions: &Conditions) -> Result<Tally> {
-    let begun = Instant::now();
-    let tests = list(program)?;
-    // Said before, so that a log that ends here says where.
-    if !tests.is_empty() {
-        println!("{}: {} tests", program.name, tests.len());
-    }
-    let waiting = Mutex::new(tests);
-    let ended = Mutex::new(Vec::new());
-    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(test) = take(&waiting) {
-                    let one = run_one(program, &test, conditions);
-                    tell(&program.name, &one);
-                    ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(one);
-                }
-            });
-        }
-    });
-    let ended = ended.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let failed = ended.iter().filter(|one| !one.passed).map(|one| format!("{} {}", program.name, one.test)).collect();
-    Ok(Tally { passed: ended.iter().filter(|one| one.passed).count(), failed, took: begun.elapsed() })
+/// One test to be run.
+struct Turn<'a> {
+    program: &'a Program,
+    test: String,
 }
 
-fn take(waiting: &Mutex<VecDeque<String>>) -> Option<String> {
-    waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front()
+/// How far a suite is.
+struct Going {
+    begun: Instant,
+    left: usize,
+    tally: Tally,
+}
+
+/// Runs all tests of all programs in this order, as many at a time as there are cores: a suite's last tests run beside the
+/// next suite's first. `done` is told of each suite when its last test has ended.
+pub fn run(programs: &[Program], conditions: &Conditions, done: impl FnMut(&str, Tally) + Send) -> Result<()> {
+    let mut turns = Vec::new();
+    let mut left = BTreeMap::new();
+    for program in programs {
+        let tests = list(program)?;
+        left.insert(program.name.as_str(), tests.len());
+        turns.extend(tests.into_iter().map(|test| Turn { program, test }));
+    }
+    let (waiting, working): (VecDeque<_>, VecDeque<_>) =
+        turns.into_iter().partition(|turn| WAITING.contains(&turn.test.as_str()));
+    let queues = [Mutex::new(waiting), Mutex::new(working)];
+    let going = Mutex::new((BTreeMap::new(), done));
+    let work = |queue: usize| {
+        while let Some(Turn { program, test }) = take(&queues[queue]) {
+            let suite = program.name.as_str();
+            begin(&mut locked(&going).0, suite, left[suite]);
+            let one = run_one(program, &test, conditions);
+            let (suites, done) = &mut *locked(&going);
+            tell(suite, &one);
+            if let Some(tally) = end(suites, suite, &one) {
+                done(suite, tally);
+            }
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        scope.spawn(|| work(0));
+        (0..cores).for_each(|_| drop(scope.spawn(|| work(1))));
+    });
+    Ok(())
+}
+
+/// Said before the first test of a suite, so that a log that ends here says where.
+fn begin<'a>(suites: &mut BTreeMap<&'a str, Going>, suite: &'a str, left: usize) {
+    suites.entry(suite).or_insert_with(|| {
+        println!("{suite}: {left} tests");
+        Going { begun: Instant::now(), left, tally: Tally::default() }
+    });
+}
+
+/// What the suite came to, where this was its last test.
+fn end(suites: &mut BTreeMap<&str, Going>, suite: &str, one: &Ended) -> Option<Tally> {
+    let going = suites.get_mut(suite)?;
+    going.left -= 1;
+    going.tally.took = going.begun.elapsed();
+    if one.passed {
+        going.tally.passed += 1;
+    } else {
+        going.tally.failed.push(format!("{suite} {}", one.test));
+    }
+    (going.left == 0).then(|| std::mem::take(&mut going.tally))
+}
+
+/// A function of its own, so that the lock is not held while the test runs.
+fn take<'a>(turns: &Mutex<VecDeque<Turn<'a>>>) -> Option<Turn<'a>> {
+    locked(turns).pop_front()
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The tests that are run by themselves: an ignored one is a part of another test.
-fn list(program: &Program) -> Result<VecDeque<String>> {
+fn list(program: &Program) -> Result<Vec<String>> {
     let (all, parts) = (names(program, &[])?, names(program, &["--ignored"])?);
     Ok(all.into_iter().filter(|test| !parts.contains(test)).collect())
 }

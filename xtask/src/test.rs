@@ -73,16 +73,12 @@ pub fn told(root: &Path) -> Vec<(&'static str, PathBuf)> {
     machine::recordings(root).map(|place| ("PAINWATCH_RECORDINGS", place)).into_iter().collect()
 }
 
-/// Runs the programs one after the other and returns how many tests passed.
+/// Runs the programs' tests and returns how many passed.
 pub fn run_suites(programs: &[Program], conditions: &Conditions, report: &mut Report) -> Result<usize> {
     let mut passed = 0;
-    for program in programs {
-        let tally = suite::run(program, conditions)?;
-        if tally.passed + tally.failed.len() == 0 {
-            continue;
-        }
+    suite::run(programs, conditions, |name, tally| {
         passed += tally.passed;
-        report.suite(&program.name, tally);
-    }
+        report.suite(name, tally);
+    })?;
     Ok(passed)
 }
