@@ -1,13 +1,17 @@
 //! The roster file: the clinic as a declarative TOML document, read into the words of the domain. Every error names the
 //! table, the entry and what was expected.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use painwatch_domain::measure::Measure;
 use painwatch_domain::roster::{
-    Contact, Device, Dispense, F64Bits, Medication, Pairing, Patient, PatientEvent, Prescription, Prn, Roster, Stream,
+    Contact, Device, Dispense, F64Bits, Medication, Override, Pairing, Patient, PatientEvent, Prescription, Prn,
+    Roster, Stream,
 };
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_stamp};
-use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, TenantId, Zone};
+use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, RuleId, TenantId, Zone};
+use painwatch_processor_core::rules::check_keys;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -27,6 +31,8 @@ struct File {
     dispense: Vec<DispenseEntry>,
     #[serde(default)]
     patient_event: Vec<PatientEventEntry>,
+    #[serde(default, rename = "override")]
+    overrides: Vec<OverrideEntry>,
     #[serde(default)]
     contact: Vec<ContactEntry>,
 }
@@ -181,6 +187,18 @@ struct PatientEventEntry {
 }
 
 #[derive(Deserialize)]
+struct OverrideEntry {
+    patient: String,
+    rule: String,
+    from: toml::Value,
+    by: String,
+    reason: String,
+    /// Every other key has to be a number of the rule.
+    #[serde(flatten)]
+    numbers: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ContactEntry {
     id: String,
@@ -229,6 +247,20 @@ pub fn parse(text: &str, tenant: &TenantId) -> Result<Roster> {
         let event = patient_event(entry, &roster);
         roster.patient_events.push(event.with_context(|| format!("[[patient_event]] of {:?}", entry.patient))?);
     }
+    for entry in &file.overrides {
+        let set = own_numbers(entry, &roster);
+        let set = set.with_context(|| format!("[[override]] of {:?} for {:?}", entry.rule, entry.patient))?;
+        if roster
+            .overrides
+            .iter()
+            .any(|known| known.patient == set.patient && known.rule == set.rule && known.from == set.from)
+        {
+            bail!("[[override]] of {:?} for {:?}: two from the same moment", entry.rule, entry.patient);
+        }
+        roster.overrides.push(set);
+    }
+    // The one that begins last stands over those before it.
+    roster.overrides.sort_by_key(|set| set.from);
     for entry in &file.contact {
         roster.contacts.push(contact(entry).with_context(|| format!("[[contact]] {:?}", entry.id))?);
     }
@@ -386,6 +418,25 @@ fn prescription(entry: &PrescriptionEntry, roster: &Roster) -> Result<Prescripti
         patient,
         medication,
         times_min,
+    })
+}
+
+fn own_numbers(entry: &OverrideEntry, roster: &Roster) -> Result<Override> {
+    let patient = PatientId::parse(&entry.patient)?;
+    let zone = zone_of(&patient, roster)?;
+    for (key, text) in [("by", &entry.by), ("reason", &entry.reason)] {
+        if text.trim().is_empty() {
+            bail!("{key} is empty: a clinician's name and a reason are needed");
+        }
+    }
+    check_keys(entry.numbers.keys().map(String::as_str))?;
+    Ok(Override {
+        from: instant(&entry.from, zone)?,
+        rule: RuleId::parse(&entry.rule)?,
+        numbers: entry.numbers.iter().map(|(key, value)| (key.clone(), value.to_string())).collect(),
+        by: entry.by.clone(),
+        reason: entry.reason.clone(),
+        patient,
     })
 }
 

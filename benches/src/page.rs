@@ -109,7 +109,7 @@ pub async fn run(dir: &Path) -> Result<()> {
     let server = tokio::spawn(async move { axum::serve(listener, receiver).await });
     system.control(Action::Roster(RosterApplied { toml: url })).await?;
     let accepted =
-        RuleAccepted { rule: "weight-above".into(), version: String::new(), by: "bench".into(), toml: RULE.into() };
+        RuleAccepted { rule: "weight-above".into(), by: "bench".into(), toml: RULE.into(), ..RuleAccepted::default() };
     system.control(Action::RuleAccepted(accepted)).await?;
 
     let options = ClientOptions {

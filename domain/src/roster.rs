@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::alert::Priority;
-use crate::ids::{DeviceId, GatewayId, MedicationId, PatientId, TenantId};
+use crate::ids::{DeviceId, GatewayId, MedicationId, PatientId, RuleId, TenantId};
 use crate::measure::Measure;
 use crate::time::{EventTime, Zone};
 
@@ -141,6 +141,18 @@ impl PatientEvent {
     pub const KINDS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
 }
 
+/// Numbers of a rule that a clinician set for one patient, from a moment of event time on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    pub patient: PatientId,
+    pub rule: RuleId,
+    pub from: EventTime,
+    /// Keys of the rule and what stands there instead, as TOML: `condition` and `{ below = 86 }`.
+    pub numbers: BTreeMap<String, String>,
+    pub by: String,
+    pub reason: String,
+}
+
 /// Someone who can be reached, and through what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
@@ -161,6 +173,7 @@ pub struct Roster {
     pub prescriptions: Vec<Prescription>,
     pub dispenses: Vec<Dispense>,
     pub patient_events: Vec<PatientEvent>,
+    pub overrides: Vec<Override>,
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what `roster export` prints.
     pub source: String,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use painwatch_domain::{BatchVerdict, Finding, JournalTime, Offset, PatientId, Roster, TenantId};
 use painwatch_journal::{Class, Record};
 use painwatch_processor_core::intake::clock::Clocks;
-use painwatch_processor_core::patient::{Clinic, Part, Snapshot};
+use painwatch_processor_core::patient::{Clinic, OwnNumbers, Part, Snapshot};
 use painwatch_processor_core::rules::{self, Rule};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::encode_finding;
@@ -30,7 +30,9 @@ const PATIENT_KIND: &str = "patient";
 const ENGINE_KIND: &str = "engine";
 const ENGINE_KEY: &str = "state";
 /// Raise with every change to the form of [`EngineState`].
-const ENGINE_FORMAT: u8 = 2;
+const ENGINE_FORMAT: u8 = 3;
+/// The form before patients had numbers of their own.
+const ENGINE_FORMAT_WITHOUT_OVERRIDES: u8 = 2;
 /// The form before clocks: it reads as one in which none has been seen.
 const ENGINE_FORMAT_WITHOUT_CLOCKS: u8 = 1;
 
@@ -67,6 +69,19 @@ struct EngineState {
     /// Roster documents by tenant.
     rosters: BTreeMap<String, String>,
     /// Rules that were accepted or added, by tenant, in order.
+    rules: BTreeMap<String, Vec<RuleDocument>>,
+    raised: Raised,
+    index: Index,
+    clocks: Clocks,
+    /// Numbers of rules that patients have of their own, by tenant.
+    own_numbers: BTreeMap<String, Vec<OwnNumbers>>,
+}
+
+/// [`EngineState`] in format 2.
+#[derive(Deserialize)]
+struct WithoutOverrides {
+    next: u64,
+    rosters: BTreeMap<String, String>,
     rules: BTreeMap<String, Vec<RuleDocument>>,
     raised: Raised,
     index: Index,
@@ -156,6 +171,9 @@ impl Engine {
             for document in documents {
                 engine.put_rule(&tenant, document)?;
             }
+        }
+        for (tenant, own) in state.own_numbers {
+            engine.clinic(&TenantId::parse(&tenant)?).restore_own_numbers(own);
         }
         for (key, bytes) in store.blobs(PATIENT_KIND).await? {
             let (tenant, patient, part) = parse_key(&key).context("patient snapshot key")?;
@@ -269,6 +287,7 @@ impl Engine {
                 let clinics = self.clinics.entry(tenant.clone());
                 let clinic = clinics.or_insert_with(|| Clinic::new(tenant.clone(), self.assumed.rules()));
                 clinic.set_roster(Arc::new(roster), &stored, record.journal_time)?;
+                out.rows.rules.extend(own_rule_rows(clinic, tenant, record.offset));
             }
             Some(pb::control::Action::RuleAccepted(accepted)) => {
                 let known = self
@@ -276,10 +295,12 @@ impl Engine {
                     .rules()
                     .find(|rule| rule.id.as_str() == accepted.rule)
                     .map(|rule| rule.pack.clone());
-                let pack = known.unwrap_or_else(|| "custom".to_owned());
+                let own = if accepted.pack.is_empty() { "custom".to_owned() } else { accepted.pack };
+                let pack = known.unwrap_or(own);
                 let document = RuleDocument { pack, toml: accepted.toml, from: record.journal_time.0 };
                 let rule = self.put_rule(tenant, document)?;
                 out.rows.rules.push(rule_row(tenant, &rule, record.offset));
+                out.rows.rules.extend(own_rule_rows(self.clinic(tenant), tenant, record.offset));
             }
             Some(pb::control::Action::Refusals(refusals)) => rows::refusals(&mut out.rows, tenant, &refusals),
             Some(pb::control::Action::InputState(state)) => self.input(record, &state, out),
@@ -326,6 +347,12 @@ impl Engine {
             raised: self.raised.clone(),
             index: self.history.index.clone(),
             clocks: self.clocks.clone(),
+            own_numbers: self
+                .clinics
+                .iter()
+                .map(|(tenant, clinic)| (tenant.to_string(), clinic.own_numbers().to_vec()))
+                .filter(|(_, own)| !own.is_empty())
+                .collect(),
         };
         let mut bytes = vec![ENGINE_FORMAT];
         bytes.extend(postcard::to_stdvec(&state).unwrap_or_default());
@@ -351,14 +378,32 @@ fn parse_key(key: &str) -> Option<(TenantId, PatientId, Part)> {
 fn decode_state(bytes: &[u8]) -> Result<EngineState> {
     match bytes.split_first() {
         Some((&ENGINE_FORMAT, rest)) => postcard::from_bytes(rest).context("engine checkpoint damaged"),
+        Some((&ENGINE_FORMAT_WITHOUT_OVERRIDES, rest)) => {
+            let WithoutOverrides { next, rosters, rules, raised, index, clocks } =
+                postcard::from_bytes(rest).context("engine checkpoint damaged")?;
+            Ok(EngineState { next, rosters, rules, raised, index, clocks, own_numbers: BTreeMap::new() })
+        }
         Some((&ENGINE_FORMAT_WITHOUT_CLOCKS, rest)) => {
             let WithoutClocks { next, rosters, rules, raised, index } =
                 postcard::from_bytes(rest).context("engine checkpoint damaged")?;
-            Ok(EngineState { next, rosters, rules, raised, index, clocks: Clocks::default() })
+            let (clocks, own_numbers) = (Clocks::default(), BTreeMap::new());
+            Ok(EngineState { next, rosters, rules, raised, index, clocks, own_numbers })
         }
         Some((found, _)) => anyhow::bail!("engine checkpoint format {found}, this program reads {ENGINE_FORMAT}"),
         None => anyhow::bail!("engine checkpoint is empty"),
     }
+}
+
+/// Begins the TOML of a version in the table of rules that single patients have alone.
+pub const OF_PATIENTS: &str = "# With numbers of single patients: [[override]] in the roster.\n";
+
+/// Versions that single patients have: what an alert of theirs names must be found.
+fn own_rule_rows(clinic: &Clinic, tenant: &TenantId, known_from: Offset) -> Vec<RuleRow> {
+    let row = |rule: &Rule| {
+        let row = rule_row(tenant, rule, known_from);
+        RuleRow { toml: format!("{OF_PATIENTS}{}", row.toml), ..row }
+    };
+    clinic.own_versions().iter().map(row).collect()
 }
 
 fn rule_row(tenant: &TenantId, rule: &Rule, known_from: Offset) -> RuleRow {

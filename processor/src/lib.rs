@@ -22,5 +22,5 @@ mod weights;
 
 pub use assumed::Assumed;
 pub use counts::{CLASSES, Counts, INPUTS};
-pub use engine::{Engine, Output, ParseRoster};
+pub use engine::{Engine, OF_PATIENTS, Output, ParseRoster};
 pub use run::{Config, Deps, ProcessorHandle, run};

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use painwatch_domain::{Roster as Clinic, TenantId};
+use painwatch_processor_core::rules::{Rule, nearest};
 use painwatch_proto::journal::v1::{RosterApplied, control::Action};
 use painwatch_store::PatientRow;
 
@@ -29,6 +30,10 @@ pub async fn run(command: Roster, context: Context) -> Result<ExitCode> {
     match command {
         Roster::Apply { file } => {
             let (text, clinic) = read(&file)?;
+            if !clinic.overrides.is_empty() {
+                let rules = super::rules::known(&context.config).await?;
+                check_overrides(&clinic, &rules).with_context(|| format!("{}", file.display()))?;
+            }
             let action = Action::Roster(RosterApplied { toml: text });
             operator::submit(&context.config, operator::control_record("operator", action)).await?;
             let (patients, devices, pairings) = (clinic.patients.len(), clinic.devices.len(), clinic.pairings.len());
@@ -47,6 +52,26 @@ fn read(file: &PathBuf) -> Result<(String, Clinic)> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let clinic = roster::parse(&text, &TenantId::default()).with_context(|| format!("{}", file.display()))?;
     Ok((text, clinic))
+}
+
+/// Whether every override fits a rule that there is.
+///
+/// # Errors
+/// An override of no rule, with the nearest name; or of one that it does not fit.
+fn check_overrides(roster: &Clinic, rules: &[Rule]) -> Result<()> {
+    for set in &roster.overrides {
+        let place = || format!("[[override]] of {:?} for {:?}", set.rule.as_str(), set.patient.as_str());
+        let Some(rule) = rules.iter().find(|rule| rule.id == set.rule) else {
+            let near = nearest(set.rule.as_str(), rules.iter().map(|rule| rule.id.as_str()));
+            bail!(
+                "{}: no such rule{}",
+                place(),
+                near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+            );
+        };
+        rule.with_numbers(&set.numbers).with_context(place)?;
+    }
+    Ok(())
 }
 
 async fn diff(wanted: &Clinic, context: &Context) -> Result<()> {

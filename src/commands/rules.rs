@@ -3,14 +3,20 @@
 mod backtest;
 mod pages;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
+use painwatch_domain::{RuleId, TenantId};
+use painwatch_processor::OF_PATIENTS;
 use painwatch_processor_core::rules::{self, Rule, default_packs};
 use painwatch_proto::journal::v1::{RuleAccepted, control::Action};
 
+use painwatch_store::RuleRow;
+
 use super::{Context, Usage};
+use crate::config::Config;
 use crate::operator;
 
 /// The rules that watch over patients.
@@ -23,11 +29,28 @@ pub enum Rules {
     #[command(after_help = "Example:\n  painwatch rules list")]
     List,
     /// Accepts a rule in a clinician's name: from now on its alerts leave the system.
-    #[command(after_help = "Example:\n  painwatch rules accept spo2-sustained-low --by \"Dr. A. Example\"")]
+    ///
+    /// With `--file`, in the version that stands there: a rule of the packs with other limits, or one of your own, which
+    /// patients get whose `packs` in the roster name the file without `.toml`.
+    #[command(
+        after_help = "Examples:\n  painwatch rules accept spo2-sustained-low --by \"Dr. A. Example\"\n  painwatch rules accept all --file ward-3.toml --by \"Dr. A. Example\""
+    )]
     Accept {
         /// Id of the rule, or `all`.
         id: String,
         /// The named clinician who confirms its thresholds.
+        #[arg(long, value_name = "NAME")]
+        by: String,
+        /// Rules of your own; `rules check` validates them.
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+    /// Puts a rule that was accepted back into shadow: from now on its alerts are shown and not sent.
+    #[command(after_help = "Example:\n  painwatch rules withdraw pain-flare --by \"Dr. A. Example\"")]
+    Withdraw {
+        /// Id of the rule.
+        id: String,
+        /// The named clinician who answers for it.
         #[arg(long, value_name = "NAME")]
         by: String,
     },
@@ -47,7 +70,12 @@ pub async fn run(command: Rules, context: Context) -> Result<ExitCode> {
             list(&context);
             Ok(ExitCode::SUCCESS)
         }
-        Rules::Accept { id, by } => accept(&id, &by, &context).await,
+        Rules::Accept { id, by, file: None } => accept(&id, &by, default_packs(), &context).await,
+        Rules::Accept { id, by, file: Some(file) } => match read(&file)? {
+            Some(rules) => accept(&id, &by, rules, &context).await,
+            None => Ok(ExitCode::FAILURE),
+        },
+        Rules::Withdraw { id, by } => withdraw(&id, &by, &context).await,
         Rules::Backtest(args) => match read(args.file())? {
             Some(rules) => backtest::run(&args, rules, &context).await,
             None => Ok(ExitCode::FAILURE),
@@ -106,13 +134,12 @@ fn list(context: &Context) {
     }
 }
 
-async fn accept(id: &str, by: &str, context: &Context) -> Result<ExitCode> {
-    if by.trim().is_empty() {
-        bail!(Usage("--by needs the name of the clinician who accepts".to_owned()));
-    }
-    let chosen: Vec<Rule> = default_packs().into_iter().filter(|rule| id == "all" || rule.id.as_str() == id).collect();
+async fn accept(id: &str, by: &str, rules: Vec<Rule>, context: &Context) -> Result<ExitCode> {
+    named(by)?;
+    let near = rules::nearest(id, rules.iter().map(|rule| rule.id.as_str())).map(str::to_owned);
+    let chosen: Vec<Rule> = rules.into_iter().filter(|rule| id == "all" || rule.id.as_str() == id).collect();
     if chosen.is_empty() {
-        bail!(Usage(format!("no rule is called {id:?}; `painwatch rules list` shows them")));
+        bail!(Usage(no_such_rule(id, near.as_deref())));
     }
     for rule in chosen {
         let name = rule.id.clone();
@@ -126,13 +153,66 @@ async fn accept(id: &str, by: &str, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn withdraw(id: &str, by: &str, context: &Context) -> Result<ExitCode> {
+    named(by)?;
+    let rules = known(&context.config).await?;
+    let Some(rule) = rules.iter().find(|rule| rule.id.as_str() == id) else {
+        let near = rules::nearest(id, rules.iter().map(|rule| rule.id.as_str()));
+        bail!(Usage(no_such_rule(id, near)));
+    };
+    if rule.is_shadow() {
+        println!("{id} is in shadow already");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let shadow = Rule { accepted_by: None, ..rule.clone() };
+    operator::submit(&context.config, operator::control_record(by, in_force(&shadow, by))).await?;
+    println!("{id} withdrawn by {by}: shown, not sent");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn named(by: &str) -> Result<()> {
+    if by.trim().is_empty() {
+        bail!(Usage("--by needs the name of a clinician".to_owned()));
+    }
+    Ok(())
+}
+
+fn no_such_rule(id: &str, near: Option<&str>) -> String {
+    let near =
+        near.map_or_else(|| "`painwatch rules list` shows them".to_owned(), |near| format!("did you mean `{near}`?"));
+    format!("no rule is called {id:?}; {near}")
+}
+
 /// The control that takes a rule out of shadow.
-pub fn acceptance(mut rule: Rule, by: &str) -> Action {
-    rule.accepted_by = Some(by.to_owned());
+pub fn acceptance(rule: Rule, by: &str) -> Action {
+    in_force(&Rule { accepted_by: Some(by.to_owned()), ..rule }, by)
+}
+
+fn in_force(rule: &Rule, by: &str) -> Action {
     Action::RuleAccepted(RuleAccepted {
         rule: rule.id.to_string(),
         version: rule.version(),
         by: by.to_owned(),
         toml: rule.to_toml(),
+        pack: rule.pack.clone(),
     })
+}
+
+/// The rules that this installation knows, each as it was put in force last: those of the packs, and its own.
+///
+/// # Errors
+/// The installation cannot be read.
+pub async fn known(config: &Config) -> Result<Vec<Rule>> {
+    let mut known: BTreeMap<RuleId, Rule> = default_packs().into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+    if !config.data.exists() && config.store.url.is_empty() {
+        return Ok(known.into_values().collect());
+    }
+    operator::catch_up(config).await?;
+    let store = painwatch_store::open(&config.store_url(), &config.lake_dir()).await?;
+    let of_everybody = |row: &RuleRow| !row.toml.starts_with(OF_PATIENTS);
+    for row in store.rules(TenantId::default()).await?.into_iter().filter(of_everybody) {
+        let parsed = rules::parse(&row.toml, &format!("{}.toml", row.pack)).ok();
+        known.extend(parsed.into_iter().flatten().map(|rule| (rule.id.clone(), rule)));
+    }
+    Ok(known.into_values().collect())
 }

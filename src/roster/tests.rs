@@ -66,3 +66,34 @@ fn an_error_names_the_entry_and_what_was_expected() {
     let error = format!("{:#}", parse(&CLINIC.replace("zone =", "zoen ="), &TenantId::default()).unwrap_err());
     assert!(error.contains("zoen"), "{error}");
 }
+
+#[test]
+fn an_override_names_its_numbers_its_clinician_and_its_reason() {
+    let own = r#"
+        [[override]]
+        patient = "p-1"
+        rule = "spo2-sustained-low"
+        from = 2026-03-01
+        by = "Dr. A. Example"
+        reason = "chronic hypercapnia"
+        condition = { below = 86 }
+        for = "5m"
+    "#;
+    let text = format!("{CLINIC}{own}");
+    let roster = parse(&text, &TenantId::default()).unwrap();
+    let set = &roster.overrides[0];
+    assert_eq!(set.from.to_string(), "2026-02-28T23:00:00Z");
+    assert_eq!(set.numbers["condition"], "{ below = 86 }");
+    assert_eq!(set.numbers["for"], "\"5m\"");
+    let twice = format!("{text}{own}");
+    for (text, said) in [
+        (text.replace("for =", "fro ="), "did you mean `for`?"),
+        (text.replace("condition = { below = 86 }\n        for = \"5m\"", ""), "it changes nothing"),
+        (text.replace("chronic hypercapnia", " "), "reason is empty"),
+        (text.replace("patient = \"p-1\"\n        rule", "patient = \"p-2\"\n        rule"), "no [[patient]] p-2"),
+        (twice, "two from the same moment"),
+    ] {
+        let error = format!("{:#}", parse(&text, &TenantId::default()).unwrap_err());
+        assert!(error.contains("[[override]] of \"spo2-sustained-low\"") && error.contains(said), "{error}");
+    }
+}

@@ -162,6 +162,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ) -> BoxFuture<'_, Result<Vec<MetricRow>>>;
     fn patients(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<PatientRow>>>;
     fn devices(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<DeviceRow>>>;
+    /// Every version of every rule that was in force, for anybody: by rule, then as they came.
+    fn rules(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<RuleRow>>>;
     /// Intervals that touch `[from, to)`, by patient, rule and start.
     fn coverage(
         &self,

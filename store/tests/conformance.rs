@@ -61,6 +61,7 @@ cases! {
     a_ledger_adds_up_over_commits_and_within_one,
     blobs_are_kept_replaced_and_removed,
     a_roster_replaces_the_one_before,
+    every_version_of_a_rule_is_told_once_as_it_came_last,
     the_ends_of_time_survive,
     every_table_gives_the_columns_it_declares,
     semantics_10_the_canonical_hash_is_the_same_everywhere,
@@ -620,6 +621,26 @@ async fn a_roster_replaces_the_one_before(store: Arc<dyn Store>) {
     assert_eq!(store.patients(TenantId::parse("other").unwrap()).await.unwrap(), [person(3)]);
     assert_eq!(store.devices(tenant()).await.unwrap(), [device]);
     assert_eq!((rows_of(&*store, "pairings").await, rows_of(&*store, "prescriptions").await), (2, 2));
+}
+
+async fn every_version_of_a_rule_is_told_once_as_it_came_last(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let rule = |tenant: &str, id: &str, version: &str, by: &str, known_from: u64| RuleRow {
+        tenant: TenantId::parse(tenant).unwrap(),
+        rule: RuleId::parse(id).unwrap(),
+        version: version.into(),
+        pack: "fluid".into(),
+        accepted_by: by.into(),
+        toml: "[[rule]]\n".into(),
+        known_from: Offset(known_from),
+    };
+    let first = vec![rule("main", "b", "v2", "", 1), rule("main", "a", "v1", "", 1), rule("other", "a", "v9", "", 1)];
+    for rules in [first, vec![rule("main", "b", "v1", "", 5)], vec![rule("main", "b", "v2", "Dr. A. Example", 7)]] {
+        write(&*store, epoch, Rows { rules, ..Rows::default() }).await;
+    }
+    let told =
+        [rule("main", "a", "v1", "", 1), rule("main", "b", "v1", "", 5), rule("main", "b", "v2", "Dr. A. Example", 7)];
+    assert_eq!(store.rules(tenant()).await.unwrap(), told);
 }
 
 async fn the_ends_of_time_survive(store: Arc<dyn Store>) {

@@ -24,6 +24,7 @@ mod program;
 mod proxy;
 mod python;
 mod receiver;
+mod rules;
 mod scenario;
 mod secure;
 mod tail;

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use painwatch_domain::roster::{
-    Device, Dispense, F64Bits, Medication, Pairing, Patient, PatientEvent, Prescription, Prn,
+    Device, Dispense, F64Bits, Medication, Override, Pairing, Patient, PatientEvent, Prescription, Prn,
 };
-use painwatch_domain::{DeviceId, EventTime, MedicationId, PatientId, Roster, TenantId, Zone};
+use painwatch_domain::{DeviceId, EventTime, MedicationId, PatientId, Roster, RuleId, TenantId, Zone};
 
 static KNOWN: Mutex<BTreeMap<String, Roster>> = Mutex::new(BTreeMap::new());
 
@@ -109,6 +109,19 @@ pub fn as_needed(mut roster: Roster, patient: &str, medication: &str, start: i64
 pub fn dispensed(mut roster: Roster, patient: &str, medication: &str, date: i64, days_supply: u32) -> Roster {
     let (patient, medication) = (patient_id(patient), MedicationId::parse(medication).unwrap());
     roster.dispenses.push(Dispense { patient, medication, date: EventTime(date), days_supply });
+    roster
+}
+
+/// A number of a rule that is `name`'s alone.
+pub fn with_own(mut roster: Roster, name: &str, rule: &str, from: i64, numbers: &[(&str, &str)]) -> Roster {
+    roster.overrides.push(Override {
+        patient: patient_id(name),
+        rule: RuleId::parse(rule).unwrap(),
+        from: EventTime(from),
+        numbers: numbers.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        by: "Dr. A. Example".to_owned(),
+        reason: "chronic hypercapnia".to_owned(),
+    });
     roster
 }
 

@@ -29,6 +29,9 @@ fn rule(answer: &RuleAnswer, at: i64) -> Json {
         "rule": answer.id().as_str(), "title": answer.now.title, "pack": answer.now.pack,
         "version": in_force.map(|in_force| &in_force.version), "condition": rule.map(|rule| rule.condition_text()),
         "in_force_since": in_force.and_then(|in_force| in_force.since).map(format_utc),
+        "set_for_patient": in_force.and_then(|in_force| in_force.set_by.as_ref()).map(|set| json!({
+            "by": set.by, "from": set.from.to_string(), "reason": set.reason,
+        })),
         "accepted_by": rule.and_then(|rule| rule.accepted_by.as_deref()), "shadow": rule.map(|rule| rule.is_shadow()),
         "priority": in_force.map(|in_force| in_force.priority.as_str()),
         "raised_by": in_force.map(raised), "for_s": rule.map(|rule| seconds(rule.for_ms)),

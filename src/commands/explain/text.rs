@@ -225,9 +225,17 @@ fn version(in_force: &InForce, zone: &Zone) -> String {
         Some(by) => format!("accepted by {by}"),
         None => "accepted by nobody: shown, never sent".to_owned(),
     };
+    let own = in_force.set_by.as_ref().map_or_else(String::new, |set| {
+        format!(
+            " Its numbers are this patient's own, set by {} from {} on: {}.",
+            set.by,
+            local(zone, set.from.0),
+            set.reason
+        )
+    });
     let raised: Vec<String> = in_force.raised_by.iter().map(circumstance).collect();
     let raised = if raised.is_empty() { String::new() } else { format!(", because {}", raised.join(" and ")) };
-    format!("Version {}{since}, {accepted}. Priority {}{raised}.", in_force.version, in_force.priority)
+    format!("Version {}{since}, {accepted}. Priority {}{raised}.{own}", in_force.version, in_force.priority)
 }
 
 fn alerted(alert: &AlertRow, zone: &Zone) -> String {

@@ -202,6 +202,15 @@ impl Store for MemoryStore {
         })
     }
 
+    fn rules(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<RuleRow>>> {
+        self.rows(|state| {
+            let of_tenant = state.rules.values().filter(|row| row.tenant == tenant);
+            let mut rows: Vec<RuleRow> = of_tenant.cloned().collect();
+            rows.sort_by(|a, b| (&a.rule, a.known_from, &a.version).cmp(&(&b.rule, b.known_from, &b.version)));
+            rows
+        })
+    }
+
     fn coverage(
         &self,
         tenant: TenantId,

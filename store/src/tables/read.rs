@@ -254,6 +254,10 @@ impl Store for SqlStore {
         Box::pin(self.roster_part(Select::of::<Of<DeviceRow>>(&tenant).order("device_id")))
     }
 
+    fn rules(&self, tenant: TenantId) -> BoxFuture<'_, Result<Vec<RuleRow>>> {
+        Box::pin(self.all(Select::of::<RuleRow>(&tenant).order("rule_id, known_from, version")))
+    }
+
     fn coverage(
         &self,
         tenant: TenantId,

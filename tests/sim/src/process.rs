@@ -267,6 +267,7 @@ async fn found_the_clinic(journal: &dyn Journal, processor: &ProcessorHandle) ->
             version: rule.version(),
             by: actor.clone(),
             toml: rule.to_toml(),
+            pack: rule.pack.clone(),
         };
         append(journal, Class::Control, control(pb::control::Action::RuleAccepted(accepted)).encode_to_vec()).await?;
     }

@@ -40,6 +40,19 @@ impl Ruled {
         ruled
     }
 
+    /// A rule out of its versions, ascending; of equal neighbours one. `None` for none.
+    pub fn of(versions: impl IntoIterator<Item = (i64, Rule)>) -> Option<Self> {
+        let mut all: Vec<(i64, Compiled)> = Vec::new();
+        for (from, rule) in versions {
+            if all.last().is_none_or(|(_, last)| last.rule != rule) {
+                all.push((from, Compiled::new(rule)));
+            }
+        }
+        let mut ruled = Self { versions: all, holds: HoldVersions::default() };
+        ruled.index();
+        (!ruled.versions.is_empty()).then_some(ruled)
+    }
+
     /// Puts a version in force from `from` on. One that only differs in who accepted it takes the place of its twin; one
     /// that looks at something else begins the rule anew.
     pub fn put(&mut self, rule: Rule, from: i64) {
@@ -69,9 +82,19 @@ impl Ruled {
         &self.versions[self.versions.len() - 1].1
     }
 
+    /// The newest version is in force at that event time.
+    pub fn is_newest_at(&self, time: i64) -> bool {
+        self.versions.last().is_some_and(|(from, _)| *from <= time)
+    }
+
     /// The version in force at that event time.
     pub fn at(&self, time: i64) -> Option<&Compiled> {
         self.versions.iter().rev().find(|(from, _)| *from <= time).map(|(_, compiled)| compiled)
+    }
+
+    /// The event times from which its versions are in force.
+    pub fn edges(&self) -> impl Iterator<Item = i64> {
+        self.versions.iter().map(|(from, _)| *from)
     }
 
     /// From which event time the version in force at `time` is; the minimum for one that always was.

@@ -18,6 +18,7 @@ mod frozen;
 pub mod hold;
 mod needs;
 mod observe;
+mod own;
 mod pack;
 mod past;
 mod perform;
@@ -38,6 +39,7 @@ use calendar::Calendar;
 use compiled::{Compiled, Ruled};
 use day::{Group, Observation};
 pub use observe::Sight;
+pub use own::{OwnNumbers, SetBy};
 use past::Past;
 pub use perform::{CoverageOut, MetricOut, Performed};
 pub use roster_change::Stored;
@@ -91,6 +93,9 @@ pub struct Clinic {
     tenant: TenantId,
     roster: Arc<Roster>,
     rules: Arc<Vec<Ruled>>,
+    own_numbers: Vec<OwnNumbers>,
+    /// The rules of patients with numbers of their own.
+    own_rules: BTreeMap<PatientId, Arc<Vec<Ruled>>>,
     /// How far verdicts look back, over all rules and metrics.
     lookback_days: i32,
     patients: BTreeMap<PatientId, PatientState>,
@@ -111,6 +116,8 @@ impl Clinic {
             tenant,
             roster,
             rules: Arc::new(rules),
+            own_numbers: Vec::new(),
+            own_rules: BTreeMap::new(),
             lookback_days: 0,
             patients: BTreeMap::new(),
             owed: BTreeSet::new(),
@@ -138,14 +145,15 @@ impl Clinic {
             Some(known) => known.put(rule, now.0),
             None => rules.push(Ruled::new(rule, now.0)),
         }
-        self.measure_lookback();
+        self.rule_patients();
         for patient in self.patients.keys().cloned().collect::<Vec<_>>() {
             self.owe(&patient, now, Work::Republish);
         }
     }
 
     fn measure_lookback(&mut self) {
-        let of_rules = self.rules.iter().flat_map(Ruled::all).map(Compiled::lookback_days).max().unwrap_or(0);
+        let rules = self.own_rules.values().chain([&self.rules]).flat_map(|rules| rules.iter());
+        let of_rules = rules.flat_map(Ruled::all).map(Compiled::lookback_days).max().unwrap_or(0);
         self.lookback_days = of_rules.max(BASELINE_DAYS) + 1;
     }
 

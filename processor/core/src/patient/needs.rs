@@ -49,7 +49,8 @@ impl Clinic {
     /// Measures under hold rules of this patient, with the longest time that a sample is held.
     pub(super) fn held_measures(&self, person: &Patient) -> BTreeMap<Measure, i64> {
         let mut widest: BTreeMap<Measure, i64> = BTreeMap::new();
-        for (measure, hold) in self.rules.iter().filter(|rule| rule.applies_to(person)).filter_map(Ruled::measure_held)
+        for (measure, hold) in
+            self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person)).filter_map(Ruled::measure_held)
         {
             let gap = widest.entry(measure).or_default();
             *gap = (*gap).max(hold.max_gap_ms);

@@ -183,7 +183,7 @@ impl Clinic {
         now: JournalTime,
     ) {
         let Some(gap) = self
-            .rules
+            .rules_of(&person.id)
             .iter()
             .filter(|rule| rule.applies_to(person))
             .filter_map(|rule| {
@@ -204,7 +204,7 @@ impl Clinic {
     }
 
     fn judge_samples(&mut self, person: &Patient, sight: Sight, seen: &[(i64, Option<&Value>)], now: JournalTime) {
-        let rules = Arc::clone(&self.rules);
+        let rules = Arc::clone(self.rules_of(&person.id));
         let held = |rule: &&Ruled| rule.over(sight.measure).is_some() && rule.applies_to(person);
         let rules: Vec<&Ruled> = rules.iter().filter(held).collect();
         if rules.is_empty() {
@@ -281,6 +281,10 @@ fn step(
     asked: &mut Asked,
 ) {
     let Some(number) = number else { return };
+    // The live automaton has the newest limits: what another version judges is for the fold.
+    if !rule.is_newest_at(time) {
+        asked.fold(now.0 + GATHER_MS);
+    }
     match live.handle(time, number, changes) {
         Look::No => {}
         Look::Now => asked.fold(now.0),

@@ -92,7 +92,7 @@ impl Clinic {
     /// Which values of which days the told episodes of daily rules stand on.
     fn shown(&self, person: &Patient, past: &Past) -> BTreeSet<(i32, Shown)> {
         let (calendar, mut shown) = (Calendar::of(person), BTreeSet::new());
-        for rule in self.rules.iter().filter(|rule| rule.applies_to(person)) {
+        for rule in self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person)) {
             let Some(metric) = rule.metric() else { continue };
             for span in past.reports.spans(rule.id()) {
                 for (day, values) in past.days.range(calendar.day_of(span.start)..) {

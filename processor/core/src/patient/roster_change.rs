@@ -25,6 +25,7 @@ impl Clinic {
     /// [`SnapshotError`] when what is kept of a patient cannot be unpacked.
     pub fn set_roster(&mut self, roster: Arc<Roster>, stored: Stored, now: JournalTime) -> Result<(), SnapshotError> {
         let old = std::mem::replace(&mut self.roster, Arc::clone(&roster));
+        self.set_own_numbers(&roster, now);
         for person in roster.patients.values() {
             let calendar = Calendar::of(person);
             let horizon = self.horizon(calendar, now);
@@ -60,6 +61,10 @@ impl Clinic {
         };
         let orders_changed = prescribed(old) != prescribed(&roster) || old.medications != roster.medications;
         let told_changed = told(old) != told(&roster);
+        let own = |roster: &Roster| -> Vec<_> {
+            roster.overrides.iter().filter(|set| set.patient == person.id).cloned().collect()
+        };
+        let rules_changed = before.packs != person.packs || own(old) != own(&roster);
         if before.zones != person.zones {
             self.count_days_anew(person, now);
         }
@@ -73,7 +78,7 @@ impl Clinic {
         if before != person || orders_changed || told_changed || old.devices != roster.devices {
             self.mark_all(person, now)?;
         }
-        if before.conditions != person.conditions || before.packs != person.packs || orders_changed || told_changed {
+        if before.conditions != person.conditions || rules_changed || orders_changed || told_changed {
             self.owe(&person.id, now, Work::Republish);
         }
         Ok(())

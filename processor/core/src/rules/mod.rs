@@ -9,6 +9,7 @@ mod default_packs;
 pub mod ingredients;
 mod margin;
 mod nearest;
+mod own;
 mod parse;
 mod print;
 mod reader;
@@ -25,6 +26,7 @@ pub use crate::metrics::sustained_threshold::Comparison;
 pub use default_packs::{PACKS, default_packs};
 pub use margin::Margin;
 pub use nearest::nearest;
+pub use own::{OverrideError, check_keys};
 pub use parse::{RuleError, parse};
 pub use words::{format_duration, number, stands_for_words, value_text};
 

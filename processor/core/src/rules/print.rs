@@ -70,6 +70,11 @@ fn content(rule: &Rule) -> String {
     text
 }
 
+/// The condition as a rule file has it.
+pub fn condition_line(rule: &Rule) -> String {
+    condition(rule.condition)
+}
+
 fn condition(condition: Condition) -> String {
     match condition {
         Condition::Threshold(comparison) => format!("{{ {} }}", limit(comparison)),

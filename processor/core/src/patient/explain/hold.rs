@@ -28,7 +28,7 @@ impl Clinic {
         let mut windows: Vec<_> =
             Group::Coverage.measures().iter().map(|measure| (*measure, at - LOOK_BACK_MS, at + 1)).collect();
         let mut starts: BTreeMap<Measure, i64> = BTreeMap::new();
-        let rules = self.rules.iter().filter(|rule| rule.applies_to(person));
+        let rules = self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person));
         for (measure, hold) in rules.filter_map(Ruled::measure_held) {
             let from = i64::from(self.fold_from(person, past, measure, at)) * HOUR;
             let start = from.min(at - LOOK_BACK_MS - hold.max_gap_ms);

@@ -11,7 +11,6 @@ use std::borrow::Cow;
 use painwatch_domain::roster::Patient;
 use painwatch_domain::{Measure, PatientId, Priority, RuleId};
 
-use super::Clinic;
 use super::circumstances::Around;
 use super::compiled::{Compiled, Kind, Ruled};
 use super::coverage::DeviceStates;
@@ -20,6 +19,7 @@ use super::episodes::Span;
 use super::past::Past;
 use super::perform::device_states;
 use super::state::SnapshotError;
+use super::{Clinic, SetBy};
 use crate::rules::{Circumstance, DaysOf, Margin, Rule};
 
 /// One rule at one moment.
@@ -37,6 +37,8 @@ pub struct Explained {
 pub struct InForce {
     pub rule: Rule,
     pub version: String,
+    /// Where its numbers are this patient's own.
+    pub set_by: Option<SetBy>,
     /// Event time in milliseconds; `None`: since ever.
     pub since: Option<i64>,
     /// What an episode at that moment would be.
@@ -171,7 +173,7 @@ impl Clinic {
     ) -> Result<Vec<Explained>, SnapshotError> {
         let Some(person) = self.roster.patients.get(patient) else { return Ok(Vec::new()) };
         let asked = Asked { at, person, history, devices: device_states(history), past: self.past_of(patient)? };
-        let rules = self.rules.iter().filter(|rule| rule.applies_to(person));
+        let rules = self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person));
         Ok(rules.map(|rule| self.explain_one(rule, &asked)).collect())
     }
 
@@ -213,6 +215,7 @@ impl Clinic {
         InForce {
             rule: version.rule.clone(),
             version: version.face.version.clone(),
+            set_by: self.set_by(&asked.person.id, &version.face.id, asked.at),
             since: rule.in_force_since(asked.at).filter(|since| *since > i64::MIN),
             priority: version.peak(&around, &exposure, &moment),
             raised_by: raised.map(|raise| raise.when.clone()).collect(),

@@ -24,7 +24,7 @@ impl Clinic {
             return;
         }
         let states = device_states(history);
-        for rule in self.rules.iter().filter(|rule| rule.applies_to(person)) {
+        for rule in self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person)) {
             let Some(version) = rule.at(frame.end - 1) else { continue };
             let Kind::Hold(measure, hold) = &version.kind else { continue };
             let seen = history.iter().filter(|seen| {
@@ -61,7 +61,7 @@ impl Clinic {
         out: &mut Performed,
     ) {
         let facts = Facts::of(&self.roster, person);
-        let all = Arc::clone(&self.rules);
+        let all = Arc::clone(self.rules_of(&person.id));
         let judged_here = |metric: &str| group_of(metric) == Some(group);
         let rules = all.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
         let rules: Vec<_> = rules.filter_map(|rule| Some((rule, rule.metric()?))).collect();

@@ -140,7 +140,7 @@ impl Clinic {
         let horizon = self.horizon(calendar, now);
         let since = calendar.start(horizon);
         let mut again = BTreeSet::new();
-        let rules = Arc::clone(&self.rules);
+        let rules = Arc::clone(self.rules_of(&person.id));
         let judged_here = |rule: &&super::super::compiled::Ruled| {
             rule.applies_to(person) && rule.metric().is_some_and(|metric| scope.includes(metric))
         };

@@ -29,7 +29,7 @@ impl Clinic {
         out: &mut Performed,
     ) {
         let Some(measure) = Measure::parse(measure_name) else { return };
-        let rules = Arc::clone(&self.rules);
+        let rules = Arc::clone(self.rules_of(&person.id));
         let rules: Vec<&Ruled> =
             rules.iter().filter(|rule| rule.over(measure).is_some() && rule.applies_to(person)).collect();
         let Some(signal) = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure_name)) else {
