@@ -106,6 +106,7 @@ struct DeviceEntry {
 struct StreamEntry {
     measure: String,
     every: String,
+    alert_after: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -313,7 +314,8 @@ fn device(entry: &DeviceEntry) -> Result<Device> {
     let stream = |stream: &StreamEntry| -> Result<Stream> {
         let measure =
             Measure::parse(&stream.measure).with_context(|| format!("unknown measure {:?}", stream.measure))?;
-        Ok(Stream { measure, every_ms: duration_ms(&stream.every)? })
+        let alert_after_ms = stream.alert_after.as_deref().map(duration_ms).transpose()?;
+        Ok(Stream { measure, every_ms: duration_ms(&stream.every)?, alert_after_ms })
     };
     Ok(Device {
         id: DeviceId::parse(&entry.id)?,

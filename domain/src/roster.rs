@@ -52,6 +52,8 @@ pub struct Device {
 pub struct Stream {
     pub measure: Measure,
     pub every_ms: i64,
+    /// After how long a silence it is told; `None`: after a day.
+    pub alert_after_ms: Option<i64>,
 }
 
 /// `patient` wears `device` in `[from, until)` of event time.

@@ -1,6 +1,7 @@
 //! Rules as the patient core runs them: each either holds over samples or over days.
 
 use painwatch_domain::roster::Patient;
+use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{Measure, Priority, Value};
 
 use super::circumstances::Around;
@@ -23,6 +24,10 @@ pub enum Kind {
     Hold(Measure, HoldRule),
     /// Judged a day at a time on the metric of that name.
     Daily(&'static str),
+    /// Silence of a measure for longer than so many milliseconds.
+    Absent(Measure, i64),
+    /// Judged by the episodes of other rules.
+    Combined,
 }
 
 /// A rule with every version by the event time from which each is in force: a reading is judged by the one in force then.
@@ -31,11 +36,14 @@ pub struct Ruled {
     /// Ascending; never empty.
     versions: Vec<(i64, Compiled)>,
     holds: HoldVersions,
+    /// A condition inside a combination: never told by itself.
+    inline: bool,
 }
 
 impl Ruled {
     pub fn new(rule: Rule, from: i64) -> Self {
-        let mut ruled = Self { versions: vec![(from, Compiled::new(rule))], holds: HoldVersions::default() };
+        let versions = vec![(from, Compiled::new(rule))];
+        let mut ruled = Self { versions, holds: HoldVersions::default(), inline: false };
         ruled.index();
         ruled
     }
@@ -48,9 +56,21 @@ impl Ruled {
                 all.push((from, Compiled::new(rule)));
             }
         }
-        let mut ruled = Self { versions: all, holds: HoldVersions::default() };
+        let mut ruled = Self { versions: all, holds: HoldVersions::default(), inline: false };
         ruled.index();
         (!ruled.versions.is_empty()).then_some(ruled)
+    }
+
+    /// The conditions that a rule brings along. Named by their content, they are always in force: which version of the
+    /// rule looks at them is that version's business.
+    pub fn inline(rule: &Rule) -> impl Iterator<Item = Self> {
+        let own = rule.inline_rules().into_iter().cloned();
+        own.map(|rule| Self { inline: true, ..Self::new(rule, i64::MIN) })
+    }
+
+    /// Whether its episodes are told.
+    pub const fn is_told(&self) -> bool {
+        !self.inline
     }
 
     /// Puts a version in force from `from` on. One that only differs in who accepted it takes the place of its twin; one
@@ -73,7 +93,7 @@ impl Ruled {
     fn index(&mut self) {
         let hold = |(from, compiled): &(i64, Compiled)| match &compiled.kind {
             Kind::Hold(_, rule) => Some((*from, rule.clone())),
-            Kind::Daily(_) => None,
+            _ => None,
         };
         self.holds = HoldVersions::new(self.versions.iter().filter_map(hold));
     }
@@ -123,15 +143,42 @@ impl Ruled {
     pub fn measure_held(&self) -> Option<(Measure, &HoldRule)> {
         match &self.newest().kind {
             Kind::Hold(measure, rule) => Some((*measure, rule)),
-            Kind::Daily(_) => None,
+            _ => None,
         }
     }
 
     pub fn metric(&self) -> Option<&'static str> {
         match self.newest().kind {
             Kind::Daily(metric) => Some(metric),
-            Kind::Hold(..) => None,
+            _ => None,
         }
+    }
+
+    /// The measure whose silence it tells.
+    pub fn measure_missed(&self) -> Option<Measure> {
+        match self.newest().kind {
+            Kind::Absent(measure, _) => Some(measure),
+            _ => None,
+        }
+    }
+
+    /// The longest silence that each version allows, by the time from which it is in force.
+    pub fn limits(&self) -> Vec<(i64, i64)> {
+        let limit = |(from, compiled): &(i64, Compiled)| match compiled.kind {
+            Kind::Absent(_, limit) => Some((*from, limit)),
+            _ => None,
+        };
+        self.versions.iter().filter_map(limit).collect()
+    }
+
+    pub fn is_combined(&self) -> bool {
+        self.newest().kind == Kind::Combined
+    }
+
+    /// Each version with the event time it is in force in.
+    pub fn spans_of_force(&self) -> impl Iterator<Item = (i64, i64, &Compiled)> {
+        let until = self.versions.iter().skip(1).map(|(from, _)| *from).chain([i64::MAX]);
+        self.versions.iter().zip(until).map(|((from, compiled), until)| (*from, until, compiled))
     }
 
     /// A patient gets the packs that the roster names.
@@ -166,6 +213,14 @@ impl Compiled {
         self.rule.priority_given(|circumstance| around.holds(circumstance, exposure, span))
     }
 
+    /// The longest silence that an absence rule allows.
+    pub const fn limit_ms(&self) -> i64 {
+        match self.kind {
+            Kind::Absent(_, limit) => limit,
+            _ => 0,
+        }
+    }
+
     /// The number of a value that the rule's signal looks at, in the canonical unit.
     pub fn number(&self, measure: Measure, value: &Value) -> Option<f64> {
         let scaled = match (self.rule.signal, value) {
@@ -182,6 +237,7 @@ impl Compiled {
         match self.rule.condition {
             Condition::Deviates { of_days, on, .. } => of_days + on.n as i32,
             Condition::Changes { within_days, .. } => within_days,
+            Condition::Absent { for_ms } => (for_ms / DAY_MS) as i32,
             _ => 0,
         }
     }
@@ -189,7 +245,9 @@ impl Compiled {
 
 fn kind(rule: &Rule) -> Kind {
     match (rule.signal, rule.condition) {
+        (Signal::Rules, _) | (_, Condition::Combined { .. }) => Kind::Combined,
         (Signal::Metric(metric), _) => Kind::Daily(metric),
+        (signal, Condition::Absent { for_ms }) => Kind::Absent(signal.measure(), for_ms),
         (_, Condition::Missed { .. }) => Kind::Daily("medication_event.missed_in_a_row"),
         (signal, Condition::Threshold(enter)) => Kind::Hold(signal.measure(), hold(rule, enter)),
         // The grammar admits the other conditions of daily metrics only.

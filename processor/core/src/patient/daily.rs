@@ -211,6 +211,8 @@ pub struct Book<'a> {
     pub frozen: &'a Frozen,
     /// Days before this one are over: only they can end an episode.
     pub open_from: i32,
+    /// The first day on which a value was expected.
+    pub watched_from: i32,
 }
 
 impl<'a> Book<'a> {
@@ -260,6 +262,9 @@ pub fn lasts(days: &[JudgedDay]) -> bool {
 /// The episodes of a daily rule over all kept days: maximal runs of days on which it holds, from the start of the first to
 /// the start of the day that ends them. A day without a value neither begins nor ends one.
 pub fn episodes(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
+    if matches!(ruled.newest().rule.condition, Condition::Absent { .. }) {
+        return missing(ruled, metric, book);
+    }
     let mut spans: Vec<Span> = Vec::new();
     let mut active = false;
     for JudgedDay { day, value, verdict } in judged_days(ruled, metric, book) {
@@ -279,6 +284,31 @@ pub fn episodes(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
                 span.end = Some(start);
             }
         }
+    }
+    spans
+}
+
+/// The episodes of an absence rule: runs of so many days that are over and have no value, from the last of so many to the
+/// day that has one again.
+fn missing(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
+    let values = book.values(metric);
+    let (mut spans, mut without): (Vec<Span>, i32) = (Vec::new(), 0);
+    for day in book.watched_from..book.open_from {
+        let (start, end) = book.calendar.bounds(day);
+        if values.get(&day).is_some_and(|value| value.value.is_some()) {
+            spans.last_mut().filter(|span| span.end.is_none()).into_iter().for_each(|span| span.end = Some(start));
+            without = 0;
+            continue;
+        }
+        without += 1;
+        let limit = ruled.at(end - 1).map(Compiled::lookback_days).filter(|limit| without >= *limit);
+        let Some(limit) = limit else { continue };
+        if spans.last().is_none_or(|span| span.end.is_some()) {
+            let (last_held, evidence, historical) = (end, Vec::new(), false);
+            let why = format!("no {metric} on {limit} days in a row");
+            spans.push(Span { start, last_held, fresh_from: end, end: None, evidence, why, historical });
+        }
+        spans.last_mut().into_iter().for_each(|span| (span.last_held, span.fresh_from) = (end, end));
     }
     spans
 }
@@ -346,6 +376,8 @@ impl Judge {
                 let why = format!("{run} scheduled doses of {} missed in a row", value.quality);
                 (run >= doses, Margin::up_to(doses, run, "{dose}"), why)
             }
+            // Days without a value are no verdict of a day, and a combination judges no days.
+            Condition::Absent { .. } | Condition::Combined { .. } => return None,
         };
         let clears = match (rule.clear, value.value, rule.signal) {
             (Some(clear), Some(x), Signal::Metric(_)) => clear.comparison.holds(x),

@@ -166,6 +166,11 @@ impl Reports {
         tell(subject, face, &before, known, out);
     }
 
+    /// Whether this telling is of an episode that was told.
+    pub fn knows(&self, rule: &str, span: &Span) -> bool {
+        self.by_rule.get(rule).is_some_and(|told| matching(told, span).is_some())
+    }
+
     /// Rules with reports.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         self.by_rule.keys().map(String::as_str)

@@ -4,9 +4,11 @@
 //! a day's values, close a day. Whoever drives it asks for the next due [`Task`], fetches the history it names from the
 //! day blocks, and has it performed. Truth comes only from that history, never from the order of arrival.
 
+mod absence;
 mod by_metric;
 pub mod calendar;
 pub mod circumstances;
+mod combine;
 pub mod compiled;
 pub mod coverage;
 pub mod daily;
@@ -21,16 +23,20 @@ mod observe;
 mod own;
 mod pack;
 mod past;
+mod paths;
 mod perform;
 mod prune;
 mod roster_change;
+mod runs;
 pub mod signal;
+mod silence;
 mod state;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use painwatch_domain::roster::Patient;
+use painwatch_domain::roster::{Pairing, Patient};
 use painwatch_domain::time::{HOUR_MS, MINUTE_MS};
 use painwatch_domain::{JournalTime, Measure, PatientId, Roster, TenantId};
 
@@ -41,6 +47,8 @@ use day::{Group, Observation};
 pub use observe::Sight;
 pub use own::{OwnNumbers, SetBy};
 use past::Past;
+use paths::Paths;
+pub use paths::{GRACE_MS, GatewayState};
 pub use perform::{CoverageOut, MetricOut, Performed};
 pub use roster_change::Stored;
 pub use state::{Part, SnapshotError};
@@ -106,16 +114,33 @@ pub struct Clinic {
     changed_past: BTreeSet<PatientId>,
     /// Whose past is unpacked, the one used last at the end.
     open: VecDeque<PatientId>,
+    changed_watch: BTreeSet<PatientId>,
+    /// What stands between us and the devices, and whether it differs from what was last taken.
+    paths: Paths,
+    changed_paths: bool,
+    /// Who has something held back until a gateway says otherwise.
+    held: BTreeSet<PatientId>,
+    /// Who is paired with what, by patient.
+    worn: BTreeMap<PatientId, Vec<Pairing>>,
+    index: RuleIndex,
+}
+
+/// What the rules in force look at.
+#[derive(Clone, Debug, Default)]
+struct RuleIndex {
+    /// Measures under absence rules, and the shortest silence that one of them tells.
+    pauses: BTreeMap<Measure, i64>,
+    /// Rules that a combination looks at.
+    children: BTreeSet<String>,
 }
 
 impl Clinic {
     pub fn new(tenant: TenantId, rules: Vec<Rule>) -> Self {
-        let rules: Vec<Ruled> = rules.into_iter().map(|rule| Ruled::new(rule, i64::MIN)).collect();
         let roster = Arc::new(Roster { tenant: tenant.clone(), ..Roster::default() });
         let mut clinic = Self {
             tenant,
             roster,
-            rules: Arc::new(rules),
+            rules: Arc::default(),
             own_numbers: Vec::new(),
             own_rules: BTreeMap::new(),
             lookback_days: 0,
@@ -124,8 +149,15 @@ impl Clinic {
             changed: BTreeSet::new(),
             changed_past: BTreeSet::new(),
             open: VecDeque::new(),
+            changed_watch: BTreeSet::new(),
+            paths: Paths::default(),
+            changed_paths: false,
+            held: BTreeSet::new(),
+            worn: BTreeMap::new(),
+            index: RuleIndex::default(),
         };
-        clinic.measure_lookback();
+        rules.into_iter().for_each(|rule| clinic.put_rule(rule, i64::MIN));
+        clinic.index_rules();
         clinic
     }
 
@@ -135,26 +167,54 @@ impl Clinic {
 
     /// The rules in force now.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().map(|ruled| &ruled.newest().rule)
+        self.rules.iter().filter(|ruled| ruled.is_told()).map(|ruled| &ruled.newest().rule)
     }
 
     /// Puts a rule in force from `now` on, after the one with its id; what is open is told again.
     pub fn set_rule(&mut self, rule: Rule, now: JournalTime) {
-        let rules = Arc::make_mut(&mut self.rules);
-        match rules.iter_mut().find(|known| known.id() == rule.id.as_str()) {
-            Some(known) => known.put(rule, now.0),
-            None => rules.push(Ruled::new(rule, now.0)),
-        }
+        self.put_rule(rule, now.0);
         self.rule_patients();
         for patient in self.patients.keys().cloned().collect::<Vec<_>>() {
             self.owe(&patient, now, Work::Republish);
         }
+        let roster = Arc::clone(&self.roster);
+        roster.patients.values().for_each(|person| self.expect(person, now));
     }
 
-    fn measure_lookback(&mut self) {
+    fn put_rule(&mut self, rule: Rule, from: i64) {
+        let rules = Arc::make_mut(&mut self.rules);
+        for inline in Ruled::inline(&rule) {
+            if rules.iter().all(|known| known.id() != inline.id()) {
+                rules.push(inline);
+            }
+        }
+        match rules.iter_mut().find(|known| known.id() == rule.id.as_str()) {
+            Some(known) => known.put(rule, from),
+            None => rules.push(Ruled::new(rule, from)),
+        }
+    }
+
+    fn index_rules(&mut self) {
         let rules = self.own_rules.values().chain([&self.rules]).flat_map(|rules| rules.iter());
         let of_rules = rules.flat_map(Ruled::all).map(Compiled::lookback_days).max().unwrap_or(0);
         self.lookback_days = of_rules.max(BASELINE_DAYS) + 1;
+        self.index = RuleIndex::default();
+        let rules = self.own_rules.values().chain([&self.rules]).flat_map(|rules| rules.iter());
+        for rule in rules {
+            let parts = rule.all().flat_map(|compiled| &compiled.rule.parts).map(|part| part.id().to_string());
+            self.index.children.extend(parts);
+            for (measure, (_, limit)) in
+                rule.measure_missed().into_iter().zip(rule.limits().into_iter().min_by_key(|(_, limit)| *limit))
+            {
+                let least = self.index.pauses.entry(measure).or_insert(limit);
+                *least = limit.min(*least);
+            }
+        }
+    }
+
+    /// Whether a combination looks at it.
+    fn is_child(&self, rule: &Ruled) -> bool {
+        self.index.children.contains(rule.id())
     }
 
     /// First local day whose alerts may still change.
@@ -201,7 +261,7 @@ impl Clinic {
                 state.agenda.owed.remove(&work);
             }
             if let Some(person) = self.roster.patients.get(&patient) {
-                let needs = self.needs(person, &work);
+                let needs = self.needs(person, &work, due);
                 return Some(Task { due, patient, work, needs });
             }
         }
@@ -217,9 +277,13 @@ impl Clinic {
         let roster = Arc::clone(&self.roster);
         let Some(person) = roster.patients.get(&task.patient) else { return Ok(out) };
         let now = task.due;
+        if matches!(task.work, Work::Recount(..) | Work::Absent(_) | Work::Streams | Work::Resume) {
+            self.changed_watch.insert(task.patient.clone());
+        }
         match &task.work {
             Work::Notice(..) => self.notice(person, history, now),
             Work::Look(measure) => self.look(person, measure, now),
+            Work::Recount(measure, day) => self.recount(person, measure, *day, history, now),
             work => {
                 let mut past = self.open(&person.id)?;
                 self.work_on(person, &mut past, work, history, now, &mut out);
@@ -245,7 +309,11 @@ impl Clinic {
             Work::Finish(day) => self.finish(person, past, *day, now, out),
             Work::Close => self.close(person, past, now),
             Work::Republish => self.republish(person, past, now, out),
-            Work::Notice(..) | Work::Look(_) => {}
+            Work::Absent(measure) => self.absent(person, past, measure, history, now, out),
+            Work::Streams => self.streams(person, past, history, now, out),
+            Work::Resume => self.resume(person, past, now, out),
+            Work::Combine => self.combine(person, past, history, now, out),
+            Work::Notice(..) | Work::Look(_) | Work::Recount(..) => {}
         }
     }
 
@@ -315,11 +383,26 @@ impl Clinic {
     pub fn take_snapshots(&mut self) -> Vec<Snapshot> {
         let now = std::mem::take(&mut self.changed).into_iter().map(|patient| (patient, Part::Now));
         let past = std::mem::take(&mut self.changed_past).into_iter().map(|patient| (patient, Part::Past));
+        let watch = std::mem::take(&mut self.changed_watch).into_iter().map(|patient| (patient, Part::Watch));
         let snapshot = |(patient, part): (PatientId, Part)| {
             let bytes = self.patients.get(&patient)?.encode(part);
             Some(Snapshot { patient, part, bytes })
         };
-        now.chain(past).filter_map(snapshot).collect()
+        now.chain(past).chain(watch).filter_map(snapshot).collect()
+    }
+
+    /// What stands between us and the devices, if it changed since the last call.
+    pub fn take_paths(&mut self) -> Option<Vec<u8>> {
+        std::mem::take(&mut self.changed_paths).then(|| self.paths.encode())
+    }
+
+    /// Puts back what `take_paths` gave.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when the bytes are of another version or damaged.
+    pub fn restore_paths(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        self.paths = Paths::decode(bytes)?;
+        Ok(())
     }
 
     /// What a patient's state takes, packed, by part: `now` and the parts of the past.
@@ -343,11 +426,24 @@ impl Clinic {
             let owed = state.agenda.owed.iter().map(|(work, due)| (JournalTime(*due), patient.clone(), work.clone()));
             self.owed.extend(owed);
         }
+        if part == Part::Watch && state.watch.held {
+            self.held.insert(patient.clone());
+        }
         Ok(())
     }
 
     /// Puts the roster back at restart, without consequences: the snapshots hold what followed from it.
     pub fn restore_roster(&mut self, roster: Arc<Roster>) {
+        self.worn = worn_by(&roster);
         self.roster = roster;
     }
+}
+
+/// Pairings by patient: a clinic has thousands, a patient a handful.
+fn worn_by(roster: &Roster) -> BTreeMap<PatientId, Vec<Pairing>> {
+    let mut worn: BTreeMap<PatientId, Vec<Pairing>> = BTreeMap::new();
+    for pairing in &roster.pairings {
+        worn.entry(pairing.patient.clone()).or_default().push(pairing.clone());
+    }
+    worn
 }

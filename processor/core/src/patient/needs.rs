@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use painwatch_domain::Measure;
 use painwatch_domain::roster::Patient;
 use painwatch_domain::time::DAY_MS;
+use painwatch_domain::{JournalTime, Measure};
 
 use super::Clinic;
 use super::calendar::Calendar;
@@ -15,17 +15,29 @@ use super::state::Work;
 use crate::metrics::news2::SET_WITHIN_MS;
 use crate::metrics::severe_pain::BEFORE_MS;
 
+/// How long ago a device may have said what it is: longer than the longest silence that is told by default.
+const STATES_LOOK_BACK_MS: i64 = 3 * DAY_MS;
+
 type Windows = Vec<(Measure, i64, i64)>;
 
 impl Clinic {
-    pub(super) fn needs(&self, person: &Patient, work: &Work) -> Windows {
+    pub(super) fn needs(&self, person: &Patient, work: &Work, due: JournalTime) -> Windows {
         match work {
-            Work::Close | Work::Republish | Work::Look(_) | Work::Finish(_) => Vec::new(),
+            Work::Close | Work::Republish | Work::Look(_) | Work::Finish(_) | Work::Resume => Vec::new(),
             Work::Notice(measure, utc_day) => {
                 let from = i64::from(*utc_day) * DAY_MS;
                 Measure::parse(measure).map(|measure| (measure, from, from + DAY_MS)).into_iter().collect()
             }
             Work::Fold(measure) => self.stale_hours(person, measure),
+            Work::Recount(measure, utc_day) => self.counted_day(measure, *utc_day),
+            Work::Absent(_) | Work::Combine => {
+                let calendar = Calendar::of(person);
+                vec![(Measure::DeviceLink, calendar.start(self.horizon(calendar, due)), due.0 + 1)]
+            }
+            Work::Streams => {
+                let device = [Measure::DeviceWorn, Measure::DeviceCharging, Measure::DeviceLink];
+                device.map(|measure| (measure, due.0 - STATES_LOOK_BACK_MS, due.0 + 1)).to_vec()
+            }
             Work::Evaluate(Group::Coverage, day) => self.coverage_windows(person, *day),
             Work::Evaluate(group, day) => group_windows(Calendar::of(person), *group, *day),
         }
@@ -37,6 +49,18 @@ impl Clinic {
             |(first, last): (i32, i32), measure| (measure, i64::from(first) * HOUR, (i64::from(last) + 1) * HOUR);
         let hours = signal.and_then(HoldSignal::next_stale);
         hours.zip(Measure::parse(measure)).map(|(hours, measure)| window(hours, measure)).into_iter().collect()
+    }
+
+    /// A UTC day of a measure and what lies within the shortest silence around it.
+    fn counted_day(&self, measure: &str, utc_day: i32) -> Windows {
+        let from = i64::from(utc_day) * DAY_MS;
+        let measure = Measure::parse(measure);
+        let pause = measure.and_then(|measure| self.index.pauses.get(&measure)).copied();
+        measure
+            .zip(pause)
+            .map(|(measure, pause)| (measure, from - pause, from + DAY_MS + pause + 1))
+            .into_iter()
+            .collect()
     }
 
     /// The day and, before it, the samples that are still held when it begins.

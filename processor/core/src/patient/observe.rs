@@ -71,6 +71,7 @@ impl Clinic {
             self.mark_day(person, sight.measure, day.0, now);
         }
         self.judge_set(person, sight.measure, &seen, now);
+        self.note_seen(person, sight, &seen, now);
         self.mark_held_over(person, sight.measure, seen.iter().map(|(time, _)| *time), now);
         self.judge_samples(person, sight, &seen, now);
     }

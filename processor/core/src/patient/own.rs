@@ -116,7 +116,7 @@ impl Clinic {
             Arc::new(rules.collect())
         };
         self.own_rules = by_patient.into_iter().map(|(patient, own)| (patient, ruled(own))).collect();
-        self.measure_lookback();
+        self.index_rules();
     }
 
     /// Who set the numbers by which a rule judges this patient at that event time; `None`: the clinic's are in force.

@@ -68,10 +68,14 @@ impl Clinic {
         self.forget_evidence(person, past, calendar.day_of(now.0) - 1);
         past.told = past.told.split_off(&horizon);
         past.opioids = past.opioids.split_off(&(horizon - OPIOID_DAYS));
-        let hour = hour_of(calendar.start(horizon));
+        let start = calendar.start(horizon);
+        let hour = hour_of(start);
         past.folded.values_mut().for_each(|hours| hours.forget_before(hour));
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         state.holds.values_mut().for_each(|signal| signal.stale = signal.stale.split_off(&hour));
+        state.watch.seen.values_mut().for_each(|runs| runs.forget_before(start));
+        state.watch.streams.values_mut().for_each(|stream| stream.runs.forget_before(start));
+        state.watch.told.retain(|_, told| told.end.is_none_or(|end| end >= start));
     }
 
     /// Of days before `until`, keeps what shows a value only where an episode that was told stands on it. All else can be

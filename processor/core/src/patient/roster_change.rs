@@ -26,6 +26,7 @@ impl Clinic {
     pub fn set_roster(&mut self, roster: Arc<Roster>, stored: Stored, now: JournalTime) -> Result<(), SnapshotError> {
         let old = std::mem::replace(&mut self.roster, Arc::clone(&roster));
         self.set_own_numbers(&roster, now);
+        self.worn = super::worn_by(&roster);
         for person in roster.patients.values() {
             let calendar = Calendar::of(person);
             let horizon = self.horizon(calendar, now);
@@ -35,6 +36,7 @@ impl Clinic {
             if let Some(before) = old.patients.get(&person.id) {
                 self.changed_person(before, person, &old, stored, now)?;
             }
+            self.expect(person, now);
         }
         for device in devices_of([&old, &roster]) {
             self.changed_pairings(&old, device, stored, now);
@@ -158,6 +160,9 @@ impl Clinic {
             let (from, to) = (i64::from(utc_day) * DAY_MS, i64::from(utc_day + 1) * DAY_MS);
             for day in calendar.day_of(from)..=calendar.day_of(to) {
                 Group::ALL.into_iter().for_each(|group| self.mark(person, group, day, now));
+            }
+            if self.index.pauses.contains_key(&measure) {
+                self.owe(&person.id, now, Work::Recount(measure.name().to_owned(), utc_day));
             }
             let Some(signal) = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure.name()))
             else {

@@ -10,6 +10,7 @@ use super::day::Group;
 use super::pack::{self, Packed};
 use super::past::Past;
 use super::signal::HoldSignal;
+use super::watch::Watch;
 
 /// First byte of a snapshot. Raise it with every change to the form of the state. Formats 1 and 2 knew no numbers of metrics
 /// ([`pack::old`]): they are read.
@@ -42,6 +43,16 @@ pub enum Work {
     Close,
     /// A rule changed: report everything under its new face.
     Republish,
+    /// Which readings of a measure there are on a UTC day, for absence rules, after some were taken back.
+    Recount(String, i32),
+    /// Tell the silences of a measure under absence rules.
+    Absent(String),
+    /// Tell which prescribed streams are silent.
+    Streams,
+    /// What was held back while a gateway was away or behind may be told.
+    Resume,
+    /// An episode that a combination looks at changed: after whatever may change others.
+    Combine,
 }
 
 /// A snapshot is in two parts: what every reading changes is small, what is large changes a few times a day.
@@ -51,6 +62,8 @@ pub enum Part {
     Now,
     /// What was folded, computed and told.
     Past,
+    /// Who is silent.
+    Watch,
 }
 
 impl Part {
@@ -58,11 +71,12 @@ impl Part {
         match self {
             Self::Now => "now",
             Self::Past => "past",
+            Self::Watch => "watch",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Now, Self::Past].into_iter().find(|part| part.as_str() == text)
+        [Self::Now, Self::Past, Self::Watch].into_iter().find(|part| part.as_str() == text)
     }
 }
 
@@ -71,6 +85,7 @@ pub struct PatientState {
     /// Measures under hold rules, by name.
     pub holds: BTreeMap<String, HoldSignal>,
     pub agenda: Agenda,
+    pub watch: Watch,
     /// The local day of the newest reading and its bounds: spares the hot path the calendar.
     pub today: Option<(i32, i64, i64)>,
     pub past: Shelf,
@@ -163,6 +178,7 @@ struct Now<H, A> {
 impl PatientState {
     pub fn encode(&self, part: Part) -> Vec<u8> {
         match part {
+            Part::Watch => self.watch.encode(),
             Part::Now => {
                 let bytes = postcard::to_stdvec(&Now { holds: &self.holds, agenda: &self.agenda });
                 // Writing to memory cannot fail, and the state holds nothing the format cannot express.
@@ -174,6 +190,10 @@ impl PatientState {
 
     /// Puts one part back; the other is left alone.
     pub fn restore(&mut self, part: Part, bytes: Vec<u8>) -> Result<(), SnapshotError> {
+        if part == Part::Watch {
+            self.watch = Watch::decode(&bytes)?;
+            return Ok(());
+        }
         let (format, rest) = bytes.split_first().ok_or_else(|| SnapshotError::Damaged("empty".to_owned()))?;
         if *format != FORMAT && !OLD.contains(format) {
             return Err(SnapshotError::Format { found: *format });
@@ -186,6 +206,7 @@ impl PatientState {
             }
             Part::Past if *format == FORMAT => self.past = Shelf::Packed(Packed::parse(bytes)?),
             Part::Past => self.past = Shelf::Packed(Packed::of(&pack::old::read(rest)?)),
+            Part::Watch => {}
         }
         Ok(())
     }

@@ -1,81 +1,111 @@
 //! The condition of a rule, and what clears it.
 
+use painwatch_domain::time::{DAY_MS, MINUTE_MS};
 use painwatch_domain::{Measure, Shape, unit};
 
+use super::combination::{COMBINATIONS, INLINE_KEYS, read_combination};
 use super::nearest::nearest;
 use super::reader::{Reader, Table, Value};
 use super::words::{parse_days, parse_days_of, parse_duration};
-use super::{Clear, Comparison, Condition, DaysOf, Direction, Signal};
+use super::{Clear, Comparison, Condition, DaysOf, Direction, Part, Signal};
 use crate::metrics::catalogue;
 
 /// `within` is what clears `outside`; as a condition it would alarm about health.
 const CLEAR_KEYS: &[&str] = &["below", "at_most", "above", "at_least", "outside", "within"];
-const CONDITION_KEYS: &[&str] =
-    &["below", "at_most", "above", "at_least", "outside", "deviates", "changes", "missed", "score"];
-/// Words of the grammar that this version cannot evaluate: refused by name, so that no rule is silently half obeyed.
-const LATER_CONDITIONS: &[&str] = &["absent", "any_of", "all_of", "n_of"];
+pub const CONDITION_KEYS: &[&str] = &[
+    "below", "at_most", "above", "at_least", "outside", "deviates", "changes", "missed", "score", "absent", "any_of",
+    "all_of", "n_of",
+];
+/// Silence shorter than this is the pause between two uploads.
+const LEAST_ABSENCE_MS: i64 = MINUTE_MS;
 const DIRECTIONS: &[&str] = &["up", "down", "either"];
 
-/// The condition and the signal it really looks at: `deviates` and `changes` of a measure mean its daily metric.
-pub fn read_condition(
-    reader: &mut Reader<'_>,
-    table: Table<'_>,
-    signal: Option<Signal>,
-) -> Option<(Signal, Condition)> {
+/// What a rule looks at, in full: the signal (`deviates` and `changes` of a measure mean its daily metric), the condition,
+/// and the parts of a combination.
+pub type Read = (Signal, Condition, Vec<Part>);
+
+pub fn read_condition(reader: &mut Reader<'_>, table: Table<'_>, signal: Option<Signal>) -> Option<Read> {
     let Some(value) = table.get("condition") else {
         reader.error(table.at, "`condition` is missing", None);
         return None;
     };
     let fields = reader.table(value, "condition")?;
-    let mut later = fields.entries.keys().filter(|key| LATER_CONDITIONS.contains(&key.get_ref().as_ref()));
-    if let Some(key) = later.next() {
-        reader.error(
-            key.span().start,
-            format!("not supported yet by this version: condition `{}`", key.get_ref()),
-            None,
-        );
-        return None;
-    }
-    reader.only(fields, CONDITION_KEYS);
+    let mut known = CONDITION_KEYS.to_vec();
+    // What a combination's episodes are counted within stands beside its list.
+    known.extend(fields.has_any(COMBINATIONS).then_some("within"));
+    reader.only(fields, &known);
+    read_fields(reader, fields, signal)
+}
+
+/// The one condition among the fields of a table.
+pub fn read_fields(reader: &mut Reader<'_>, fields: Table<'_>, signal: Option<Signal>) -> Option<Read> {
     let mut known = fields.entries.iter().filter(|(key, _)| CONDITION_KEYS.contains(&key.get_ref().as_ref()));
     let (first, second) = (known.next(), known.next());
     let Some((key, inner)) = first else {
-        if fields.entries.is_empty() {
-            reader.error(
-                value.span().start,
-                format!("`condition` is empty, expected one of: {}", CONDITION_KEYS.join(" ")),
-                None,
-            );
+        if fields.entries.keys().all(|key| INLINE_KEYS.contains(&key.get_ref().as_ref())) {
+            reader.error(fields.at, format!("no condition, expected one of: {}", CONDITION_KEYS.join(" ")), None);
         }
         return None;
     };
     if let Some((extra, _)) = second {
-        reader.error(
-            extra.span().start,
-            "a condition has one part; combinations are not supported yet by this version",
-            None,
-        );
+        let message = "a condition has one part; `any_of`, `all_of` and `n_of` combine several";
+        reader.error(extra.span().start, message, None);
         return None;
     }
     let key = key.get_ref().as_ref();
-    if key == "score" {
-        return read_score(reader, inner, signal);
+    if COMBINATIONS.contains(&key) {
+        return read_combination(reader, fields, key, inner);
     }
-    let signal = signal?;
-    match key {
-        "deviates" => read_deviates(reader, inner, signal),
-        "changes" => read_changes(reader, inner, signal),
-        "missed" => read_missed(reader, inner, signal),
-        _ => {
-            let comparison = read_comparison(reader, key, inner)?;
-            if !has_numbers(signal) {
-                let name = signal.name();
-                reader.error(value.span().start, format!("`{name}` has no number to compare"), None);
-                return None;
-            }
-            Some((signal, Condition::Threshold(comparison)))
+    let (signal, condition) = match key {
+        "score" => read_score(reader, inner, signal),
+        "deviates" => read_deviates(reader, inner, signal?),
+        "changes" => read_changes(reader, inner, signal?),
+        "missed" => read_missed(reader, inner, signal?),
+        "absent" => read_absent(reader, fields, inner, signal?),
+        _ => read_threshold(reader, key, inner, signal?),
+    }?;
+    Some((signal, condition, Vec::new()))
+}
+
+fn read_threshold(
+    reader: &mut Reader<'_>,
+    key: &str,
+    value: &Value<'_>,
+    signal: Signal,
+) -> Option<(Signal, Condition)> {
+    let comparison = read_comparison(reader, key, value)?;
+    if !has_numbers(signal) {
+        reader.error(value.span().start, format!("`{}` has no number to compare", signal.name()), None);
+        return None;
+    }
+    Some((signal, Condition::Threshold(comparison)))
+}
+
+/// `absent = "24h"`: of a measure any time from a minute on; of a daily metric whole days, because a day is judged whole.
+fn read_absent(
+    reader: &mut Reader<'_>,
+    fields: Table<'_>,
+    value: &Value<'_>,
+    signal: Signal,
+) -> Option<(Signal, Condition)> {
+    let for_ms = reader.parsed(fields, "absent", "24h", parse_duration)?;
+    let Signal::Metric(name) = signal else {
+        if for_ms < LEAST_ABSENCE_MS {
+            reader.error(value.span().start, "`absent` is at least a minute", None);
+            return None;
         }
+        return Some((signal, Condition::Absent { for_ms }));
+    };
+    if !catalogue::find(name).is_some_and(|metric| metric.daily) {
+        reader.error(value.span().start, format!("`absent` needs a measure or a daily metric, `{name}` is none"), None);
+        return None;
     }
+    if for_ms == 0 || for_ms % DAY_MS != 0 || for_ms > 30 * DAY_MS {
+        let message = format!("`absent` of the daily metric `{name}` is whole days, from \"1d\" to \"30d\"");
+        reader.error(value.span().start, message, None);
+        return None;
+    }
+    Some((signal, Condition::Absent { for_ms }))
 }
 
 const SCORE_LIMITS: &[&str] = &["below", "at_most", "above", "at_least", "outside"];
@@ -148,7 +178,7 @@ fn daily_signal(reader: &mut Reader<'_>, at: usize, signal: Signal, word: &str) 
     let metric = match signal {
         Signal::Measure(measure) => catalogue::daily_of(measure),
         Signal::Metric(name) => catalogue::find(name).filter(|metric| metric.daily),
-        Signal::Systolic | Signal::Diastolic => None,
+        Signal::Systolic | Signal::Diastolic | Signal::Rules => None,
     };
     if metric.is_none() {
         let known: Vec<_> = catalogue::list().iter().filter(|metric| metric.daily).map(|metric| metric.name).collect();

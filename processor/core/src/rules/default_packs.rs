@@ -1,6 +1,8 @@
 //! The packs that come with the program. Every threshold in them is a default: it runs in shadow until a named clinician
 //! accepts it.
 
+use std::sync::LazyLock;
+
 use super::{Rule, parse};
 
 /// Name and text of each pack.
@@ -17,4 +19,15 @@ pub const PACKS: [(&str, &str); 7] = [
 /// The rules of all packs. A test parses each, so that a fault cannot leave the house; should one, the others still run.
 pub fn default_packs() -> Vec<Rule> {
     PACKS.iter().flat_map(|(name, text)| parse(text, &format!("{name}.toml")).unwrap_or_default()).collect()
+}
+
+static IDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    // Read as lines: the packs are parsed with these ids known.
+    let lines = PACKS.iter().flat_map(|(_, text)| text.lines());
+    lines.filter_map(|line| Some(line.strip_prefix("id = \"")?.strip_suffix('"')?.to_owned())).collect()
+});
+
+/// The ids of all their rules.
+pub fn default_ids() -> &'static [String] {
+    &IDS
 }

@@ -4,10 +4,12 @@
 //! patient core's work; the words of its conditions are computed in [`crate::metrics`].
 
 mod circumstance;
+mod combination;
 mod condition;
 mod default_packs;
 pub mod ingredients;
 mod margin;
+mod names;
 mod nearest;
 mod own;
 mod parse;
@@ -27,7 +29,7 @@ pub use default_packs::{PACKS, default_packs};
 pub use margin::Margin;
 pub use nearest::nearest;
 pub use own::{OverrideError, check_keys};
-pub use parse::{RuleError, parse};
+pub use parse::{RuleError, parse, parse_beside};
 pub use words::{format_duration, number, stands_for_words, value_text};
 
 /// What a rule looks at.
@@ -38,6 +40,8 @@ pub enum Signal {
     Diastolic,
     /// A name of [`crate::metrics::list`].
     Metric(&'static str),
+    /// Of a combination: the episodes of other rules.
+    Rules,
 }
 
 impl Signal {
@@ -47,14 +51,16 @@ impl Signal {
             Self::Systolic => "blood_pressure_systolic",
             Self::Diastolic => "blood_pressure_diastolic",
             Self::Metric(name) => name,
+            Self::Rules => "rules",
         }
     }
 
-    /// The measure whose readings feed it.
+    /// The measure whose readings feed it; of a combination, none in particular.
     pub fn measure(self) -> Measure {
         match self {
             Self::Measure(measure) => measure,
             Self::Systolic | Self::Diastolic => Measure::BloodPressure,
+            Self::Rules => Measure::SurveyScore,
             Self::Metric(name) => {
                 crate::metrics::catalogue::find(name).map_or(Measure::SurveyScore, |metric| metric.measure)
             }
@@ -65,6 +71,7 @@ impl Signal {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Metric(name) => crate::metrics::catalogue::find(name).map_or("", |metric| metric.unit),
+            Self::Rules => "",
             _ => self.measure().spec().unit,
         }
     }
@@ -82,6 +89,29 @@ pub enum Condition {
     Changes { by: f64, within_days: i32, direction: Direction },
     /// Of scheduled doses of one prescription (metrics::dose_adherence).
     Missed { doses: u32 },
+    /// No reading of the measure for longer than this; of a daily metric, no value on so many whole days (semantics 16).
+    Absent { for_ms: i64 },
+    /// At least `n` of [`Rule::parts`] at once, each counted until `within_ms` after its end.
+    Combined { n: u32, within_ms: i64 },
+}
+
+/// One part of a combination.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// The episodes of a rule with an id.
+    Named(RuleId),
+    /// A condition of its own: a rule that is never told, named by its content.
+    Inline(Box<Rule>),
+}
+
+impl Part {
+    /// The rule that it looks at.
+    pub fn id(&self) -> &RuleId {
+        match self {
+            Self::Named(id) => id,
+            Self::Inline(rule) => &rule.id,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,6 +159,8 @@ pub struct Rule {
     pub domain: RuleDomain,
     pub signal: Signal,
     pub condition: Condition,
+    /// What a combination is made of; else empty.
+    pub parts: Vec<Part>,
     /// Event time for which the condition must hold; 0 for "as soon as a sample shows it".
     pub for_ms: i64,
     /// Each sample is held at most this long.
@@ -180,6 +212,15 @@ impl Rule {
     pub fn priority_given(&self, holds: impl Fn(&Circumstance) -> bool) -> Priority {
         let raised = self.priority_when.iter().filter(|raise| holds(&raise.when)).map(|raise| raise.priority);
         raised.fold(self.priority, Priority::max)
+    }
+
+    /// The conditions that a combination brings along, and those that they bring.
+    pub fn inline_rules(&self) -> Vec<&Rule> {
+        let own = self.parts.iter().filter_map(|part| match part {
+            Part::Inline(rule) => Some(&**rule),
+            Part::Named(_) => None,
+        });
+        own.flat_map(|rule| std::iter::once(rule).chain(rule.inline_rules())).collect()
     }
 
     /// `action`, with the sentence that no alert may lack.

@@ -7,7 +7,10 @@ use painwatch_domain::{Measure, Priority, RuleDomain, RuleId};
 use toml::de::DeTable;
 
 use super::circumstance::read_priority_when;
+use super::combination::COMBINATIONS;
 use super::condition::{read_clear, read_condition, scored_metric};
+use super::default_packs::default_ids;
+use super::names::check_names;
 use super::nearest::nearest;
 use super::reader::{Reader, Table};
 use super::words::{parse_duration, parse_min_data};
@@ -55,24 +58,33 @@ const DEFAULT_REFRACTORY_MS: i64 = 60 * MINUTE_MS;
 const CONTINUOUS_HOLD_MS: i64 = 90 * SECOND_MS;
 const SPOT_HOLD_MS: i64 = 12 * HOUR_MS;
 
-/// Parses a rule file. The file's name without `.toml` is the pack.
+/// Parses a rule file. The file's name without `.toml` is the pack. A combination may name rules of the file and of the
+/// default packs.
 ///
 /// # Errors
 /// Every fault found, in the order of the text.
 pub fn parse(text: &str, file_name: &str) -> Result<Vec<Rule>, Vec<RuleError>> {
+    parse_beside(text, file_name, Some(default_ids()))
+}
+
+/// As [`parse`], beside rules with these ids; `None`: whatever a combination names may stand in another document. Such a
+/// part is blind until it does.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_beside(text: &str, file_name: &str, beside: Option<&[String]>) -> Result<Vec<Rule>, Vec<RuleError>> {
     let mut reader = Reader::new(file_name, text);
     let (document, faults) = DeTable::parse_recoverable(text);
     if !faults.is_empty() {
         faults.iter().for_each(|fault| reader.syntax(fault));
         return Err(reader.errors);
     }
-    let base = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
-    let rules = read_document(&mut reader, document.get_ref(), base.strip_suffix(".toml").unwrap_or(base));
+    let rules = read_document(&mut reader, document.get_ref(), beside);
     reader.errors.sort_by_key(|error| (error.line, error.column));
     if reader.errors.is_empty() { Ok(rules) } else { Err(reader.errors) }
 }
 
-fn read_document(reader: &mut Reader<'_>, document: &DeTable<'_>, pack: &str) -> Vec<Rule> {
+fn read_document(reader: &mut Reader<'_>, document: &DeTable<'_>, beside: Option<&[String]>) -> Vec<Rule> {
     let document = Table { entries: document, at: 0 };
     reader.only(document, &["rule"]);
     let Some(list) = document.get("rule") else { return Vec::new() };
@@ -80,32 +92,36 @@ fn read_document(reader: &mut Reader<'_>, document: &DeTable<'_>, pack: &str) ->
         reader.error(list.span().start, "`rule` is one table, expected [[rule]] for each rule", None);
         return Vec::new();
     };
-    let (mut rules, mut ids) = (Vec::new(), BTreeSet::new());
+    let (mut rules, mut ids, mut names) = (Vec::new(), BTreeSet::new(), Vec::new());
     for item in items {
         let Some(table) = reader.table(item, "rule") else { continue };
-        let Some(rule) = read_rule(reader, table, pack) else { continue };
+        let read = read_rule(reader, table);
+        let named = std::mem::take(&mut reader.names);
+        let Some(rule) = read else { continue };
+        names.push((rule.id.clone(), named));
         if !ids.insert(rule.id.clone()) {
             reader.error(table.at, format!("a second rule has the id `{}`", rule.id), None);
         }
         rules.push(rule);
     }
+    check_names(reader, &names, beside);
     rules
 }
 
-fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Rule> {
+fn read_rule(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Rule> {
     reader.only(table, RULE_KEYS);
     let id = reader.required(table, "id").and_then(|(text, at)| {
         RuleId::parse(text).map_err(|error| reader.error(at, format!("`id`: {error}"), None)).ok()
     });
     let title = reader.required(table, "title").map(|(text, _)| text.to_owned());
     let domain = read_domain(reader, table);
-    let signal = read_signal(reader, table);
+    let signal = if is_combination(table) { None } else { read_signal(reader, table) };
     let condition = read_condition(reader, table, signal);
     let priority = reader.required(table, "priority");
     let priority = reader.word(priority, "priority", PRIORITIES, Priority::parse);
     let action = reader.required(table, "action").map(|(text, _)| text.to_owned());
     let source = reader.required(table, "source").map(|(text, _)| text.to_owned());
-    let timing = read_timing(reader, table, signal.zip(condition).map(|(_, (signal, condition))| (signal, condition)));
+    let timing = timing_of(reader, table, condition.as_ref().map(|(signal, condition, _)| (*signal, *condition)));
     let clear = match table.get("clear") {
         None => Some(None),
         Some(value) => read_clear(reader, value).map(Some),
@@ -115,7 +131,10 @@ fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Ru
     let escalation_policy = reader.string(table, "escalation_policy").map(|(text, _)| text.to_owned());
     let accepted_by = reader.string(table, "accepted_by").map(|(text, _)| text.trim().to_owned());
     let shadow_because = reader.string(table, "shadow_because").map(|(text, _)| text.trim().to_owned());
-    let (signal, condition) = condition?;
+    let (signal, condition, parts) = condition?;
+    if let (Signal::Rules, Some(value)) = (signal, table.get("signal")) {
+        reader.error(value.span().start, "a combination looks at rules: it has no `signal`", None);
+    }
     check_clear(reader, table, signal, condition, clear.flatten());
     let timing = timing?;
     Some(Rule {
@@ -124,6 +143,7 @@ fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Ru
         domain: domain?,
         signal,
         condition,
+        parts,
         for_ms: timing.for_ms,
         max_gap_ms: timing.max_gap_ms,
         clear: clear?,
@@ -138,12 +158,18 @@ fn read_rule(reader: &mut Reader<'_>, table: Table<'_>, pack: &str) -> Option<Ru
         accepted_by: accepted_by.filter(|name| !name.is_empty()),
         shadow_because: shadow_because.filter(|reason| !reason.is_empty()),
         escalation_policy: escalation_policy.filter(|policy| !policy.is_empty()),
-        pack: pack.to_owned(),
+        pack: reader.pack.clone(),
     })
 }
 
 /// Only a threshold can be cleared by another one, and a day is cleared by a day.
-fn check_clear(reader: &mut Reader<'_>, table: Table<'_>, signal: Signal, condition: Condition, clear: Option<Clear>) {
+pub fn check_clear(
+    reader: &mut Reader<'_>,
+    table: Table<'_>,
+    signal: Signal,
+    condition: Condition,
+    clear: Option<Clear>,
+) {
     let (Some(value), Some(clear)) = (table.get("clear"), clear) else { return };
     if !matches!(condition, Condition::Threshold(_)) {
         reader.error(value.span().start, "`clear` belongs to a threshold", None);
@@ -158,7 +184,11 @@ fn read_domain(reader: &mut Reader<'_>, table: Table<'_>) -> Option<RuleDomain> 
     reader.word(found, "domain", &known, RuleDomain::parse)
 }
 
-fn find_signal(name: &str) -> Option<Signal> {
+fn is_combination(table: Table<'_>) -> bool {
+    table.get("condition").and_then(Table::of).is_some_and(|condition| condition.has_any(COMBINATIONS))
+}
+
+pub fn find_signal(name: &str) -> Option<Signal> {
     match name {
         "blood_pressure_systolic" => Some(Signal::Systolic),
         "blood_pressure_diastolic" => Some(Signal::Diastolic),
@@ -174,7 +204,11 @@ fn read_signal(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Signal> {
         return find_signal(metric);
     }
     let (name, at) = reader.required(table, "signal")?;
-    let signal = find_signal(name);
+    known_signal(reader, name, at, find_signal(name))
+}
+
+/// The signal, or why no rule may look at what was named.
+pub fn known_signal(reader: &mut Reader<'_>, name: &str, at: usize, signal: Option<Signal>) -> Option<Signal> {
     if signal.is_none() {
         let parts = ["blood_pressure_systolic", "blood_pressure_diastolic"];
         let measures = Measure::ALL.iter().map(|measure| measure.name());
@@ -189,19 +223,19 @@ fn read_signal(reader: &mut Reader<'_>, table: Table<'_>) -> Option<Signal> {
     signal
 }
 
-struct Timing {
-    for_ms: i64,
-    max_gap_ms: i64,
-    stale_after_ms: i64,
-    refractory_ms: i64,
-    min_data: MinData,
+pub struct Timing {
+    pub for_ms: i64,
+    pub max_gap_ms: i64,
+    pub stale_after_ms: i64,
+    pub refractory_ms: i64,
+    pub min_data: MinData,
 }
 
-const fn holds_on_samples(signal: Signal, condition: Condition) -> bool {
+pub const fn holds_on_samples(signal: Signal, condition: Condition) -> bool {
     matches!(condition, Condition::Threshold(_)) && !matches!(signal, Signal::Metric(_))
 }
 
-fn read_timing(reader: &mut Reader<'_>, table: Table<'_>, known: Option<(Signal, Condition)>) -> Option<Timing> {
+pub fn timing_of(reader: &mut Reader<'_>, table: Table<'_>, known: Option<(Signal, Condition)>) -> Option<Timing> {
     let mut duration = |key: &str, default: i64| match table.get(key) {
         None => Some(default),
         Some(_) => reader.parsed(table, key, "3m", parse_duration),
@@ -210,9 +244,15 @@ fn read_timing(reader: &mut Reader<'_>, table: Table<'_>, known: Option<(Signal,
         (is_continuous(signal.measure()), holds_on_samples(signal, condition))
     });
     let hold = if continuous { CONTINUOUS_HOLD_MS } else { SPOT_HOLD_MS };
+    let at_once = known.is_some_and(|(signal, condition)| match condition {
+        Condition::Absent { .. } => !matches!(signal, Signal::Metric(_)),
+        Condition::Combined { .. } => true,
+        _ => false,
+    });
     let stale = match (on_samples, continuous) {
         (true, true) => 30 * MINUTE_MS,
         (true, false) => 12 * HOUR_MS,
+        (false, _) if at_once => 12 * HOUR_MS,
         (false, _) => 48 * HOUR_MS,
     };
     let (for_ms, max_gap_ms) = (duration("for", 0), duration("max_gap", hold));

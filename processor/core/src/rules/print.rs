@@ -3,10 +3,11 @@
 
 use std::fmt::Write as _;
 
-use painwatch_domain::Hash128;
+use painwatch_domain::{Hash128, RuleId};
 
+use super::parse::holds_on_samples;
 use super::words::{format_duration, format_min_data};
-use super::{Circumstance, Clear, Comparison, Condition, Rule};
+use super::{Circumstance, Clear, Comparison, Condition, Part, Rule, Signal};
 
 /// Hexadecimal digits of the version: 64 bits tell a clinic's rules apart and still fit a column on a page.
 const VERSION_DIGITS: usize = 16;
@@ -15,6 +16,13 @@ pub fn version(rule: &Rule) -> String {
     let mut hash = Hash128::of(&[b"rule", content(rule).as_bytes()]).to_string();
     hash.truncate(VERSION_DIGITS);
     hash
+}
+
+/// Names a condition inside a combination by what it says and the pack it stands in.
+pub fn inline_id(rule: &Rule) -> Option<RuleId> {
+    let mut hash = Hash128::of(&[b"inline", rule.pack.as_bytes(), inline(rule).as_bytes()]).to_string();
+    hash.truncate(VERSION_DIGITS);
+    RuleId::parse(&format!("inline-{hash}")).ok()
 }
 
 pub fn to_toml(rule: &Rule) -> String {
@@ -32,14 +40,16 @@ fn content(rule: &Rule) -> String {
     line("id", quoted(rule.id.as_str()));
     line("title", quoted(&rule.title));
     line("domain", quoted(rule.domain.as_str()));
-    line("signal", quoted(rule.signal.name()));
-    line("condition", condition(rule.condition));
-    if matches!(rule.condition, Condition::Threshold(_)) && !matches!(rule.signal, super::Signal::Metric(_)) {
+    if rule.signal != Signal::Rules {
+        line("signal", quoted(rule.signal.name()));
+    }
+    line("condition", format!("{{ {} }}", condition(rule)));
+    if holds_on_samples(rule.signal, rule.condition) {
         line("for", duration(rule.for_ms));
         line("max_gap", duration(rule.max_gap_ms));
     }
-    if let Some(Clear { comparison, for_ms }) = rule.clear {
-        line("clear", format!("{{ {}, for = {} }}", limit(comparison), duration(for_ms)));
+    if let Some(clear) = rule.clear {
+        line("clear", self::clear(clear));
     }
     line("priority", quoted(rule.priority.as_str()));
     line(
@@ -72,24 +82,56 @@ fn content(rule: &Rule) -> String {
 
 /// The condition as a rule file has it.
 pub fn condition_line(rule: &Rule) -> String {
-    condition(rule.condition)
+    format!("{{ {} }}", condition(rule))
 }
 
-fn condition(condition: Condition) -> String {
-    match condition {
-        Condition::Threshold(comparison) => format!("{{ {} }}", limit(comparison)),
+fn clear(Clear { comparison, for_ms }: Clear) -> String {
+    format!("{{ {}, for = {} }}", limit(comparison), duration(for_ms))
+}
+
+/// The condition without the braces around it.
+fn condition(rule: &Rule) -> String {
+    match rule.condition {
+        Condition::Threshold(comparison) => limit(comparison),
         Condition::Deviates { robust_z, direction, of_days, on } => format!(
-            "{{ deviates = {{ robust_z = {robust_z:?}, direction = {}, of = \"{of_days}d\", on = \"{} of {} days\" }} }}",
+            "deviates = {{ robust_z = {robust_z:?}, direction = {}, of = \"{of_days}d\", on = \"{} of {} days\" }}",
             quoted(direction.as_str()),
             on.k,
             on.n
         ),
         Condition::Changes { by, within_days, direction } => format!(
-            "{{ changes = {{ by = {by:?}, within = \"{within_days}d\", direction = {} }} }}",
+            "changes = {{ by = {by:?}, within = \"{within_days}d\", direction = {} }}",
             quoted(direction.as_str())
         ),
-        Condition::Missed { doses } => format!("{{ missed = {{ doses = {doses}, in_a_row = true }} }}"),
+        Condition::Missed { doses } => format!("missed = {{ doses = {doses}, in_a_row = true }}"),
+        Condition::Absent { for_ms } => format!("absent = {}", duration(for_ms)),
+        Condition::Combined { n, within_ms } => {
+            let part = |part: &Part| match part {
+                Part::Named(id) => quoted(id.as_str()),
+                Part::Inline(rule) => inline(rule),
+            };
+            format!(
+                "n_of = {{ n = {n}, rules = {}, within = {} }}",
+                list(rule.parts.iter().map(part)),
+                duration(within_ms)
+            )
+        }
     }
+}
+
+/// A condition inside a combination, with what belongs to it.
+fn inline(rule: &Rule) -> String {
+    let mut fields = Vec::new();
+    if rule.signal != Signal::Rules {
+        fields.push(format!("signal = {}", quoted(rule.signal.name())));
+    }
+    fields.push(condition(rule));
+    if holds_on_samples(rule.signal, rule.condition) {
+        fields.push(format!("for = {}, max_gap = {}", duration(rule.for_ms), duration(rule.max_gap_ms)));
+    }
+    fields.extend(rule.clear.map(|clear| format!("clear = {}", self::clear(clear))));
+    fields.push(format!("min_data = {}", quoted(&format_min_data(rule.min_data))));
+    format!("{{ {} }}", fields.join(", "))
 }
 
 /// `{:?}` of a float is its shortest exact decimal: `90.0`, and 90 and 90.0 print the same.

@@ -22,6 +22,10 @@ impl<'a> Table<'a> {
         self.entries.iter().find(|(name, _)| name.get_ref().as_ref() == key).map(|(_, value)| value)
     }
 
+    pub fn has_any(self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.get(key).is_some())
+    }
+
     pub fn of(value: &'a Value<'a>) -> Option<Self> {
         value.get_ref().as_table().map(|entries| Self { entries, at: value.span().start })
     }
@@ -31,11 +35,19 @@ pub struct Reader<'t> {
     file: &'t str,
     text: &'t str,
     pub errors: Vec<RuleError>,
+    /// The pack that the file is.
+    pub pack: String,
+    /// Rules that combinations name, and where; taken by the rule they stand in.
+    pub names: Vec<(painwatch_domain::RuleId, usize)>,
+    /// How deep in combinations we are.
+    pub depth: usize,
 }
 
 impl<'t> Reader<'t> {
-    pub const fn new(file: &'t str, text: &'t str) -> Self {
-        Self { file, text, errors: Vec::new() }
+    pub fn new(file: &'t str, text: &'t str) -> Self {
+        let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
+        let pack = base.strip_suffix(".toml").unwrap_or(base).to_owned();
+        Self { file, text, errors: Vec::new(), pack, names: Vec::new(), depth: 0 }
     }
 
     pub fn error(&mut self, at: usize, message: impl Into<String>, suggestion: Option<String>) {

@@ -94,11 +94,12 @@ fn a_fault_shows_its_line_and_the_nearest_known_word() {
         (with("condition", "condition = { outside = [40, 30] }"), 7, "lo 40 above hi 30", None),
         (
             with("condition", r#"condition = { absent = "24h" }"#),
-            7,
-            "not supported yet by this version: condition `absent`",
+            8,
+            "`for` and `max_gap` belong to a threshold on a measure",
             None,
         ),
-        (with("condition", "condition = { below = 90, above = 95 }"), 7, "combinations are not supported yet", None),
+        (with("condition", r#"condition = { absent = "30s" }"#), 7, "`absent` is at least a minute", None),
+        (with("condition", "condition = { below = 90, above = 95 }"), 7, "a condition has one part", None),
         (
             with("condition", "condition = { deviates = { robust_z = 3.5 } }"),
             8,
@@ -335,4 +336,84 @@ fn the_rules_on_one_signal_are_those_that_impaired_ventilation_is_made_of() {
             "{id}"
         );
     }
+}
+
+const COMBINED: &str = r#"
+[[rule]]
+id = "together"
+title = "Together"
+domain = "safety"
+condition = { all_of = ["spo2-critical", { signal = "respiratory_rate", below = 8, for = "60s" }], within = "1h" }
+priority = "high"
+action = "Call."
+source = "test"
+"#;
+
+fn combined(condition: &str) -> String {
+    COMBINED
+        .lines()
+        .map(|old| if old.starts_with("condition") { condition } else { old })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn a_combination_reads_as_it_is_written_and_prints_in_one_form() {
+    let rule = one(COMBINED);
+    assert_eq!((rule.signal, rule.condition), (Signal::Rules, Condition::Combined { n: 2, within_ms: 3_600_000 }));
+    assert_eq!(rule.condition_text(), "spo2-critical and (respiratory_rate < 8 /min for 1m) within 1h");
+    assert_eq!(parse(&rule.to_toml(), "clinic.toml"), Ok(vec![rule.clone()]));
+    let inner = r#"["spo2-critical", { signal = "respiratory_rate", below = 8.0, for = "1m", max_gap = "90s" }]"#;
+    let same = combined(&format!("condition = {{ n_of = {{ n = 2, rules = {inner}, within = \"60m\" }} }}"));
+    assert_eq!(one(&same).version(), rule.version());
+    let nested = r#"condition = { any_of = ["spo2-critical", { all_of = ["rescue-3", { score = { metric = "news2.total", at_least = 7 } }] }] }"#;
+    let nested = one(&combined(nested));
+    assert_eq!(nested.inline_rules().len(), 2);
+    assert_eq!(parse(&nested.to_toml(), "clinic.toml"), Ok(vec![nested.clone()]));
+    assert_eq!(nested.condition_text(), "spo2-critical or (rescue-3 and (news2.total >= 7))");
+}
+
+#[test]
+fn a_fault_in_a_combination_shows_its_place_and_the_nearest_rule() {
+    let cases = [
+        (r#"condition = { any_of = ["spo2-critcal"] }"#, "unknown rule `spo2-critcal`", Some("spo2-critical")),
+        (r#"condition = { any_of = ["together"] }"#, "`together` looks at itself: together -> together", None),
+        (r#"condition = { any_of = [] }"#, "`any_of` has 0 parts", None),
+        (r#"condition = { any_of = ["rescue-3", "rescue-3"] }"#, "`any_of` names `rescue-3` twice", None),
+        (r#"condition = { n_of = { n = 3, rules = ["rescue-3"] } }"#, "`n` is 3, and there are 1 rules", None),
+        (r#"condition = { n_of = { rules = ["rescue-3"] } }"#, "`n_of` needs `n`", None),
+        (r#"condition = { n_of = { n = 1 } }"#, "`n_of` needs `rules`", None),
+        (r#"condition = { n_of = { n = 1, rules = ["rescue-3"] }, within = "1d" }"#, "stands inside it", None),
+        (
+            r#"condition = { any_of = [{ signal = "heart_rate", below = 8, within = "1d" }] }"#,
+            "`within` belongs to",
+            None,
+        ),
+        (r#"condition = { any_of = [{ signal = "heart_rate" }] }"#, "no condition, expected one of", None),
+        (r#"condition = { any_of = [{ below = 8 }] }"#, "`signal` is missing", None),
+        (
+            r#"condition = { any_of = [{ signal = "hart_rate", below = 8 }] }"#,
+            "unknown signal `hart_rate`",
+            Some("heart_rate"),
+        ),
+        (r#"condition = { any_of = [{ signal = "heart_rate", belw = 8 }] }"#, "unknown key `belw`", Some("below")),
+        (r#"condition = { any_of = [3] }"#, "`any_of` is integer", None),
+        (r#"condition = { any_of = "rescue-3" }"#, "`any_of` is string", None),
+    ];
+    for (condition, message, suggestion) in cases {
+        let found = errors(&combined(condition));
+        let first = &found[0];
+        assert!(first.line == 6 && first.message.contains(message), "{message:?}: {found:#?}");
+        assert_eq!(first.suggestion.as_deref(), suggestion, "{first}");
+    }
+    let signal = COMBINED.replace("domain =", "signal = \"heart_rate\"\ndomain =");
+    assert!(errors(&signal)[0].message.contains("it has no `signal`"));
+    let ring = [("a", "b"), ("b", "c"), ("c", "a")].map(|(id, next)| {
+        combined(&format!("condition = {{ any_of = [\"{next}\"] }}")).replace("\"together\"", &format!("\"{id}\""))
+    });
+    let found = errors(&ring.concat());
+    assert_eq!(found[0].message, "`a` looks at itself: a -> b -> c -> a");
+    assert!(parse_beside(&combined(r#"condition = { any_of = ["elsewhere"] }"#), "clinic.toml", None).is_ok());
+    let deep = "{ any_of = [".repeat(6) + "\"rescue-3\"" + &"] }".repeat(6);
+    assert!(errors(&combined(&format!("condition = {deep}")))[0].message.contains("deep"));
 }

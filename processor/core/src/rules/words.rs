@@ -2,7 +2,7 @@
 
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 
-use super::{Comparison, Condition, DaysOf, MinData, MinDataUnit, Rule, Signal};
+use super::{Comparison, Condition, DaysOf, MinData, MinDataUnit, Part, Rule, Signal};
 use crate::metrics::catalogue;
 
 const UNITS: [(&str, i64); 5] = [("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS), ("ms", 1)];
@@ -116,6 +116,22 @@ pub fn condition_text(rule: &Rule) -> String {
             format!("{name} {} by more than {by}{unit} within {within_days} d", direction.as_str())
         }
         Condition::Missed { doses } => format!("{doses} scheduled doses missed in a row"),
+        Condition::Absent { for_ms } => format!("no {name} for {}", format_duration(for_ms)),
+        Condition::Combined { n, within_ms } => combined_text(rule, n, within_ms),
+    }
+}
+
+fn combined_text(rule: &Rule, n: u32, within_ms: i64) -> String {
+    let part = |part: &Part| match part {
+        Part::Named(id) => id.to_string(),
+        Part::Inline(rule) => format!("({})", condition_text(rule)),
+    };
+    let parts: Vec<String> = rule.parts.iter().map(part).collect();
+    let within = if within_ms > 0 { format!(" within {}", format_duration(within_ms)) } else { String::new() };
+    match n as usize {
+        1 => parts.join(" or "),
+        n if n == parts.len() => format!("{}{within}", parts.join(" and ")),
+        n => format!("{n} of {}{within}", parts.join(", ")),
     }
 }
 

@@ -129,7 +129,7 @@ impl Group {
             | Measure::Poss
             | Measure::FallReport => &[(Self::Safety, Reach::Hours24)],
             Measure::TotalSleepTime => &[(Self::Sleep, Reach::Hours24), (Self::Activity, Reach::Hours24)],
-            Measure::DeviceWorn | Measure::DeviceCharging => &[(Self::Coverage, Reach::Hours24)],
+            Measure::DeviceWorn | Measure::DeviceCharging | Measure::DeviceLink => &[(Self::Coverage, Reach::Hours24)],
             _ => &[],
         }
     }
@@ -149,7 +149,7 @@ impl Group {
             Self::Activity => &[Measure::StepCount, Measure::HeartRate, Measure::TotalSleepTime],
             Self::Vitals => &[Measure::RestingHeartRate, Measure::RespiratoryRate, Measure::OxygenSaturation],
             Self::Sleep => &[Measure::TotalSleepTime],
-            Self::Coverage => &[Measure::DeviceWorn, Measure::DeviceCharging],
+            Self::Coverage => &[Measure::DeviceWorn, Measure::DeviceCharging, Measure::DeviceLink],
             Self::Safety => &[
                 Measure::RespiratoryRate,
                 Measure::OxygenSaturation,

@@ -2,7 +2,7 @@
 
 use super::super::Clinic;
 use super::super::calendar::Calendar;
-use super::super::compiled::Ruled;
+use super::super::compiled::{Compiled, Ruled};
 use super::super::daily::{self, Book, JudgedDay, judged_days, lasts};
 use super::super::derived::Facts;
 use super::super::frozen::Frozen;
@@ -13,19 +13,20 @@ use crate::rules::{Condition, stands_for_words, value_text};
 
 impl Clinic {
     /// What the rule says of the local day of the moment; before that day has a value, nothing but the last one that has.
-    pub(super) fn daily_saw(&self, rule: &Ruled, metric: &'static str, asked: &Asked) -> Saw {
+    pub(super) fn daily_saw(&self, rule: &Ruled, version: &Compiled, metric: &'static str, asked: &Asked) -> Saw {
         let calendar = Calendar::of(asked.person);
         let today = calendar.day_of(asked.at);
         let facts = Facts::of(&self.roster, asked.person);
         let derived = daily::derive(&asked.past.kept(&facts), daily::FIRST_DAY, |name| name == metric);
-        let book =
-            Book { calendar, days: &asked.past.days, derived: &derived, frozen: &facts.frozen, open_from: today };
+        let (days, frozen) = (&asked.past.days, &facts.frozen);
+        let watched_from = self.watched_from(asked.person).unwrap_or(today);
+        let book = Book { calendar, days, derived: &derived, frozen, open_from: today, watched_from };
         let mut days: Vec<JudgedDay> = judged_days(rule, metric, &book);
         days.retain(|judged| judged.day <= today);
         let lasts = lasts(&days);
         let Some(last) = days.pop() else { return Saw::nothing("unknown") };
         let past = past_days(&last, rule, &days, &facts.frozen);
-        let saw = saw(rule, metric, (today, calendar), last, past);
+        let saw = saw(version, metric, (today, calendar), last, past);
         if lasts { Saw { standing: Standing::Rings, ..saw } } else { saw }
     }
 }
@@ -45,9 +46,15 @@ fn past_days(last: &JudgedDay, rule: &Ruled, before: &[JudgedDay], frozen: &Froz
     Some(Need::Past { have: before.iter().filter(counts).count() as u32, need })
 }
 
-fn saw(rule: &Ruled, metric: &str, (today, calendar): (i32, Calendar), last: JudgedDay, past: Option<Need>) -> Saw {
+fn saw(
+    version: &Compiled,
+    metric: &str,
+    (today, calendar): (i32, Calendar),
+    last: JudgedDay,
+    past: Option<Need>,
+) -> Saw {
     let JudgedDay { day, value, verdict } = last;
-    let ((from, until), signal) = (calendar.bounds(day), rule.newest().rule.signal);
+    let ((from, until), signal) = (calendar.bounds(day), version.rule.signal);
     let shown = Value {
         name: metric.to_owned(),
         number: value.value,
@@ -59,7 +66,7 @@ fn saw(rule: &Ruled, metric: &str, (today, calendar): (i32, Calendar), last: Jud
         readings: value.evidence.clone(),
         note: if value.reason.is_empty() { value.quality.clone() } else { value.reason.clone() },
     };
-    let cause = if day == today { cause_of(Some(value)) } else { "unknown" };
+    let cause = if day == today { cause_of(version, Some(value)) } else { "unknown" };
     let sees = cause.is_empty();
     let Some(verdict) = verdict.filter(|_| day == today) else {
         let needs = past.filter(|_| sees).into_iter().collect();

@@ -74,7 +74,12 @@ impl Clinic {
         Saw {
             standing,
             sees: fresh.is_some(),
-            cause: if fresh.is_some() { "" } else { asked.devices.cause_at(asked.at) },
+            cause: if fresh.is_some() {
+                ""
+            } else {
+                self.causes(asked.person, (measure, limits.max_gap_ms), (asked.at, asked.at + 1), asked.history)
+                    .at(asked.at)
+            },
             values: last.iter().map(|(seen, value)| self.value_of(version, seen, *value, limits)).collect(),
             margin: fresh.map(|(_, value)| Margin::of_comparison(limits.enter, value, unit)),
             held_since: run.map(|(start, _)| start).or(active.map(|active| active.start)),

@@ -3,21 +3,22 @@
 //! Asked of the same state and judged by the same code as in service. What is answered is what is known *now*; whoever asks
 //! an earlier state (a replay that stopped there) learns what was known then.
 
+mod combined;
 mod daily;
 mod hold;
+mod silence;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use painwatch_domain::roster::Patient;
 use painwatch_domain::{Measure, PatientId, Priority, RuleId};
 
 use super::circumstances::Around;
 use super::compiled::{Compiled, Kind, Ruled};
-use super::coverage::DeviceStates;
 use super::day::Observation;
 use super::episodes::Span;
 use super::past::Past;
-use super::perform::device_states;
 use super::state::SnapshotError;
 use super::{Clinic, SetBy};
 use crate::rules::{Circumstance, DaysOf, Margin, Rule};
@@ -125,6 +126,11 @@ pub enum Need {
         have: u32,
         need: u32,
     },
+    /// Parts of a combination that hold.
+    Parts {
+        have: u32,
+        need: u32,
+    },
 }
 
 impl Saw {
@@ -147,7 +153,6 @@ struct Asked<'a> {
     at: i64,
     person: &'a Patient,
     history: &'a [Observation],
-    devices: DeviceStates,
     past: Cow<'a, Past>,
 }
 
@@ -172,8 +177,9 @@ impl Clinic {
         history: &[Observation],
     ) -> Result<Vec<Explained>, SnapshotError> {
         let Some(person) = self.roster.patients.get(patient) else { return Ok(Vec::new()) };
-        let asked = Asked { at, person, history, devices: device_states(history), past: self.past_of(patient)? };
-        let rules = self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person));
+        let asked = Asked { at, person, history, past: self.past_of(patient)? };
+        let told = |rule: &&Ruled| rule.is_told() && rule.applies_to(person);
+        let rules = self.rules_of(&person.id).iter().filter(told);
         Ok(rules.map(|rule| self.explain_one(rule, &asked)).collect())
     }
 
@@ -184,10 +190,7 @@ impl Clinic {
     fn explain_one(&self, rule: &Ruled, asked: &Asked) -> Explained {
         let newest = rule.newest();
         let in_force = rule.at(asked.at).map(|version| {
-            let saw = match &version.kind {
-                Kind::Hold(measure, hold) => self.hold_saw(rule, version, (*measure, hold), asked),
-                Kind::Daily(metric) => self.daily_saw(rule, metric, asked),
-            };
+            let saw = self.saw_of(rule, version, asked, &mut BTreeSet::new());
             self.in_force(rule, version, saw, asked)
         });
         Explained {
@@ -195,6 +198,16 @@ impl Clinic {
             title: newest.rule.title.clone(),
             pack: newest.rule.pack.clone(),
             in_force,
+        }
+    }
+
+    /// `visiting`: combinations that are being looked into, so that none looks into itself.
+    fn saw_of(&self, rule: &Ruled, version: &Compiled, asked: &Asked, visiting: &mut BTreeSet<String>) -> Saw {
+        match &version.kind {
+            Kind::Hold(measure, hold) => self.hold_saw(rule, version, (*measure, hold), asked),
+            Kind::Daily(metric) => self.daily_saw(rule, version, metric, asked),
+            Kind::Absent(measure, _) => self.absence_saw(rule, version, *measure, asked),
+            Kind::Combined => self.combined_saw(rule, version, asked, visiting),
         }
     }
 

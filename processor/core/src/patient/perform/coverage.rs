@@ -1,45 +1,257 @@
-//! The coverage ledger (semantics 15): what each rule could see on a day that is over.
+//! The coverage ledger (semantics 15): what each rule could see on a day that is over, and why not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use painwatch_domain::roster::Patient;
 use painwatch_domain::time::DAY_MS;
-use painwatch_domain::{JournalTime, Measure};
+use painwatch_domain::{DeviceId, JournalTime, Measure};
 
 use super::super::calendar::Calendar;
-use super::super::compiled::{Compiled, Kind};
-use super::super::coverage::{self, DeviceStates};
+use super::super::combine::{self, Seen};
+use super::super::compiled::{Compiled, Kind, Ruled};
+use super::super::coverage::{self, Causes, Interval};
 use super::super::daily::{self, Book};
 use super::super::day::{DailyValue, Frame, Group, Observation};
 use super::super::derived::Facts;
 use super::super::past::Past;
 use super::super::{Clinic, closes_after_ms};
+use super::absent::unlinked;
+use super::combine::{Episodes, combined};
 use super::daily::group_of;
-use super::{CoverageOut, Performed};
+use super::{CoverageOut, Performed, states_of};
+use crate::rules::Condition;
+
+/// What each rule could see, by rule: intervals with an empty cause are covered.
+type Told = BTreeMap<String, Vec<(i64, i64, &'static str)>>;
 
 impl Clinic {
-    /// What each hold rule could see on the day, from the readings themselves.
-    pub(super) fn hold_coverage(&self, person: &Patient, frame: &Frame, history: &[Observation], out: &mut Performed) {
+    /// What each rule over measures or other rules could see on the day, from the readings themselves.
+    pub(super) fn hold_coverage(
+        &self,
+        person: &Patient,
+        past: &Past,
+        frame: &Frame,
+        history: &[Observation],
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
         if !frame.closed {
             return;
         }
-        let states = device_states(history);
+        let mut told = Told::new();
         for rule in self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person)) {
             let Some(version) = rule.at(frame.end - 1) else { continue };
-            let Kind::Hold(measure, hold) = &version.kind else { continue };
-            let seen = history.iter().filter(|seen| {
-                seen.reading.measure == *measure && version.number(*measure, &seen.reading.value).is_some()
-            });
-            let times: Vec<i64> = seen.map(|seen| seen.time).collect();
-            let window = (frame.start, frame.end);
-            let covered = coverage::covered(&times, hold.max_gap_ms, window);
-            let blind = coverage::blind(&times, hold.max_gap_ms, window);
-            out.coverage_defects += u32::from(!coverage::adds_up(&covered, &blind, window));
-            let mut intervals: Vec<_> = covered.into_iter().map(|(from, to)| (from, to, "")).collect();
-            intervals.extend(blind.into_iter().flat_map(|gap| states.causes_in(gap)));
-            intervals.sort_unstable();
-            out.coverage.push(told(person, version, self.replaced(person, frame), intervals));
+            let intervals = match &version.kind {
+                Kind::Hold(measure, hold) => {
+                    self.seen_by_hold(person, version, (*measure, hold.max_gap_ms), frame, history, out)
+                }
+                Kind::Absent(measure, _) => self.seen_by_absence(person, rule, *measure, frame, history, out),
+                Kind::Daily(_) | Kind::Combined => continue,
+            };
+            told.insert(rule.id().to_owned(), intervals);
         }
+        self.seen_by_combinations(person, past, (frame, history, now), &mut told, out);
+        for rule in self.rules_of(&person.id).iter().filter(|rule| rule.is_told() && rule.applies_to(person)) {
+            let Some((version, intervals)) = rule.at(frame.end - 1).zip(told.remove(rule.id())) else { continue };
+            if !matches!(version.kind, Kind::Daily(_)) {
+                out.coverage.push(self::told(person, version, self.replaced(person, frame), intervals));
+            }
+        }
+    }
+
+    fn seen_by_hold(
+        &self,
+        person: &Patient,
+        version: &Compiled,
+        (measure, max_gap_ms): (Measure, i64),
+        frame: &Frame,
+        history: &[Observation],
+        out: &mut Performed,
+    ) -> Vec<(i64, i64, &'static str)> {
+        let of_measure = history.iter().filter(|seen| seen.reading.measure == measure);
+        let seen = of_measure.filter(|seen| version.number(measure, &seen.reading.value).is_some());
+        let times: Vec<i64> = seen.map(|seen| seen.time).collect();
+        let window = (frame.start, frame.end);
+        let covered = coverage::covered(&times, max_gap_ms, window);
+        let blind = coverage::blind(&times, max_gap_ms, window);
+        out.coverage_defects += u32::from(!coverage::adds_up(&covered, &blind, window));
+        let causes = self.causes(person, (measure, max_gap_ms), window, history);
+        together(covered, blind.into_iter().flat_map(|gap| causes.within(gap)))
+    }
+
+    /// An absence rule sees while what it waits for could arrive.
+    fn seen_by_absence(
+        &self,
+        person: &Patient,
+        rule: &Ruled,
+        measure: Measure,
+        frame: &Frame,
+        history: &[Observation],
+        out: &mut Performed,
+    ) -> Vec<(i64, i64, &'static str)> {
+        let window = (frame.start, frame.end);
+        let since = self.patients.get(&person.id).and_then(|state| state.watch.since.get(rule.id()).copied());
+        let mut causes = self.path_causes(person, measure, window, history);
+        let unwatched = (i64::MIN, since.unwrap_or(i64::MAX));
+        let down: Vec<Interval> = causes.intervals().chain([unwatched]).collect();
+        let covered = coverage::outside(&down, window);
+        let blind = super::super::paths::both(&coverage::merged(down), &[window]);
+        out.coverage_defects += u32::from(!coverage::adds_up(&covered, &blind, window));
+        causes.add("unknown", vec![unwatched]);
+        together(covered, blind.into_iter().flat_map(|gap| causes.within(gap)))
+    }
+
+    /// What kept a measure from us: the devices that brought some of it within the day, or else those that should.
+    pub(in super::super) fn causes(
+        &self,
+        person: &Patient,
+        (measure, hold_ms): (Measure, i64),
+        window: Interval,
+        history: &[Observation],
+    ) -> Causes {
+        let mut causes = self.path_causes(person, measure, window, history);
+        for device in self.bringers(person, measure, window, history) {
+            for states in states_of(&self.paths, history, &device) {
+                causes.add_device(&states, window.1);
+            }
+            causes.add("quality", self.paths.refused_of(device.as_str(), hold_ms));
+        }
+        causes
+    }
+
+    /// Our own pauses, and when no gateway or link could bring anything of a measure.
+    pub(in super::super) fn path_causes(
+        &self,
+        person: &Patient,
+        measure: Measure,
+        window: Interval,
+        history: &[Observation],
+    ) -> Causes {
+        let mut causes = Causes::default();
+        causes.add("self", self.paths.own().to_vec());
+        let devices: Vec<DeviceId> = self.bringers(person, measure, window, history).into_iter().collect();
+        let all = |of: &dyn Fn(&DeviceId) -> Vec<Interval>| {
+            let each = devices.iter().map(of);
+            each.reduce(|one, other| super::super::paths::both(&one, &other)).unwrap_or_default()
+        };
+        causes.add("gateway", all(&|device| self.paths.gateway_down(self.carried(device), 0)));
+        causes.add("link", all(&|device| unlinked(history, device.as_str(), window.1)));
+        causes
+    }
+
+    fn bringers(
+        &self,
+        person: &Patient,
+        measure: Measure,
+        (from, to): Interval,
+        history: &[Observation],
+    ) -> BTreeSet<DeviceId> {
+        let brought = history.iter().filter(|seen| seen.reading.measure == measure);
+        let brought: BTreeSet<DeviceId> = brought.map(|seen| seen.reading.device.clone()).collect();
+        if !brought.is_empty() {
+            return brought;
+        }
+        let worn = self.worn.get(&person.id).into_iter().flatten();
+        let worn = worn.filter(|pairing| pairing.from.0 < to && pairing.until.is_none_or(|until| from < until.0));
+        let devices: BTreeSet<DeviceId> = worn.map(|pairing| pairing.device.clone()).collect();
+        let prescribes = |device: &&DeviceId| {
+            let known = self.roster.devices.get(*device);
+            known.is_some_and(|known| known.streams.iter().any(|stream| stream.measure == measure))
+        };
+        let named: BTreeSet<DeviceId> = devices.iter().filter(prescribes).cloned().collect();
+        if named.is_empty() { devices } else { named }
+    }
+
+    /// Puts what combinations could see beside what the rules they look at could.
+    fn seen_by_combinations(
+        &self,
+        person: &Patient,
+        past: &Past,
+        (frame, history, now): (&Frame, &[Observation], JournalTime),
+        told: &mut Told,
+        out: &mut Performed,
+    ) {
+        let combinations: Vec<&Ruled> =
+            self.rules_of(&person.id).iter().filter(|rule| rule.is_combined() && rule.applies_to(person)).collect();
+        if combinations.is_empty() {
+            return;
+        }
+        self.seen_by_days(person, past, frame, now, told);
+        let mut episodes = self.child_episodes(person, past, history, now);
+        for rule in &combinations {
+            combined(self.rules_of(&person.id), person, rule.id(), &mut episodes, &mut BTreeSet::new(), now.0);
+        }
+        for rule in combinations {
+            self.seen_together(person, rule.id(), frame, (&episodes, told), &mut BTreeSet::new(), out);
+        }
+    }
+
+    fn seen_together(
+        &self,
+        person: &Patient,
+        id: &str,
+        frame: &Frame,
+        (episodes, told): (&Episodes, &mut Told),
+        visiting: &mut BTreeSet<String>,
+        out: &mut Performed,
+    ) {
+        let version =
+            self.rules_of(&person.id).iter().find(|rule| rule.id() == id).and_then(|rule| rule.at(frame.end - 1));
+        let Some((version, Condition::Combined { n, within_ms })) =
+            version.map(|version| (version, version.rule.condition))
+        else {
+            return;
+        };
+        if told.contains_key(id) || !visiting.insert(id.to_owned()) {
+            return;
+        }
+        let window = (frame.start, frame.end);
+        let mut children = Vec::new();
+        for part in version.rule.parts.iter().map(|part| part.id().as_str()) {
+            self.seen_together(person, part, frame, (episodes, told), visiting, out);
+            // A rule that does not look at this patient sees nothing.
+            let unseen = vec![(window.0, window.1, "unknown")];
+            let intervals = told.get(part).unwrap_or(&unseen);
+            children.push(Seen::new(intervals, episodes.get(part).map_or(&[][..], Vec::as_slice), within_ms));
+        }
+        let covered = combine::covered(&children, n, window);
+        let blind = combine::blind(&children, n, window);
+        let gaps: Vec<Interval> = blind.iter().map(|(from, to, _)| (*from, *to)).collect();
+        out.coverage_defects += u32::from(!coverage::adds_up(&covered, &gaps, window));
+        told.insert(id.to_owned(), together(covered, blind.into_iter()));
+        visiting.remove(id);
+    }
+
+    /// What the daily rules could see on a day, for the combinations that look at them.
+    fn seen_by_days(&self, person: &Patient, past: &Past, frame: &Frame, now: JournalTime, told: &mut Told) {
+        let children = |rule: &&Ruled| self.is_child(rule) && rule.applies_to(person) && rule.metric().is_some();
+        let children: Vec<&Ruled> = self.rules_of(&person.id).iter().filter(children).collect();
+        let facts = Facts::of(&self.roster, person);
+        if children.is_empty() {
+            return;
+        }
+        let of_rules = |name: &str| children.iter().any(|rule| rule.metric() == Some(name));
+        let derived = daily::derive(&past.kept(&facts), frame.day.0, of_rules);
+        let book = self.book(person, &past.days, &derived, &facts, now);
+        for rule in children {
+            let Some((version, metric)) = rule.at(frame.end - 1).zip(rule.metric()) else { continue };
+            let cause = cause_of(version, book.value(frame.day.0, metric));
+            told.insert(rule.id().to_owned(), vec![(frame.start, frame.end, cause)]);
+        }
+    }
+
+    fn book<'a>(
+        &self,
+        person: &'a Patient,
+        days: &'a daily::Days,
+        derived: &'a daily::DerivedDays,
+        facts: &'a Facts,
+        now: JournalTime,
+    ) -> Book<'a> {
+        let calendar = Calendar::of(person);
+        let open_from = calendar.day_of(now.0 - closes_after_ms(&person.id));
+        Book { calendar, days, derived, frozen: &facts.frozen, open_from, watched_from: open_from }
     }
 
     /// What of the ledger the day takes the place of: before the first watched day there is nothing, but what an earlier
@@ -63,12 +275,13 @@ impl Clinic {
         let facts = Facts::of(&self.roster, person);
         let all = Arc::clone(self.rules_of(&person.id));
         let judged_here = |metric: &str| group_of(metric) == Some(group);
-        let rules = all.iter().filter(|rule| rule.applies_to(person) && rule.metric().is_some_and(judged_here));
+        let told_here = |rule: &&Ruled| rule.is_told() && rule.applies_to(person);
+        let rules = all.iter().filter(told_here).filter(|rule| rule.metric().is_some_and(judged_here));
         let rules: Vec<_> = rules.filter_map(|rule| Some((rule, rule.metric()?))).collect();
         let of_rules = |name: &str| rules.iter().any(|(_, metric)| *metric == name);
         let derived = daily::derive(&past.kept(&facts), frame.day.0, of_rules);
-        let (calendar, open_from) = (Calendar::of(person), frame.day.0);
-        let book = Book { calendar, days: &past.days, derived: &derived, frozen: &facts.frozen, open_from };
+        let calendar = Calendar::of(person);
+        let book = self.book(person, &past.days, &derived, &facts, now);
         let first_open = calendar.day_of(now.0 - closes_after_ms(&person.id));
         let first_later = self.watched_from(person).map_or(first_open, |watched| watched.max(frame.day.0 + 1));
         for day in std::iter::once(frame.day.0).chain(first_later..first_open) {
@@ -76,16 +289,17 @@ impl Clinic {
             let replaced = if day == frame.day.0 { self.replaced(person, frame) } else { window };
             for (rule, metric) in &rules {
                 let Some(version) = rule.at(window.1 - 1) else { continue };
-                let intervals = vec![(window.0, window.1, cause_of(book.value(day, metric)))];
+                let intervals = vec![(window.0, window.1, cause_of(version, book.value(day, metric)))];
                 out.coverage.push(told(person, version, replaced, intervals));
             }
         }
     }
 }
 
-/// Empty where the rule could see.
-pub(in super::super) fn cause_of(value: Option<&DailyValue>) -> &'static str {
+/// Empty where the rule could see; one that looks for days without a value sees every day.
+pub(in super::super) fn cause_of(version: &Compiled, value: Option<&DailyValue>) -> &'static str {
     match value {
+        _ if matches!(version.rule.condition, Condition::Absent { .. }) => "",
         Some(value) if value.value.is_some() => "",
         Some(value) if value.reason == "not_worn" || value.reason == "zero_without_wear" => "not_worn",
         _ => "unknown",
@@ -101,13 +315,11 @@ fn told(
     CoverageOut { patient: person.id.clone(), rule: version.face.id.clone(), window, intervals }
 }
 
-pub(in super::super) fn device_states(history: &[Observation]) -> DeviceStates {
-    let changes = |measure: Measure| {
-        let of_measure = history.iter().filter(move |seen| seen.reading.measure == measure);
-        of_measure.filter_map(|seen| match &seen.reading.value {
-            painwatch_domain::Value::Code(code) => Some((seen.time, &**code == "true")),
-            _ => None,
-        })
-    };
-    DeviceStates { worn: changes(Measure::DeviceWorn).collect(), charging: changes(Measure::DeviceCharging).collect() }
+fn together(
+    covered: Vec<Interval>,
+    blind: impl Iterator<Item = (i64, i64, &'static str)>,
+) -> Vec<(i64, i64, &'static str)> {
+    let mut all: Vec<_> = covered.into_iter().map(|(from, to)| (from, to, "")).chain(blind).collect();
+    all.sort_unstable();
+    all
 }

@@ -21,6 +21,7 @@ use super::super::{Clinic, FINAL_AFTER_MS, closes_after_ms};
 use super::{MetricOut, Performed};
 use crate::metrics::catalogue;
 use crate::metrics::numbers::Number;
+use crate::rules::Condition;
 
 /// Why a value that was told is none any more: the readings it came from were taken back. Such a row is as good as none.
 const WITHDRAWN: &str = "withdrawn";
@@ -34,6 +35,8 @@ pub(in super::super) struct Scope {
 
 impl Scope {
     pub(in super::super) const ALL: Self = Self { group: None, closed: true };
+
+    pub(in super::super) const MEDICATION: Self = Self { group: Some(Group::Medication), closed: true };
 
     /// A day that is not over changes no trend.
     fn includes(self, metric: &str) -> bool {
@@ -60,7 +63,7 @@ impl Clinic {
         let (day_of, zone) = (LocalDay(day), calendar.zone_of(day));
         let frame = Frame { day: day_of, start, end, zone, now: now.0, closed, roster: &roster, person };
         if group == Group::Coverage {
-            return self.hold_coverage(person, &frame, history, out);
+            return self.hold_coverage(person, past, &frame, history, now, out);
         }
         let values = match group {
             Group::Medication => self.medication(person, past, &frame, history, now),
@@ -75,6 +78,7 @@ impl Clinic {
         self.publish_daily(person, past, scope, now, out);
         if closed {
             self.daily_coverage(person, past, group, &frame, now, out);
+            self.mark_combined_days(person, group, day, now);
         }
         if closed && group != Group::Composite {
             // At the close it comes after the groups it looks at; later, after whatever was computed again.
@@ -145,6 +149,13 @@ impl Clinic {
             rule.applies_to(person) && rule.metric().is_some_and(|metric| scope.includes(metric))
         };
         let rules: Vec<_> = rules.iter().filter(judged_here).collect();
+        if rules.iter().any(|rule| self.is_child(rule)) {
+            self.owe(&person.id, now, Work::Combine);
+        }
+        let rules: Vec<_> = rules.into_iter().filter(|rule| rule.is_told()).collect();
+        let missed =
+            |rule: &super::super::compiled::Ruled| matches!(rule.newest().rule.condition, Condition::Missed { .. });
+        let doses_wait = rules.iter().any(|rule| missed(rule)) && self.doses_wait(person, now);
         let facts = Facts::of(&self.roster, person);
         let around = Around::of(&self.roster, person);
         if rules.is_empty() {
@@ -153,7 +164,9 @@ impl Clinic {
         let of_rules = |name: &str| rules.iter().any(|rule| rule.metric() == Some(name));
         let derived = daily::derive(&past.kept(&facts), daily::FIRST_DAY, of_rules);
         let open_from = calendar.day_of(now.0 - closes_after_ms(&person.id));
-        let book = Book { calendar, days: &past.days, derived: &derived, frozen: &facts.frozen, open_from };
+        let watched_from = self.watched_from(person).unwrap_or(open_from).max(calendar.day_of(since));
+        let frozen = &facts.frozen;
+        let book = Book { calendar, days: &past.days, derived: &derived, frozen, open_from, watched_from };
         let exposure = past.exposure();
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
         for rule in rules {
@@ -169,6 +182,10 @@ impl Clinic {
                 continue;
             }
             spans.iter_mut().for_each(|span| span.evidence.retain(|id| is_forgotten(id).is_none()));
+            if doses_wait && missed(rule) {
+                // Waiting for upload: nothing new is told (semantics 16).
+                spans.retain(|span| past.reports.knows(rule.id(), span));
+            }
             let judged = spans.into_iter().map(|span| {
                 let version = rule.speaking_at(span.start);
                 Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }

@@ -36,7 +36,8 @@ impl Clinic {
             return;
         };
         let hours = past.folded.entry(measure_name.to_owned()).or_default();
-        let last = signal.next_stale().map(|(_, last)| last);
+        let folded_hours = signal.next_stale();
+        let last = folded_hours.map(|(_, last)| last);
         while let Some(hour) = signal.stale.first().copied().filter(|hour| Some(*hour) <= last) {
             signal.stale.remove(&hour);
             let samples = of_hour(history, hour);
@@ -46,13 +47,29 @@ impl Clinic {
             let folded = folded.collect();
             signal.stale.extend(hours.set(hour, folded));
         }
-        if !signal.stale.is_empty() {
+        let stale = !signal.stale.is_empty();
+        if let Some((first, _)) = folded_hours {
+            self.hours_changed(person, &rules, first, now);
+        }
+        if stale {
             return self.owe(&person.id, now, Work::Fold(measure_name.to_owned()));
         }
         for rule in rules {
             self.publish_hold(person, past, rule, measure, now, out);
+            if self.is_child(rule) {
+                self.owe(&person.id, now, Work::Combine);
+            }
         }
         self.wait(person, measure_name, now);
+    }
+
+    /// What combinations over these rules could see on closed days may be something else now: from these hours on, because
+    /// an episode may last.
+    fn hours_changed(&mut self, person: &Patient, rules: &[&Ruled], first: i32, now: JournalTime) {
+        let held = rules.iter().filter(|rule| self.is_child(rule)).filter_map(|rule| rule.measure_held());
+        if let Some(before) = held.map(|(_, hold)| hold.enter_for_ms + hold.max_gap_ms).max() {
+            self.mark_combined(person, i64::from(first) * HOUR - before, now);
+        }
     }
 
     /// Readies every measure under hold rules to be published again.
@@ -85,7 +102,9 @@ impl Clinic {
         });
         let judged = judged.collect();
         let subject = Subject { tenant: &self.tenant, patient: &person.id, now };
-        past.reports.publish(&subject, &rule.newest().face, since, judged, &mut out.episodes);
+        if rule.is_told() {
+            past.reports.publish(&subject, &rule.newest().face, since, judged, &mut out.episodes);
+        }
         let newest = past.folded.get(measure.name()).and_then(|hours| hours.newest_state(rule.id()));
         let dormant = self.rules.iter().any(|rule| rule.over(measure).is_some() && past.reports.is_dormant(rule.id()));
         let signal = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure.name()));

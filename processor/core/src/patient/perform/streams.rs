@@ -1,0 +1,294 @@
+//! Prescribed streams that fall silent (semantics 16, clinical catalogue G4): one finding a patient, whatever the number
+//! of streams, because a phone that is off silences all of them.
+
+use painwatch_domain::finding::alert_id;
+use painwatch_domain::roster::{Patient, Stream};
+use painwatch_domain::{
+    AlertKind, DeviceId, Episode, EventTime, Finding, FindingKind, JournalTime, Measure, Priority, RuleDomain, RuleId,
+};
+
+use super::super::Clinic;
+use super::super::coverage::Causes;
+use super::super::day::Observation;
+use super::super::past::Past;
+use super::super::silence::{lost_ms, silent_ms};
+use super::super::state::Work;
+use super::super::watch::{Told, stream_key};
+use super::{Performed, states_of};
+use crate::metrics::wear;
+use crate::rules::format_duration;
+
+/// A technical rule about streams.
+struct Face {
+    id: &'static str,
+    title: &'static str,
+    action: &'static str,
+    priority: Priority,
+}
+
+const SILENT: Face = Face {
+    id: "technical-stream-silent",
+    title: "A prescribed stream is silent",
+    action: "Ask whether the device is worn, charged and near its phone or hub; until it sends again, no alert means nothing. Not for emergencies.",
+    priority: Priority::Low,
+};
+const LOST: Face = Face {
+    id: "technical-monitoring-lost",
+    title: "Monitoring lost while at risk",
+    action: "Call: breathing is not monitored after an opioid dose. Ask how the patient is; restore the sensor. Not for emergencies.",
+    priority: Priority::Medium,
+};
+/// Streams named in one sentence.
+const NAMED_MAX: usize = 6;
+
+/// A stream that somebody wears.
+struct Worn {
+    device: DeviceId,
+    stream: Stream,
+    /// The newest reading, or from when one was expected.
+    last: i64,
+}
+
+impl Worn {
+    fn key(&self) -> String {
+        stream_key(self.device.as_str(), self.stream.measure.name())
+    }
+}
+
+impl Clinic {
+    pub(in super::super) fn streams(
+        &mut self,
+        person: &Patient,
+        past: &Past,
+        history: &[Observation],
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
+        let (worn, mut wakes) = self.worn_streams(person, now.0);
+        let exposure = past.exposure();
+        let grace = self.paths.grace_until().filter(|until| *until > now.0);
+        let mut silent: Vec<(&Worn, i64)> = Vec::new();
+        for one in &worn {
+            let limit = silent_ms(&one.stream);
+            if now.0 - one.last <= limit {
+                wakes.push(one.last + limit + 1);
+            } else if self.paths.is_uploading(self.carried(&one.device)) && !self.is_told(person, &SILENT) {
+                self.held.insert(person.id.clone());
+            } else {
+                silent.push((one, limit));
+            }
+        }
+        let lost = lost(&worn, &exposure, now.0, &mut wakes);
+        for (face, found) in [(&SILENT, silent), (&LOST, lost)] {
+            // What waited for us may still come: nothing new is told.
+            if let (Some(until), false, false) = (grace, found.is_empty(), self.is_told(person, face)) {
+                wakes.push(until);
+                continue;
+            }
+            self.tell_streams(person, face, &found, (history, &exposure), now, out);
+        }
+        if self.held.contains(&person.id) {
+            self.hold_back(&person.id);
+        }
+        if let Some(next) = wakes.into_iter().filter(|at| *at > now.0).min() {
+            self.owe(&person.id, JournalTime(next), Work::Streams);
+        }
+    }
+
+    /// The streams of the devices that the patient wears now, and when others begin or these end.
+    fn worn_streams(&self, person: &Patient, now: i64) -> (Vec<Worn>, Vec<i64>) {
+        let (mut worn, mut edges) = (Vec::new(), Vec::new());
+        let Some(state) = self.patients.get(&person.id) else { return (worn, edges) };
+        for pairing in self.worn.get(&person.id).into_iter().flatten() {
+            edges.extend([Some(pairing.from.0), pairing.until.map(EventTime::ms)].into_iter().flatten());
+            let device = self.roster.devices.get(&pairing.device).filter(|_| pairing.covers(EventTime(now)));
+            for stream in device.into_iter().flat_map(|device| &device.streams) {
+                let key = stream_key(pairing.device.as_str(), stream.measure.name());
+                let Some(seen) = state.watch.streams.get(&key) else { continue };
+                let expected = seen.since.max(pairing.from.0);
+                let last = seen.runs.newest().unwrap_or(expected).max(expected);
+                worn.push(Worn { device: pairing.device.clone(), stream: stream.clone(), last });
+            }
+        }
+        (worn, edges)
+    }
+
+    fn is_told(&self, person: &Patient, face: &Face) -> bool {
+        let told = self.patients.get(&person.id).and_then(|state| state.watch.told.get(face.id));
+        told.is_some_and(|told| told.end.is_none())
+    }
+
+    /// Says what changed between what was told under a face and what is silent now.
+    fn tell_streams(
+        &mut self,
+        person: &Patient,
+        face: &Face,
+        found: &[(&Worn, i64)],
+        (history, exposure): (&[Observation], &[wear::Span]),
+        now: JournalTime,
+        out: &mut Performed,
+    ) {
+        let why = self.in_words(found, history, now.0);
+        let tenant = self.tenant.clone();
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        let before = state.watch.told.get(face.id).cloned();
+        let mut keys: Vec<String> = found.iter().map(|(one, _)| one.key()).collect();
+        keys.sort();
+        let start = found.iter().map(|(one, limit)| one.last + limit).min();
+        let remains = before.as_ref().and_then(|told| remaining(&state.watch.streams, told, face, &self.roster, now.0));
+        let (kind, told) = match (before, start) {
+            (Some(told), Some(_)) if told.end.is_none() && told.streams == keys => return,
+            (Some(told), Some(_)) if told.end.is_none() => (FindingKind::Changed, Told { streams: keys, ..told }),
+            (Some(told), None) if told.end.is_none() => match remains {
+                Some(end) => (FindingKind::Cleared, Told { end: Some(end.unwrap_or(now.0)), ..told }),
+                None => (FindingKind::Retracted, told),
+            },
+            (Some(told), None) if remains.is_none() => (FindingKind::Retracted, told),
+            (_, None) => return,
+            (_, Some(start)) => {
+                let start = exposed_from(face, exposure, start);
+                (FindingKind::Opened, Told { start, end: None, streams: keys })
+            }
+        };
+        if kind == FindingKind::Retracted {
+            state.watch.told.remove(face.id);
+        } else {
+            state.watch.told.insert(face.id.to_owned(), told.clone());
+        }
+        out.episodes.findings.extend(finding(&tenant, person, face, kind, &told, why, now));
+    }
+
+    /// Which streams are silent since when, and what is known about why.
+    fn in_words(&self, found: &[(&Worn, i64)], history: &[Observation], now: i64) -> String {
+        let words = |(one, limit): &(&Worn, i64)| {
+            let mut causes = Causes::default();
+            causes.add("gateway", self.paths.gateway_down(self.carried(&one.device), 0));
+            states_of(&self.paths, history, &one.device)
+                .into_iter()
+                .for_each(|states| causes.add_device(&states, now + 1));
+            let cause = match causes.at(now) {
+                "unknown" => String::new(),
+                cause => format!(", {}", cause.replace('_', " ")),
+            };
+            format!(
+                "no {} from {} since {} (prescribed every {}; told after {}{cause})",
+                one.stream.measure.name(),
+                one.device,
+                EventTime(one.last),
+                format_duration(one.stream.every_ms),
+                format_duration(*limit)
+            )
+        };
+        let mut sentences: Vec<String> = found.iter().take(NAMED_MAX).map(words).collect();
+        if let Some(more) = found.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+            sentences.push(format!("and {more} more"));
+        }
+        sentences.join("; ")
+    }
+}
+
+/// Streams that show breathing, where an exposed patient has no device left that shows the measure.
+fn lost<'a>(worn: &'a [Worn], exposure: &[wear::Span], now: i64, wakes: &mut Vec<i64>) -> Vec<(&'a Worn, i64)> {
+    let mut lost = Vec::new();
+    for measure in [Measure::OxygenSaturation, Measure::RespiratoryRate] {
+        let of_measure = worn.iter().filter(|one| one.stream.measure == measure);
+        let of_measure: Vec<(&Worn, i64)> = of_measure.filter_map(|one| Some((one, lost_ms(&one.stream)?))).collect();
+        let Some(from) = of_measure.iter().map(|(one, limit)| one.last + limit + 1).max() else { continue };
+        let exposed = exposure.iter().find(|window| window.start <= now && now < window.end);
+        match exposed.filter(|_| from <= now) {
+            Some(window) => {
+                lost.extend(of_measure);
+                wakes.push(window.end);
+            }
+            None => {
+                let later = exposure.iter().filter(|window| window.end > now.max(from));
+                wakes.extend(later.map(|window| window.start.max(from)).min());
+            }
+        }
+    }
+    lost
+}
+
+/// Where monitoring is lost, it is so from the dose on.
+fn exposed_from(face: &Face, exposure: &[wear::Span], start: i64) -> i64 {
+    if face.id != LOST.id {
+        return start;
+    }
+    let window = exposure.iter().filter(|window| window.end > start).min_by_key(|window| window.start);
+    window.map_or(start, |window| window.start.max(start))
+}
+
+/// `None`: what came since shows that no stream of what was told was silent. Else when the last of them spoke again, if
+/// all did.
+fn remaining(
+    streams: &std::collections::BTreeMap<String, super::super::watch::StreamSeen>,
+    told: &Told,
+    face: &Face,
+    roster: &painwatch_domain::Roster,
+    now: i64,
+) -> Option<Option<i64>> {
+    let mut ends = Vec::new();
+    for key in &told.streams {
+        // A stream that is prescribed no more was silent when it was told.
+        let Some(seen) = streams.get(key) else {
+            ends.push(None);
+            continue;
+        };
+        let limit = limit_of(key, face, roster);
+        let silences = seen.runs.silences(limit, seen.since, now);
+        let still = silences.into_iter().find(|(_, end)| end.is_none_or(|end| end > told.start));
+        ends.extend(
+            still.filter(|(last, _)| last + limit <= told.end.unwrap_or(i64::MAX).max(told.start)).map(|(_, end)| end),
+        );
+    }
+    if ends.is_empty() {
+        None
+    } else {
+        Some(ends.into_iter().collect::<Option<Vec<i64>>>().and_then(|ends| ends.into_iter().max()))
+    }
+}
+
+fn limit_of(key: &str, face: &Face, roster: &painwatch_domain::Roster) -> i64 {
+    let parts = key.rsplit_once('/').and_then(|(device, measure)| {
+        let device = roster.devices.get(&DeviceId::parse(device).ok()?)?;
+        device.streams.iter().find(|stream| stream.measure.name() == measure)
+    });
+    let limit = parts.and_then(|stream| if face.id == LOST.id { lost_ms(stream) } else { Some(silent_ms(stream)) });
+    limit.unwrap_or(i64::MAX)
+}
+
+fn finding(
+    tenant: &painwatch_domain::TenantId,
+    person: &Patient,
+    face: &Face,
+    kind: FindingKind,
+    told: &Told,
+    why: String,
+    now: JournalTime,
+) -> Option<Finding> {
+    let (rule, start) = (RuleId::parse(face.id).ok()?, EventTime(told.start));
+    Some(Finding {
+        kind,
+        alert_id: alert_id(tenant, person.id.as_str(), &rule, start),
+        tenant: tenant.clone(),
+        patient: Some(person.id.clone()),
+        rule,
+        rule_version: "built-in".to_owned(),
+        title: face.title.to_owned(),
+        action: face.action.to_owned(),
+        alert_kind: AlertKind::Technical,
+        domain: RuleDomain::Technical,
+        episode: Episode {
+            start,
+            last_held: told.end.map_or(EventTime(now.0), EventTime),
+            end: told.end.map(EventTime),
+            peak: face.priority,
+            evidence: Vec::new(),
+            why,
+        },
+        detected_at: now,
+        retrospective: false,
+        historical: false,
+        shadow: false,
+    })
+}

@@ -1,0 +1,255 @@
+//! A clinic with its readings at hand: the core under test, driven as its shell drives it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use painwatch_domain::reading::{Dose, DoseEvent, Mode};
+use painwatch_domain::roster::{Device, F64Bits, Medication, Pairing, Patient, Prescription, Stream};
+use painwatch_domain::{
+    DeviceId, EventTime, Finding, FindingKind, Flags, JournalTime, Measure, MedicationId, Meta, PatientId, Roster,
+    Status, TenantId, Value, Zone,
+};
+use painwatch_processor_core::intake::EffectiveReading;
+use painwatch_processor_core::patient::day::Observation;
+use painwatch_processor_core::patient::episodes::EpisodeOut;
+use painwatch_processor_core::patient::{Clinic, CoverageOut, Performed, Sight};
+use painwatch_processor_core::rules::{self, Rule, default_packs};
+
+pub struct Ward {
+    pub clinic: Clinic,
+    pub roster: Roster,
+    pub readings: Vec<EffectiveReading>,
+    pub findings: Vec<Finding>,
+    /// By (patient, rule, start).
+    pub episodes: BTreeMap<(PatientId, String, i64), EpisodeOut>,
+    pub coverage: BTreeMap<(PatientId, String, i64), CoverageOut>,
+    pub coverage_defects: u32,
+    rules: Vec<Rule>,
+    saved: BTreeMap<(PatientId, &'static str), Vec<u8>>,
+    paths: Option<Vec<u8>>,
+}
+
+pub fn patient_id(name: &str) -> PatientId {
+    PatientId::parse(name).unwrap()
+}
+
+pub fn device_id(name: &str) -> DeviceId {
+    DeviceId::parse(name).unwrap()
+}
+
+pub fn person(name: &str, packs: &[&str]) -> Patient {
+    Patient {
+        id: patient_id(name),
+        mrn: None,
+        birth_date: None,
+        sex: None,
+        zones: vec![(EventTime::MIN, Zone::parse("UTC").unwrap())],
+        care_team: None,
+        packs: packs.iter().map(|pack| (*pack).to_owned()).collect(),
+        conditions: Vec::new(),
+        opioid_naive: false,
+        spo2_scale_2: false,
+        synthetic: true,
+        research_consent: None,
+    }
+}
+
+/// Gives a patient a device with streams, from the beginning of time.
+pub fn wears(roster: &mut Roster, patient: &str, device: &str, streams: &[(Measure, i64)]) {
+    let stream =
+        |(measure, every_ms): &(Measure, i64)| Stream { measure: *measure, every_ms: *every_ms, alert_after_ms: None };
+    let id = device_id(device);
+    let known = Device {
+        id: id.clone(),
+        kind: String::new(),
+        serial: None,
+        streams: streams.iter().map(stream).collect(),
+        gateways: Vec::new(),
+        source_priority: 1,
+    };
+    roster.devices.insert(id.clone(), known);
+    roster.pairings.push(Pairing { device: id, patient: patient_id(patient), from: EventTime(0), until: None });
+}
+
+pub fn prescribed(roster: &mut Roster, patient: &str, start: i64, times_min: &[u32]) {
+    let id = MedicationId::parse("oxycodone-5mg").unwrap();
+    let medication = Medication {
+        id: id.clone(),
+        ingredient: "oxycodone".to_owned(),
+        strength_mg: Some(F64Bits::new(5.0)),
+        unit: "{tablet}".to_owned(),
+        release: "ir".to_owned(),
+        rxnorm: None,
+        atc: None,
+    };
+    roster.medications.insert(id.clone(), medication);
+    roster.prescriptions.push(Prescription {
+        patient: patient_id(patient),
+        medication: id,
+        dose: F64Bits::new(1.0),
+        start: EventTime(start),
+        end: None,
+        times_min: times_min.to_vec(),
+        prn: None,
+    });
+}
+
+pub fn reading(device: &str, measure: Measure, time: i64, value: Value) -> EffectiveReading {
+    EffectiveReading {
+        device: device_id(device),
+        measure,
+        time: EventTime(time),
+        device_time: time,
+        end: None,
+        value,
+        flags: Flags::default(),
+        status: Status::Final,
+        revision: 0,
+        mode: Mode::Live,
+        undecided: false,
+        id: None,
+        about: Arc::default(),
+    }
+}
+
+pub fn number(device: &str, measure: Measure, time: i64, value: f64) -> EffectiveReading {
+    reading(device, measure, time, Value::Number(measure.to_scaled(value)))
+}
+
+pub fn dose(device: &str, time: i64) -> EffectiveReading {
+    let value = Value::Dose { amount: Some(1000), unit: "{tablet}".into() };
+    let medication = MedicationId::parse("oxycodone-5mg").unwrap();
+    let dose = Some(Dose { medication, event: DoseEvent::Taken, scheduled_for: None });
+    let about = Arc::new(Meta { dose, ..Meta::default() });
+    EffectiveReading { about, ..reading(device, Measure::MedicationEvent, time, value) }
+}
+
+impl Ward {
+    /// A clinic under the rules of a text, or the default packs, whose roster is in force from `now` on.
+    pub fn new(roster: Roster, text: Option<&str>, now: i64) -> Self {
+        let rules = text.map_or_else(default_packs, |text| rules::parse(text, "clinic.toml").unwrap());
+        let mut ward = Self {
+            clinic: Clinic::new(TenantId::default(), rules.clone()),
+            roster: Roster::default(),
+            readings: Vec::new(),
+            findings: Vec::new(),
+            episodes: BTreeMap::new(),
+            coverage: BTreeMap::new(),
+            coverage_defects: 0,
+            rules,
+            saved: BTreeMap::new(),
+            paths: None,
+        };
+        ward.roster(roster, now);
+        ward
+    }
+
+    pub fn roster(&mut self, roster: Roster, now: i64) {
+        self.tick(now);
+        let stored: Vec<(DeviceId, Measure, i32)> = self
+            .readings
+            .iter()
+            .map(|seen| (seen.device.clone(), seen.measure, seen.time.0.div_euclid(86_400_000) as i32))
+            .collect();
+        let stored = |device: &DeviceId| {
+            let own = stored.iter().filter(|(of, ..)| of == device);
+            own.map(|(_, measure, day)| (*measure, *day)).collect()
+        };
+        self.roster = roster.clone();
+        self.clinic.set_roster(Arc::new(roster), &stored, JournalTime(now)).unwrap();
+        self.tick(now);
+    }
+
+    /// Lets time pass until `now`.
+    pub fn tick(&mut self, now: i64) {
+        while let Some(task) = self.clinic.next_task(JournalTime(now)) {
+            let mut history: Vec<Observation> = Vec::new();
+            for (measure, from, to) in &task.needs {
+                let wanted = |seen: &&EffectiveReading| {
+                    seen.measure == *measure
+                        && (*from..*to).contains(&seen.time.0)
+                        && self.roster.wearer(&seen.device, seen.time) == Some(&task.patient)
+                };
+                history.extend(self.readings.iter().filter(wanted).cloned().map(Observation::new));
+            }
+            history.sort_by(|a, b| {
+                (a.time, a.reading.measure, &a.reading.device).cmp(&(b.time, b.reading.measure, &b.reading.device))
+            });
+            let patient = task.patient.clone();
+            let performed = self.clinic.perform(task, &history);
+            self.keep(&patient, performed.unwrap());
+        }
+    }
+
+    fn keep(&mut self, patient: &PatientId, performed: Performed) {
+        self.findings.extend(performed.episodes.findings);
+        for (rule, start) in performed.episodes.gone {
+            self.episodes.remove(&(patient.clone(), rule.to_string(), start));
+        }
+        for row in performed.episodes.rows {
+            self.episodes.insert((patient.clone(), row.rule.to_string(), row.start), row);
+        }
+        for day in performed.coverage {
+            self.coverage.insert((patient.clone(), day.rule.to_string(), day.window.1), day);
+        }
+        self.coverage_defects += performed.coverage_defects;
+    }
+
+    /// A reading arrives.
+    pub fn send(&mut self, reading: EffectiveReading, now: i64) {
+        self.tick(now);
+        let Some(patient) = self.roster.wearer(&reading.device, reading.time).cloned() else { return };
+        let (time, value) = (reading.time, reading.value.clone());
+        self.readings.push(reading.clone());
+        let sight = Sight { measure: reading.measure, new: true, historical: false };
+        self.clinic.observe(&patient, sight, [(time, Some(&value))].into_iter(), JournalTime(now));
+        self.clinic.alive(&patient, &reading.device, reading.measure, std::iter::once(time.0), JournalTime(now));
+        self.tick(now);
+    }
+
+    /// A reading is entered in error.
+    pub fn take_back(&mut self, nth: usize, now: i64) {
+        self.tick(now);
+        let gone = self.readings.remove(nth);
+        let Some(patient) = self.roster.wearer(&gone.device, gone.time).cloned() else { return };
+        let sight = Sight { measure: gone.measure, new: false, historical: false };
+        self.clinic.observe(&patient, sight, [(gone.time, None)].into_iter(), JournalTime(now));
+        self.tick(now);
+    }
+
+    /// The program starts again after a pause: from its snapshots, and its journal says so.
+    pub fn restart(&mut self, from: i64, to: i64) {
+        self.again();
+        self.clinic.paused(from, to);
+        self.tick(to);
+    }
+
+    /// From the snapshots of everything.
+    pub fn again(&mut self) {
+        let mut clinic = Clinic::new(TenantId::default(), self.rules.clone());
+        clinic.restore_roster(Arc::clone(self.clinic.roster()));
+        for snapshot in self.clinic.take_snapshots() {
+            self.saved.insert((snapshot.patient, snapshot.part.as_str()), snapshot.bytes);
+        }
+        if let Some(bytes) = self.clinic.take_paths() {
+            self.paths = Some(bytes);
+        }
+        for ((patient, part), bytes) in &self.saved {
+            clinic
+                .restore(patient, painwatch_processor_core::patient::Part::parse(part).unwrap(), bytes.clone())
+                .unwrap();
+        }
+        self.paths.iter().for_each(|bytes| clinic.restore_paths(bytes).unwrap());
+        self.clinic = clinic;
+    }
+
+    pub fn told(&self, rule: &str) -> Vec<FindingKind> {
+        let own = self.findings.iter().filter(|finding| finding.rule.as_str() == rule);
+        own.map(|finding| finding.kind).collect()
+    }
+
+    pub fn spans(&self, rule: &str) -> Vec<(i64, Option<i64>)> {
+        let own = self.episodes.iter().filter(|((_, of, _), _)| of == rule);
+        own.map(|((.., start), row)| (*start, row.end)).collect()
+    }
+}
