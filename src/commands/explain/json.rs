@@ -93,6 +93,7 @@ fn need(need: &Need) -> Json {
     match *need {
         Need::Samples { have, need } => json!({"of": "samples", "have": have, "need": need}),
         Need::Past { have, need } => json!({"of": "days before", "have": have, "need": need}),
+        Need::Parts { have, need } => json!({"of": "parts", "have": have, "need": need}),
         Need::Days { have, of } => json!({"of": "days", "have": have, "need": of.k, "within": of.n}),
     }
 }

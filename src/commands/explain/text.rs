@@ -176,6 +176,7 @@ fn seen(saw: &Saw, zone: &Zone, at: EventTime) -> Vec<String> {
             Need::Past { have, need } if have < need => {
                 lines.push(format!("{have} of the {need} days it has to be set against were known."));
             }
+            Need::Parts { have, need } => lines.push(format!("{have} of its parts held; it asks for {need}.")),
             Need::Past { .. } | Need::Days { .. } => {}
         }
     }

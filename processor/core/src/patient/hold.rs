@@ -221,6 +221,11 @@ impl HoldState {
         ended
     }
 
+    /// When the condition was last seen to hold, where that may be or become an episode: should it be over, it ended then.
+    pub fn last_held(&self) -> Option<i64> {
+        self.run.as_ref().map(|run| run.newest)
+    }
+
     /// The automaton once time has passed until `now`, with no sample after those it took.
     pub fn at(&self, now: i64) -> HeldEpisode {
         let mut ahead = self.episode;

@@ -38,6 +38,10 @@ impl Clinic {
         let hours = past.folded.entry(measure_name.to_owned()).or_default();
         let folded_hours = signal.next_stale();
         let last = folded_hours.map(|(_, last)| last);
+        let lasting = folded_hours.and_then(|(first, _)| {
+            let before = rules.iter().filter_map(|rule| hours.before(first, rule.id())?.last_held());
+            before.min()
+        });
         while let Some(hour) = signal.stale.first().copied().filter(|hour| Some(*hour) <= last) {
             signal.stale.remove(&hour);
             let samples = of_hour(history, hour);
@@ -49,7 +53,8 @@ impl Clinic {
         }
         let stale = !signal.stale.is_empty();
         if let Some((first, _)) = folded_hours {
-            self.hours_changed(person, &rules, first, now);
+            let first = i64::from(first) * HOUR;
+            self.hours_changed(person, &rules, lasting.map_or(first, |held| held.min(first)), now);
         }
         if stale {
             return self.owe(&person.id, now, Work::Fold(measure_name.to_owned()));
@@ -63,12 +68,12 @@ impl Clinic {
         self.wait(person, measure_name, now);
     }
 
-    /// What combinations over these rules could see on closed days may be something else now: from these hours on, because
-    /// an episode may last.
-    fn hours_changed(&mut self, person: &Patient, rules: &[&Ruled], first: i32, now: JournalTime) {
+    /// What combinations over these rules could see on closed days may be something else now: from the first sample that was
+    /// folded again or the last before it that an episode stands on, and on, because an episode may last.
+    fn hours_changed(&mut self, person: &Patient, rules: &[&Ruled], first: i64, now: JournalTime) {
         let held = rules.iter().filter(|rule| self.is_child(rule)).filter_map(|rule| rule.measure_held());
         if let Some(before) = held.map(|(_, hold)| hold.enter_for_ms + hold.max_gap_ms).max() {
-            self.mark_combined(person, i64::from(first) * HOUR - before, now);
+            self.mark_combined(person, first - before, now);
         }
     }
 
