@@ -20,7 +20,7 @@ use crate::history::{History, Index};
 use crate::redriven::Redriven;
 use crate::sequences::Sequences;
 use crate::technical::Raised;
-use crate::{performed, rows};
+use crate::{paths, performed, rows};
 
 /// Reads a roster document: the program's business, because the document's form is.
 pub type ParseRoster = fn(&str, &TenantId) -> Result<Roster>;
@@ -175,6 +175,9 @@ impl Engine {
         for (tenant, own) in state.own_numbers {
             engine.clinic(&TenantId::parse(&tenant)?).restore_own_numbers(own);
         }
+        for (tenant, bytes) in store.blobs(paths::KIND).await? {
+            engine.clinic(&TenantId::parse(&tenant)?).restore_paths(&bytes)?;
+        }
         for (key, bytes) in store.blobs(PATIENT_KIND).await? {
             let (tenant, patient, part) = parse_key(&key).context("patient snapshot key")?;
             engine.clinic(&tenant).restore(&patient, part, bytes)?;
@@ -207,6 +210,14 @@ impl Engine {
         self.clinic(tenant).rules().cloned().collect()
     }
 
+    pub(crate) fn clinics_mut(&mut self) -> impl Iterator<Item = &mut Clinic> {
+        self.clinics.values_mut()
+    }
+
+    pub(crate) fn clinics_by_tenant(&mut self) -> impl Iterator<Item = (&TenantId, &mut Clinic)> {
+        self.clinics.iter_mut()
+    }
+
     pub(crate) fn clinic(&mut self, tenant: &TenantId) -> &mut Clinic {
         if !self.clinics.contains_key(tenant) {
             self.clinics.insert(tenant.clone(), Clinic::new(tenant.clone(), self.assumed.rules()));
@@ -220,6 +231,7 @@ impl Engine {
     /// The store cannot be read, or a payload is not what this program writes.
     pub async fn apply(&mut self, record: &Record) -> Result<Output> {
         let mut out = Output { cause: record.offset, tenant: record.tenant.clone(), ..Output::default() };
+        self.paused(record)?;
         self.fire(record.journal_time, record.offset, &mut out).await?;
         match record.class {
             Class::Batch if record.tenant.is_canary() => self.canary(record, &mut out).await?,
@@ -303,6 +315,7 @@ impl Engine {
                 out.rows.rules.extend(own_rule_rows(self.clinic(tenant), tenant, record.offset));
             }
             Some(pb::control::Action::Refusals(refusals)) => rows::refusals(&mut out.rows, tenant, &refusals),
+            Some(pb::control::Action::GatewayStatus(status)) => self.gateway_says(record, &status),
             Some(pb::control::Action::InputState(state)) => self.input(record, &state, out),
             _ => {}
         }
@@ -332,6 +345,7 @@ impl Engine {
     pub fn checkpoint(&mut self) -> Vec<Blob> {
         let mut blobs = self.history.take_changed();
         blobs.extend(self.redriven.take_changed());
+        blobs.extend(self.paths_changed());
         for (tenant, clinic) in &mut self.clinics {
             blobs.extend(clinic.take_snapshots().into_iter().map(|Snapshot { patient, part, bytes }| Blob {
                 kind: PATIENT_KIND,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use painwatch_domain::{EventTime, PatientId, TenantId};
-use painwatch_processor_core::patient::explain::Explained;
+use painwatch_processor_core::patient::explain::{Explained, Sheet};
 
 use crate::engine::Engine;
 
@@ -18,5 +18,16 @@ impl Engine {
         let needs = self.clinic(tenant).explain_needs(patient, at.0)?;
         let history = self.history.fetch(&roster, patient, &needs).await?;
         Ok(self.clinic(tenant).explain(patient, at.0, &history)?)
+    }
+
+    /// What the patient's rules could not see in `[from, to)` of event time, by what is known now.
+    ///
+    /// # Errors
+    /// As [`Self::explain`].
+    pub async fn sheet(&mut self, tenant: &TenantId, patient: &PatientId, window: (i64, i64)) -> Result<Sheet> {
+        let roster = Arc::clone(self.clinic(tenant).roster());
+        let needs = self.clinic(tenant).sheet_needs(patient, window);
+        let history = self.history.fetch(&roster, patient, &needs).await?;
+        Ok(self.clinic(tenant).sheet(patient, window, &history)?)
     }
 }

@@ -57,6 +57,9 @@ impl Engine {
         let mut claims = Claims::default();
         for section in &batch.sections {
             let device = DeviceId::parse(&section.device)?;
+            if !batch.historical && batch.redrives.is_empty() {
+                self.brought(record, &gateway, &device);
+            }
             let mut marks = Vec::new();
             let readings = pb::DeviceReadings::decode(section.readings.clone()).context("device section")?;
             for entry in decode_series(&device, &readings)? {
@@ -174,7 +177,10 @@ impl Engine {
         };
         let sight = Sight { measure: arrival.measure(), new: true, historical: arrival.historical };
         let seen = samples.iter().map(|sample| (sample.time, Some(&sample.value)));
-        self.clinic(arrival.source.tenant).observe(patient, sight, seen, arrival.now);
+        let clinic = self.clinic(arrival.source.tenant);
+        clinic.observe(patient, sight, seen, arrival.now);
+        let times = samples.iter().map(|sample| sample.time.0);
+        clinic.alive(patient, &series.device, series.measure, times, arrival.now);
     }
 
     fn judged(&mut self, arrival: &Arrival, judged: &Judged, out: &mut Output) {

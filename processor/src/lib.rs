@@ -11,6 +11,7 @@ mod engine;
 mod explain;
 mod history;
 mod intake;
+mod paths;
 mod performed;
 mod redriven;
 pub mod rerun;

@@ -21,6 +21,7 @@ use super::{Context, Usage};
 use crate::past::{self, Past};
 use crate::roster;
 use answer::Answer;
+pub use text::{cause, lasting};
 
 /// What is late by more than the horizon changes no alert any more: history is run a day short of it.
 pub const HINDSIGHT_DAYS: i64 = HORIZON_DAYS as i64 - 1;

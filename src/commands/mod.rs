@@ -8,6 +8,7 @@ mod gateway;
 mod import;
 mod load;
 mod metrics;
+mod outage;
 mod quarantine;
 mod replay;
 mod roster;
@@ -70,6 +71,7 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::Rules),
     Explain(explain::Args),
+    Outage(outage::Args),
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
     Replay(replay::Args),
@@ -123,6 +125,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Metrics(command) => metrics::run(&command, &context),
         Command::Rules(command) => rules::run(command, context).await,
         Command::Explain(args) => explain::run(args, context).await,
+        Command::Outage(args) => outage::run(args, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Replay(args) => replay::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use painwatch_domain::{EventTime, Finding, JournalTime, PatientId, Roster, TenantId};
 use painwatch_journal::Record;
-use painwatch_processor_core::patient::explain::Explained;
+use painwatch_processor_core::patient::explain::{Explained, Sheet};
 use painwatch_processor_core::rules::Rule;
 use painwatch_store::{Commit, MemoryStore, Rows, Store};
 
@@ -75,6 +75,14 @@ impl Rerun {
     /// As [`Self::apply`].
     pub async fn explain(&mut self, patient: &PatientId, at: EventTime) -> Result<Vec<Explained>> {
         self.engine.explain(&TenantId::default(), patient, at).await
+    }
+
+    /// What a patient's rules could not see in `[from, to)` of event time, by what is known so far.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn sheet(&mut self, patient: &PatientId, window: (i64, i64)) -> Result<Sheet> {
+        self.engine.sheet(&TenantId::default(), patient, window).await
     }
 
     pub fn store(&self) -> &MemoryStore {

@@ -27,7 +27,7 @@ fn clock(zone: &Zone, at: i64, asked: EventTime) -> String {
 }
 
 /// `30 s`, `12 min`, `3 h 5 min`, `2 days`.
-fn lasting(ms: i64) -> String {
+pub fn lasting(ms: i64) -> String {
     match ms {
         ..MINUTE_MS => format!("{} s", ms / SECOND_MS),
         MINUTE_MS..HOUR_MS => format!("{} min", ms / MINUTE_MS),
@@ -58,7 +58,7 @@ pub fn circumstance(circumstance: &Circumstance) -> String {
 }
 
 /// Why a rule could not see.
-fn cause(cause: &str) -> &'static str {
+pub fn cause(cause: &str) -> &'static str {
     match cause {
         "self" => "painwatch itself was not running",
         "gateway" => "the gateway was not connected",

@@ -99,15 +99,15 @@ impl Seen {
 /// When enough children are covered to decide: `n` of them hold, or so many can be seen not to hold that the rest, whatever
 /// they would show, are too few.
 pub fn covered(children: &[Seen], n: u32, window: Interval) -> Vec<Interval> {
-    let clip = |list: &[Interval]| super::paths::both(list, &[window]);
+    let clip = |list: &[Interval]| super::coverage::both(list, &[window]);
     let holding: Vec<Vec<Interval>> = children.iter().map(|seen| clip(&seen.holds)).collect();
     let calm: Vec<Vec<Interval>> = children
         .iter()
-        .map(|seen| super::paths::both(&seen.covered, &super::coverage::outside(&seen.holds, window)))
+        .map(|seen| super::coverage::both(&seen.covered, &super::coverage::outside(&seen.holds, window)))
         .collect();
     let enough_calm = (children.len() as u32 + 1).saturating_sub(n);
     let decided = at_least(&holding, n).into_iter().chain(at_least(&calm, enough_calm));
-    super::paths::both(&super::coverage::merged(decided.collect()), &[window])
+    super::coverage::both(&super::coverage::merged(decided.collect()), &[window])
 }
 
 /// When the children that are blind could still turn the scales, and the strongest of their causes: by a look at each

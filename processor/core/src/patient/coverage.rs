@@ -102,6 +102,12 @@ pub fn spells(changes: &[(i64, bool)], wanted: bool, until: i64) -> Vec<Interval
     merged(spells.map(|((at, _), end)| (*at, end)).collect())
 }
 
+/// Instants in both; each list ascending and disjoint.
+pub fn both(one: &[Interval], other: &[Interval]) -> Vec<Interval> {
+    let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
+    merged(pairs.filter(|(from, to)| from < to).collect())
+}
+
 /// Why a rule may have been blind, by cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Causes(Vec<(&'static str, Vec<Interval>)>);

@@ -11,7 +11,7 @@ use painwatch_domain::GatewayId;
 use painwatch_domain::time::MINUTE_MS;
 use serde::{Deserialize, Serialize};
 
-use super::coverage::{DeviceStates, Interval, merged};
+use super::coverage::{DeviceStates, Interval, both, merged};
 
 /// After a pause of ours, or a gateway's return, what waited has so long to arrive before silence is told [engineering
 /// choice]: gateways come back spread over minutes, and the oldest they hold comes first.
@@ -65,12 +65,7 @@ struct Device {
     /// What its gateway said of it.
     worn: Vec<(i64, bool)>,
     charging: Vec<(i64, bool)>,
-    /// When readings of it came that could not be used.
-    refused: Vec<Interval>,
 }
-
-/// Readings that were refused so near to each other are one spell.
-const REFUSED_TOGETHER_MS: i64 = 5 * MINUTE_MS;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paths {
@@ -146,23 +141,6 @@ impl Paths {
             news = true;
         }
         news
-    }
-
-    /// Readings of a device came that could not be used.
-    pub fn refused(&mut self, device: &str, at: i64) {
-        let spells = &mut self.devices.entry(device.to_owned()).or_default().refused;
-        match spells.last_mut() {
-            Some(last) if at.saturating_sub(last.1) <= REFUSED_TOGETHER_MS => last.1 = last.1.max(at),
-            _ => spells.push((at, at)),
-        }
-        let extra = spells.len().saturating_sub(KEPT_MAX);
-        spells.drain(..extra);
-    }
-
-    /// When what came of a device could not be used; each reading would have been good for `hold_ms`.
-    pub fn refused_of(&self, device: &str, hold_ms: i64) -> Vec<Interval> {
-        let spells = self.devices.get(device).into_iter().flat_map(|known| &known.refused);
-        merged(spells.map(|(from, to)| (*from, to.saturating_add(hold_ms))).collect())
     }
 
     /// Our own pauses.
@@ -253,12 +231,6 @@ impl Paths {
             None => Err(super::SnapshotError::Damaged("empty".to_owned())),
         }
     }
-}
-
-/// Instants in both; each list ascending and disjoint.
-pub fn both(one: &[Interval], other: &[Interval]) -> Vec<Interval> {
-    let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
-    merged(pairs.filter(|(from, to)| from < to).collect())
 }
 
 #[cfg(test)]

@@ -201,12 +201,6 @@ impl Clinic {
         }
     }
 
-    /// Readings of a device came that could not be used.
-    pub fn refused(&mut self, device: &str, at: i64) {
-        self.paths.refused(device, at);
-        self.changed_paths = true;
-    }
-
     /// Whoever has something held back looks again.
     fn let_go(&mut self, now: JournalTime) {
         for patient in std::mem::take(&mut self.held) {

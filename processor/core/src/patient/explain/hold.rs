@@ -17,7 +17,7 @@ use crate::metrics::hysteresis::HeldEpisode;
 use crate::rules::{Margin, value_text};
 
 /// So far before the moment the last value is looked for, so that an old one can be shown.
-const LOOK_BACK_MS: i64 = DAY_MS;
+pub(super) const LOOK_BACK_MS: i64 = DAY_MS;
 /// A fold that finds no earlier state begins with the samples of so many days: an episode that had lasted longer by then
 /// is not seen as one.
 const FOLD_BACK_DAYS: i64 = 7;
@@ -77,8 +77,7 @@ impl Clinic {
             cause: if fresh.is_some() {
                 ""
             } else {
-                self.causes(asked.person, (measure, limits.max_gap_ms), (asked.at, asked.at + 1), asked.history)
-                    .at(asked.at)
+                self.causes(asked.person, measure, (asked.at, asked.at + 1), asked.history).at(asked.at)
             },
             values: last.iter().map(|(seen, value)| self.value_of(version, seen, *value, limits)).collect(),
             margin: fresh.map(|(_, value)| Margin::of_comparison(limits.enter, value, unit)),

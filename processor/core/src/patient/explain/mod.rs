@@ -6,6 +6,7 @@
 mod combined;
 mod daily;
 mod hold;
+mod outage;
 mod silence;
 
 use std::borrow::Cow;
@@ -22,6 +23,8 @@ use super::past::Past;
 use super::state::SnapshotError;
 use super::{Clinic, SetBy};
 use crate::rules::{Circumstance, DaysOf, Margin, Rule};
+
+pub use outage::{Sheet, Unseen};
 
 /// One rule at one moment.
 #[derive(Clone, Debug)]

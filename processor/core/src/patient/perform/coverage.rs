@@ -39,12 +39,12 @@ impl Clinic {
         if !frame.closed {
             return;
         }
-        let mut told = Told::new();
+        let (window, mut told) = ((frame.start, frame.end), Told::new());
         for rule in self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person)) {
             let Some(version) = rule.at(frame.end - 1) else { continue };
             let intervals = match &version.kind {
                 Kind::Hold(measure, hold) => {
-                    self.seen_by_hold(person, version, (*measure, hold.max_gap_ms), frame, history, out)
+                    self.seen_by_hold(person, version, (*measure, hold.max_gap_ms), window, history, out)
                 }
                 Kind::Absent(measure, _) => self.seen_by_absence(person, rule, *measure, frame, history, out),
                 Kind::Daily(_) | Kind::Combined => continue,
@@ -60,23 +60,22 @@ impl Clinic {
         }
     }
 
-    fn seen_by_hold(
+    pub(in super::super) fn seen_by_hold(
         &self,
         person: &Patient,
         version: &Compiled,
         (measure, max_gap_ms): (Measure, i64),
-        frame: &Frame,
+        window: Interval,
         history: &[Observation],
         out: &mut Performed,
     ) -> Vec<(i64, i64, &'static str)> {
         let of_measure = history.iter().filter(|seen| seen.reading.measure == measure);
         let seen = of_measure.filter(|seen| version.number(measure, &seen.reading.value).is_some());
         let times: Vec<i64> = seen.map(|seen| seen.time).collect();
-        let window = (frame.start, frame.end);
         let covered = coverage::covered(&times, max_gap_ms, window);
         let blind = coverage::blind(&times, max_gap_ms, window);
         out.coverage_defects += u32::from(!coverage::adds_up(&covered, &blind, window));
-        let causes = self.causes(person, (measure, max_gap_ms), window, history);
+        let causes = self.causes(person, measure, window, history);
         together(covered, blind.into_iter().flat_map(|gap| causes.within(gap)))
     }
 
@@ -96,7 +95,7 @@ impl Clinic {
         let unwatched = (i64::MIN, since.unwrap_or(i64::MAX));
         let down: Vec<Interval> = causes.intervals().chain([unwatched]).collect();
         let covered = coverage::outside(&down, window);
-        let blind = super::super::paths::both(&coverage::merged(down), &[window]);
+        let blind = super::super::coverage::both(&coverage::merged(down), &[window]);
         out.coverage_defects += u32::from(!coverage::adds_up(&covered, &blind, window));
         causes.add("unknown", vec![unwatched]);
         together(covered, blind.into_iter().flat_map(|gap| causes.within(gap)))
@@ -106,7 +105,7 @@ impl Clinic {
     pub(in super::super) fn causes(
         &self,
         person: &Patient,
-        (measure, hold_ms): (Measure, i64),
+        measure: Measure,
         window: Interval,
         history: &[Observation],
     ) -> Causes {
@@ -115,7 +114,6 @@ impl Clinic {
             for states in states_of(&self.paths, history, &device) {
                 causes.add_device(&states, window.1);
             }
-            causes.add("quality", self.paths.refused_of(device.as_str(), hold_ms));
         }
         causes
     }
@@ -133,7 +131,7 @@ impl Clinic {
         let devices: Vec<DeviceId> = self.bringers(person, measure, window, history).into_iter().collect();
         let all = |of: &dyn Fn(&DeviceId) -> Vec<Interval>| {
             let each = devices.iter().map(of);
-            each.reduce(|one, other| super::super::paths::both(&one, &other)).unwrap_or_default()
+            each.reduce(|one, other| super::super::coverage::both(&one, &other)).unwrap_or_default()
         };
         causes.add("gateway", all(&|device| self.paths.gateway_down(self.carried(device), 0)));
         causes.add("link", all(&|device| unlinked(history, device.as_str(), window.1)));
