@@ -323,7 +323,8 @@ impl Engine {
     }
 
     fn put_rule(&mut self, tenant: &TenantId, document: RuleDocument) -> Result<Rule> {
-        let parsed = rules::parse(&document.toml, &format!("{}.toml", document.pack));
+        // What it names beside itself was there when it was accepted, or comes with a later record.
+        let parsed = rules::parse_beside(&document.toml, &format!("{}.toml", document.pack), None);
         let parsed = parsed.map_err(|errors| {
             anyhow::anyhow!("rule record: {}", errors.first().map_or(String::new(), ToString::to_string))
         })?;

@@ -71,12 +71,12 @@ pub async fn run(command: Rules, context: Context) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Rules::Accept { id, by, file: None } => accept(&id, &by, default_packs(), &context).await,
-        Rules::Accept { id, by, file: Some(file) } => match read(&file)? {
+        Rules::Accept { id, by, file: Some(file) } => match read(&file, &known(&context.config).await?)? {
             Some(rules) => accept(&id, &by, rules, &context).await,
             None => Ok(ExitCode::FAILURE),
         },
         Rules::Withdraw { id, by } => withdraw(&id, &by, &context).await,
-        Rules::Backtest(args) => match read(args.file())? {
+        Rules::Backtest(args) => match read(args.file(), &known(&context.config).await?)? {
             Some(rules) => backtest::run(&args, rules, &context).await,
             None => Ok(ExitCode::FAILURE),
         },
@@ -84,7 +84,7 @@ pub async fn run(command: Rules, context: Context) -> Result<ExitCode> {
 }
 
 fn check(file: &Path) -> Result<ExitCode> {
-    let Some(rules) = read(file)? else { return Ok(ExitCode::FAILURE) };
+    let Some(rules) = read(file, &default_packs())? else { return Ok(ExitCode::FAILURE) };
     for rule in &rules {
         println!("{} version {}: {}", rule.id, rule.version(), rule.condition_text());
     }
@@ -92,10 +92,11 @@ fn check(file: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The rules of a file; `None` once its errors are told, each with its line.
-fn read(file: &Path) -> Result<Option<Vec<Rule>>> {
+/// The rules of a file, which may name those that are there already; `None` once its errors are told, each with its line.
+fn read(file: &Path, known: &[Rule]) -> Result<Option<Vec<Rule>>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    match rules::parse(&text, &file.display().to_string()) {
+    let known: Vec<String> = known.iter().map(|rule| rule.id.to_string()).collect();
+    match rules::parse_beside(&text, &file.display().to_string(), Some(&known)) {
         Ok(rules) => Ok(Some(rules)),
         Err(errors) => {
             errors.iter().for_each(|error| eprintln!("{error}"));
@@ -211,7 +212,7 @@ pub async fn known(config: &Config) -> Result<Vec<Rule>> {
     let store = painwatch_store::open(&config.store_url(), &config.lake_dir()).await?;
     let of_everybody = |row: &RuleRow| !row.toml.starts_with(OF_PATIENTS);
     for row in store.rules(TenantId::default()).await?.into_iter().filter(of_everybody) {
-        let parsed = rules::parse(&row.toml, &format!("{}.toml", row.pack)).ok();
+        let parsed = rules::parse_beside(&row.toml, &format!("{}.toml", row.pack), None).ok();
         known.extend(parsed.into_iter().flatten().map(|rule| (rule.id.clone(), rule)));
     }
     Ok(known.into_values().collect())

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use painwatch_domain::roster::{
-    Device, Dispense, F64Bits, Medication, Override, Pairing, Patient, PatientEvent, Prescription, Prn,
+    Device, Dispense, F64Bits, Medication, Override, Pairing, Patient, PatientEvent, Prescription, Prn, Stream,
 };
-use painwatch_domain::{DeviceId, EventTime, MedicationId, PatientId, Roster, RuleId, TenantId, Zone};
+use painwatch_domain::{DeviceId, EventTime, Measure, MedicationId, PatientId, Roster, RuleId, TenantId, Zone};
 
 static KNOWN: Mutex<BTreeMap<String, Roster>> = Mutex::new(BTreeMap::new());
 
@@ -61,6 +61,15 @@ pub fn with_device(mut roster: Roster, name: &str, source_priority: u32) -> Rost
     let id = device_id(name);
     let (kind, streams, gateways) = (String::new(), Vec::new(), Vec::new());
     roster.devices.insert(id.clone(), Device { id, kind, serial: None, streams, gateways, source_priority });
+    roster
+}
+
+/// A device with a stream that it is prescribed to send.
+pub fn with_stream(mut roster: Roster, name: &str, measure: Measure, every_ms: i64) -> Roster {
+    roster = with_device(roster, name, 1);
+    if let Some(device) = roster.devices.get_mut(&device_id(name)) {
+        device.streams.push(Stream { measure, every_ms, alert_after_ms: None });
+    }
     roster
 }
 

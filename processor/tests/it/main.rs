@@ -18,6 +18,7 @@ mod rig;
 mod rules;
 mod seed;
 mod service;
+mod silence;
 mod tenants;
 mod trends;
 mod world;

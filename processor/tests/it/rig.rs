@@ -117,6 +117,18 @@ impl Journal {
         self.push(at, Class::Control, pb::Control { action, ..Default::default() }.encode_to_vec());
     }
 
+    /// The program was not running.
+    pub fn gap(&mut self, from: i64, to: i64) {
+        let gap = pb::Gap { from_ms: from, to_ms: to, cause: "self".to_owned() };
+        self.push(to, Class::Gap, gap.encode_to_vec());
+    }
+
+    /// What a gateway says of itself and of a device.
+    pub fn status(&mut self, at: i64, status: pb::GatewayStatus) {
+        let action = Some(pb::control::Action::GatewayStatus(status));
+        self.push(at, Class::Control, pb::Control { action, ..Default::default() }.encode_to_vec());
+    }
+
     pub fn tick(&mut self, at: i64) {
         self.push(at, Class::Tick, Vec::new());
     }
@@ -128,6 +140,14 @@ impl Journal {
 
     pub fn rule(&mut self, at: i64, id: &str, toml: &str) {
         let accepted = pb::RuleAccepted { rule: id.to_owned(), toml: toml.to_owned(), ..Default::default() };
+        let action = pb::control::Action::RuleAccepted(accepted);
+        self.push(at, Class::Control, pb::Control { action: Some(action), ..Default::default() }.encode_to_vec());
+    }
+
+    /// A rule of a clinic's own.
+    pub fn rule_of_pack(&mut self, at: i64, pack: &str, rule: &painwatch_processor_core::rules::Rule) {
+        let (id, toml) = (rule.id.to_string(), rule.to_toml());
+        let accepted = pb::RuleAccepted { rule: id, toml, pack: pack.to_owned(), ..Default::default() };
         let action = pb::control::Action::RuleAccepted(accepted);
         self.push(at, Class::Control, pb::Control { action: Some(action), ..Default::default() }.encode_to_vec());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::nearest::nearest;
-use super::{Rule, parse, print};
+use super::{Rule, parse_beside, print};
 
 /// What an override may change: how much, how long, how often. What a rule looks at and what it says stays the rule's.
 pub const NUMBERS: &[&str] = &["condition", "for", "max_gap", "clear", "stale_after", "refractory", "min_data"];
@@ -54,7 +54,7 @@ impl Rule {
         for (key, value) in numbers {
             text += &format!("\n{key} = {value}");
         }
-        let changed = parse(&text, &format!("{}.toml", self.pack)).map_err(|errors| {
+        let changed = parse_beside(&text, &format!("{}.toml", self.pack), None).map_err(|errors| {
             OverrideError::DoesNotFit(errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))
         })?;
         let changed = changed.into_iter().next().ok_or(OverrideError::Nothing)?;
