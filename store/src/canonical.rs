@@ -7,8 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{CoverageRow, EpisodeRow, MetricRow, Result, Store};
 
-/// Causes of blindness that the journal's sequence decides, not the set of readings.
-const OPERATIONAL_CAUSES: [&str; 3] = ["self", "gateway", "link"];
+const COVERED: &str = "covered";
 
 /// Reason of a metric whose readings were all taken back: as good as one that was never computed.
 const WITHDRAWN: &str = "withdrawn";
@@ -25,7 +24,9 @@ pub async fn canonical_hash(store: &dyn Store, tenant: &TenantId) -> Result<Stri
     episodes.sort_by(|a, b| (&a.patient, &a.rule, a.start).cmp(&(&b.patient, &b.rule, b.start)));
     metrics.retain(|row| row.reason != WITHDRAWN);
     metrics.sort_by(|a, b| (&a.patient, &a.metric, a.time).cmp(&(&b.patient, &b.metric, b.time)));
-    coverage.retain(|row| !OPERATIONAL_CAUSES.contains(&row.cause.as_str()));
+    // Why a rule was blind is told by the strongest cause, and our own pauses are stronger than what a device says: what it
+    // could see is the same wherever the readings are.
+    coverage.retain(|row| row.state == COVERED);
     coverage.sort_by(|a, b| (&a.patient, &a.rule, a.start).cmp(&(&b.patient, &b.rule, b.start)));
 
     let mut hash = Canon(Sha256::new());
@@ -101,7 +102,5 @@ impl Canon {
         self.text(row.rule.as_str());
         self.int(row.start.0);
         self.int(row.end.0);
-        self.text(&row.state);
-        self.text(&row.cause);
     }
 }

@@ -38,6 +38,8 @@ pub struct Told {
     pub end: Option<i64>,
     /// The streams, by [`stream_key`].
     pub streams: Vec<String>,
+    /// Shown, never sent.
+    pub shadow: bool,
 }
 
 pub fn stream_key(device: &str, measure: &str) -> String {
@@ -66,6 +68,31 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What this program writes; changing it needs another [`FORMAT`] and a reader of this one.
+    const GOLDEN: &str = concat!(
+        "01010673696c656e740a01087061696e5f6e727302d00fa01fc0ee6dc0ee6d011077617463682f68656172745f726174650e",
+        "02d00fa01fc0ee6dc0ee6d0117746563686e6963616c2d73747265616d2d73696c656e740a0112011077617463682f",
+        "68656172745f726174650101"
+    );
+
+    #[test]
+    fn the_form_of_what_is_watched_is_pinned() {
+        let mut runs = Runs::default();
+        for time in [1_000, 2_000, 900_000] {
+            runs.add(time, 60_000);
+        }
+        let told = Told { start: 5, end: Some(9), streams: vec![stream_key("watch", "heart_rate")], shadow: true };
+        let watch = Watch {
+            since: [("silent".to_owned(), 5)].into(),
+            seen: [("pain_nrs".to_owned(), runs.clone())].into(),
+            streams: [(stream_key("watch", "heart_rate"), StreamSeen { since: 7, runs })].into(),
+            told: [("technical-stream-silent".to_owned(), told)].into(),
+            held: true,
+        };
+        let written: String = watch.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(written, GOLDEN);
+    }
 
     #[test]
     fn what_is_watched_is_read_back_as_it_was_and_damage_is_refused() {

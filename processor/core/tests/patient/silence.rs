@@ -125,6 +125,7 @@ fn monitoring_that_is_lost_within_an_exposure_is_told_after_two_hours_and_only_w
     assert_eq!(ward.told(LOST), [], "no opioid yet");
     ward.send(dose("cap", DAY + 6 * HOUR_MS), DAY + 6 * HOUR_MS + MINUTE_MS);
     assert_eq!(ward.told(LOST), [Opened]);
+    assert!(ward.findings.last().unwrap().shadow, "nobody asked for it to be sent");
     let told = ward.findings.last().unwrap();
     assert_eq!((told.episode.peak, told.episode.start.0), (Priority::Medium, DAY + 6 * HOUR_MS));
     ward.send(spo2("clip", DAY + 7 * HOUR_MS), DAY + 7 * HOUR_MS);

@@ -70,3 +70,19 @@ fn a_gateway_that_comes_and_goes_for_ever_is_remembered_within_a_limit() {
     assert_eq!(paths.gateway_down(("watch", NONE), 0).len(), KEPT_MAX);
     assert_eq!((paths.states_of("watch").worn.len(), paths.own().len()), (KEPT_MAX, KEPT_MAX));
 }
+
+/// What this program writes; changing it needs another [`FORMAT`] and a reader of this one.
+const GOLDEN: &str = "01011428010467772d31016478000146780001057761746368010467772d31018c0100018c0101";
+
+#[test]
+fn the_form_of_what_stands_between_is_pinned() {
+    let mut paths = Paths::default();
+    paths.paused(10, 20);
+    paths.brought("gw-1", "watch", 30);
+    paths.says(&GatewayState { gateway: "gw-1", oldest_pending: Some(35), ..online("gw-1", 3) }, 40);
+    paths.says(&GatewayState { gateway: "gw-1", ..GatewayState::default() }, 50);
+    paths.says(&online("gw-1", 0), 60);
+    paths.says_of_device("watch", Some(false), Some(true), 70);
+    let written: String = paths.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(written, GOLDEN);
+}

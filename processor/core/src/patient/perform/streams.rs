@@ -129,6 +129,7 @@ impl Clinic {
         out: &mut Performed,
     ) {
         let why = self.in_words(found, history, now.0);
+        let asked_for = found.iter().any(|(one, _)| one.stream.alert_after_ms.is_some());
         let tenant = self.tenant.clone();
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let before = state.watch.told.get(face.id).cloned();
@@ -147,7 +148,8 @@ impl Clinic {
             (_, None) => return,
             (_, Some(start)) => {
                 let start = exposed_from(face, exposure, start);
-                (FindingKind::Opened, Told { start, end: None, streams: keys })
+                let shadow = face.id == LOST.id && !asked_for;
+                (FindingKind::Opened, Told { start, end: None, streams: keys, shadow })
             }
         };
         if kind == FindingKind::Retracted {
@@ -155,7 +157,9 @@ impl Clinic {
         } else {
             state.watch.told.insert(face.id.to_owned(), told.clone());
         }
-        out.episodes.findings.extend(finding(&tenant, person, face, kind, &told, why, now));
+        out.episodes.findings.extend(
+            finding(&tenant, person, face, kind, &told, why, now).map(|found| Finding { shadow: told.shadow, ..found }),
+        );
     }
 
     /// Which streams are silent since when, and what is known about why.
