@@ -107,6 +107,17 @@ struct RuleDocument {
     from: i64,
 }
 
+impl RuleDocument {
+    fn read(&self) -> Result<Rule> {
+        // What it names beside itself was there when it was accepted, or comes with a later record.
+        let parsed = rules::parse_beside(&self.toml, &format!("{}.toml", self.pack), None);
+        let parsed = parsed.map_err(|errors| {
+            anyhow::anyhow!("rule record: {}", errors.first().map_or(String::new(), ToString::to_string))
+        })?;
+        parsed.into_iter().next().context("rule record is empty")
+    }
+}
+
 pub struct Engine {
     clinics: BTreeMap<TenantId, Clinic>,
     pub(crate) history: History,
@@ -169,7 +180,9 @@ impl Engine {
         for (tenant, documents) in state.rules {
             let tenant = TenantId::parse(&tenant)?;
             for document in documents {
-                engine.put_rule(&tenant, document)?;
+                let (rule, from) = (document.read()?, JournalTime(document.from));
+                engine.clinic(&tenant).restore_rule(rule, from);
+                engine.rules.entry(tenant.clone()).or_default().push(document);
             }
         }
         for (tenant, own) in state.own_numbers {
@@ -323,12 +336,7 @@ impl Engine {
     }
 
     fn put_rule(&mut self, tenant: &TenantId, document: RuleDocument) -> Result<Rule> {
-        // What it names beside itself was there when it was accepted, or comes with a later record.
-        let parsed = rules::parse_beside(&document.toml, &format!("{}.toml", document.pack), None);
-        let parsed = parsed.map_err(|errors| {
-            anyhow::anyhow!("rule record: {}", errors.first().map_or(String::new(), ToString::to_string))
-        })?;
-        let rule = parsed.into_iter().next().context("rule record is empty")?;
+        let rule = document.read()?;
         self.clinic(tenant).set_rule(rule.clone(), JournalTime(document.from));
         self.rules.entry(tenant.clone()).or_default().push(document);
         Ok(rule)

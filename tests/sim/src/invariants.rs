@@ -332,7 +332,16 @@ pub fn replay_equals_live(evidence: &Evidence) -> Kept {
     let (journalled, derived) = (&evidence.replayed.journalled, &evidence.replayed.derived);
     let causes: BTreeSet<u64> = journalled.keys().chain(derived.keys()).copied().collect();
     let differing: Vec<u64> = causes.into_iter().filter(|cause| journalled.get(cause) != derived.get(cause)).collect();
-    keep(NAME, differing.is_empty(), || format!("findings differ for the causes {differing:?}"))?;
+    keep(NAME, differing.is_empty(), || {
+        let told = |bytes: Option<&Vec<u8>>| -> Vec<String> {
+            let findings =
+                bytes.and_then(|bytes| pb::Findings::decode(bytes.as_slice()).ok()).unwrap_or_default().findings;
+            let line = |it: &pb::Finding| format!("{} {} {} {}", it.kind, it.rule, it.start_ms, it.why);
+            findings.iter().map(line).collect()
+        };
+        let first = differing.first().map(|cause| (told(journalled.get(cause)), told(derived.get(cause))));
+        format!("findings differ for the causes {differing:?}; journalled and derived for the first: {first:#?}")
+    })?;
     keep(NAME, evidence.replayed.canonical == evidence.canonical, || {
         format!("stored {}, derived {}", evidence.canonical, evidence.replayed.canonical)
     })

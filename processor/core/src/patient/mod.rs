@@ -181,6 +181,12 @@ impl Clinic {
         roster.patients.values().for_each(|person| self.expect(person, now));
     }
 
+    /// Puts a rule back at restart, without consequences: the snapshots hold what followed from it.
+    pub fn restore_rule(&mut self, rule: Rule, from: JournalTime) {
+        self.put_rule(rule, from.0);
+        self.rule_patients();
+    }
+
     fn put_rule(&mut self, rule: Rule, from: i64) {
         let rules = Arc::make_mut(&mut self.rules);
         for inline in Ruled::inline(&rule) {
