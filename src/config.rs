@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use painwatch_ingest::GrpcLimits;
+use painwatch_ingest::http::HttpLimits;
 use painwatch_proto::json::nearest;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -20,7 +21,7 @@ const DEFAULTS: &str = include_str!("config.default.toml");
 pub struct Config {
     pub data: PathBuf,
     pub ingest: Ingest,
-    pub http: Listener,
+    pub http: Http,
     pub admin: Listener,
     pub listen: Listen,
     pub tls: TlsConfig,
@@ -37,8 +38,32 @@ pub struct Ingest {
     pub verdict_timeout_ms: u64,
     pub max_payload_bytes: usize,
     pub limits: Limits,
+    pub payload: Payload,
     pub mqtt: Mqtt,
     pub grpc: Grpc,
+}
+
+/// What one payload may hold; what each is for says the file of defaults.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Payload {
+    pub readings: usize,
+    pub samples_per_series: usize,
+    pub depth: usize,
+    pub foreign_depth: usize,
+}
+
+impl Payload {
+    /// As ingest takes them. Never more than as shipped: together they keep a journal record within its limit.
+    pub fn limits(&self) -> painwatch_ingest_core::Limits {
+        let most = painwatch_ingest_core::Limits::default();
+        painwatch_ingest_core::Limits {
+            max_readings: self.readings.min(most.max_readings),
+            max_samples_per_series: self.samples_per_series.min(most.max_samples_per_series),
+            max_depth: self.depth.min(most.max_depth),
+            max_foreign_depth: self.foreign_depth.min(most.max_foreign_depth),
+            ..most
+        }
+    }
 }
 
 /// Limits of the gRPC listener; what each is for says the file of defaults.
@@ -93,6 +118,26 @@ pub struct Limits {
     pub session_bytes: usize,
     #[serde(flatten)]
     pub mqtt: painwatch_ingest::mqtt::MqttLimits,
+}
+
+/// Listener of the console, the API and `POST /api/v1/readings`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Http {
+    pub listen: SocketAddr,
+    pub head_deadline_ms: u64,
+    pub body_deadline_ms: u64,
+    pub connections: usize,
+}
+
+impl Http {
+    /// As ingest takes them. What is 0 would stop everything: it is 1.
+    pub fn limits(&self) -> HttpLimits {
+        HttpLimits {
+            head_deadline: Duration::from_millis(self.head_deadline_ms.max(1)),
+            body_deadline: Duration::from_millis(self.body_deadline_ms.max(1)),
+            connections: self.connections.max(1),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -277,6 +322,11 @@ pub mod tests {
         let code = painwatch_ingest::IngestLimits::default();
         assert_eq!(toml::to_string(&limits.mqtt).unwrap(), toml::to_string(&code.mqtt).unwrap());
         assert_eq!((limits.connections, limits.session_bytes), (code.connections, code.session_bytes));
+        let payload = with_environment(&[]).unwrap().ingest.payload;
+        assert_eq!(payload.limits(), code.payload);
+        assert_eq!(Payload { readings: 10_001, ..payload.clone() }.limits(), code.payload);
+        assert_eq!(Payload { readings: 9_999, ..payload }.limits().max_readings, 9_999);
+        assert_eq!(with_environment(&[]).unwrap().http.limits(), HttpLimits::default());
         assert_eq!(u128::from(limits.connect_deadline_ms), code.connect_deadline.as_millis());
         for key in ["RECEIVE_MAXIMUM", "KEEP_ALIVE_S", "CONNECTS_PER_S", "DEVICE_MESSAGES_PER_S"] {
             assert!(with_environment(&[(&format!("PAINWATCH__INGEST__LIMITS__{key}"), "0")]).is_err(), "{key}");

@@ -23,6 +23,7 @@ pub fn judge(payload: &[u8], format: Format) {
         protocol: Protocol::Mqtt,
         received_at: ReceivedAt(received_at),
         device_zone: &|device| device.as_str().starts_with("paris").then(|| paris.clone()),
+        device_clock: &|_| None,
         may_speak_for: &|device| !device.as_str().starts_with("other"),
         roster: &Roster::default(),
         takes_orders: true,

@@ -111,6 +111,12 @@ impl Admission {
         Self { clocks, ..self }
     }
 
+    /// What one payload may hold.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }

@@ -1,6 +1,7 @@
 //! `POST /api/v1/readings`: the same batch, the same verdict, for webhooks and phones.
 
 mod caller;
+mod serve;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::kept::{Kept, NotTold, Told};
 use crate::ledger::Refusal;
 
 pub use caller::{Caller, HttpListener};
+pub use serve::HttpLimits;
 
 /// Names the gateway beside a bearer token that speaks for any.
 const GATEWAY_HEADER: HeaderName = HeaderName::from_static("x-painwatch-gateway");
@@ -125,10 +127,14 @@ impl Readings {
         let from = self.authenticate(peer, headers)?;
         let format = format_of(query, headers)?;
         let body = body.map_err(|rejection| {
-            let status = rejection.status();
-            let large = status == StatusCode::PAYLOAD_TOO_LARGE;
+            let large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
             self.admission.ledger().refuse_of(&from, if large { Refusal::TooLarge } else { Refusal::Malformed });
-            Problem::new(status, format!("a body has at most {} bytes", self.max_message_bytes))
+            if large {
+                let detail = format!("a body has at most {} bytes", self.max_message_bytes);
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+            } else {
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off, or took too long")
+            }
         })?;
         let room = tokio::time::timeout(ROOM_PATIENCE, self.admission.room(body.len()));
         let room = room.await.map_err(|_| Problem::held_back("too much is on its way"))?;

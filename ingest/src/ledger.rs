@@ -63,6 +63,8 @@ counters! {
         /// Answered later than durable, to keep a device to its rate.
         Slowed = "slowed",
         VerdictsPublished = "verdicts_published",
+        /// For subscribers that are away.
+        VerdictsKept = "verdicts_kept",
         /// A subscriber that reads too slowly loses verdicts, never blocks.
         VerdictsDropped = "verdicts_dropped",
     }

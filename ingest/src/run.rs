@@ -58,6 +58,8 @@ pub struct IngestLimits {
     pub verdict_timeout: Duration,
     /// How long connections may take to finish once we stop.
     pub stop_deadline: Duration,
+    /// What one payload may hold, whatever it came through.
+    pub payload: painwatch_ingest_core::Limits,
     pub mqtt: mqtt::MqttLimits,
     pub grpc: GrpcLimits,
 }
@@ -73,6 +75,7 @@ impl Default for IngestLimits {
             connect_deadline: Duration::from_secs(10),
             verdict_timeout: Duration::from_secs(2),
             stop_deadline: Duration::from_secs(5),
+            payload: painwatch_ingest_core::Limits::default(),
             mqtt: mqtt::MqttLimits::default(),
             grpc: GrpcLimits::default(),
         }
@@ -160,7 +163,7 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
     let admission = Admission::new(Arc::clone(&journal), clock, roster, Arc::clone(&ledger), limits.budget_bytes);
-    let admission = Arc::new(admission.with_clocks(clocks));
+    let admission = Arc::new(admission.with_clocks(clocks).with_limits(limits.payload));
     let answers = Answers { admission: Arc::clone(&admission), board };
     tail.spawn(record_refusals(Arc::clone(&admission)));
     let stop = shutdown.child_token();

@@ -17,7 +17,7 @@ use painwatch_access::tls::{Door, Security};
 use painwatch_access::{Access, Role};
 use painwatch_console::{Asked, Check, health, live};
 use painwatch_domain::Clock as _;
-use painwatch_ingest::http::{Caller, HttpListener};
+use painwatch_ingest::http::{Caller, HttpLimits, HttpListener};
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -81,10 +81,11 @@ impl Admin {
     ) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
         let local = listener.local_addr().context("admin.listen")?.ip().is_loopback();
         let gate = if local { Security::default().gate(Door::Http) } else { security.gate(Door::Http) };
-        let service = self.router().into_make_service_with_connect_info::<Caller>();
-        let listener = HttpListener::new(listener, gate)?;
-        let serving = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-        Ok(async move { Ok(serving.await?) })
+        let serving = HttpListener::new(listener, gate).serve(self.router(), HttpLimits::default(), stop);
+        Ok(async move {
+            serving.await;
+            Ok(())
+        })
     }
 
     /// From this machine, or with the operator's token.

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use painwatch_domain::{GatewayId, ReceivedAt, Roster, TenantId, Zone};
-use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, explain, judge_bytes};
+use painwatch_ingest_core::{Envelope, Format, Protocol, explain, judge_bytes};
 
 use super::{Context, Usage};
 
@@ -48,7 +48,8 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         "-" => std::io::stdin().read_to_end(&mut payload)?,
         path => std::fs::File::open(path)?.read_to_end(&mut payload)?,
     };
-    let (tenant, gateway, limits) = (TenantId::default(), GatewayId::parse("check")?, Limits::default());
+    let (tenant, gateway) = (TenantId::default(), GatewayId::parse("check")?);
+    let limits = context.config.ingest.payload.limits();
     let envelope = Envelope {
         tenant: &tenant,
         gateway: &gateway,

@@ -8,7 +8,7 @@ use anyhow::Result;
 use painwatch_access::tls::{Door, Security};
 use painwatch_console::{Check, Console};
 use painwatch_domain::Clock;
-use painwatch_ingest::http::{Caller, HttpListener};
+use painwatch_ingest::http::HttpListener;
 use painwatch_ingest::{Admission, IngestConfig, IngestHandle, IngestLimits};
 use tokio::net::TcpListener;
 
@@ -27,6 +27,7 @@ fn limits(config: &Config) -> IngestLimits {
         connections: config.ingest.limits.connections,
         connect_deadline: Duration::from_millis(config.ingest.limits.connect_deadline_ms),
         session_bytes: config.ingest.limits.session_bytes,
+        payload: config.ingest.payload.limits(),
         mqtt: config.ingest.limits.mqtt.clone(),
         grpc: config.ingest.grpc.limits(),
         ..IngestLimits::default()
@@ -83,11 +84,7 @@ impl System {
         let router =
             ingest.http_router.clone().merge(console.router()).merge(operator).merge(enrolment).merge(admin.metrics());
         self.console = Some(console);
-        let service = router.into_make_service_with_connect_info::<Caller>();
-        let stop = self.stop.clone();
-        let http = HttpListener::new(http, security.gate(Door::Http))?;
-        let server = axum::serve(http, service).with_graceful_shutdown(stop.cancelled_owned());
-        self.tasks.push(("http", tokio::spawn(async move { Ok(server.await?) })));
+        self.serve_http(config, HttpListener::new(http, security.gate(Door::Http)), router);
         let (mqtt, grpc) = (ingest.mqtt_addr.unwrap_or(mqtt), ingest.grpc_addr.unwrap_or(grpc));
         let addresses = Addresses { mqtt, grpc, http: address, admin: admin_address, tls: tls.is_some() };
         std::fs::write(self.data.join("server.json"), serde_json::to_string(&addresses)?)?;
@@ -98,6 +95,15 @@ impl System {
         self.ingest = Some(ingest);
         self.addresses = Some(addresses);
         Ok(())
+    }
+
+    fn serve_http(&mut self, config: &Config, listener: HttpListener, router: axum::Router) {
+        let serving = listener.serve(router, config.http.limits(), self.stop.clone());
+        let task = tokio::spawn(async move {
+            serving.await;
+            Ok(())
+        });
+        self.tasks.push(("http", task));
     }
 
     fn watch_for_revocations(&mut self, config: &Config, clock: &Arc<dyn Clock>, security: &Security) {

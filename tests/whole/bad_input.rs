@@ -107,7 +107,7 @@ fn rest(mut socket: TcpStream) -> Vec<u8> {
 }
 
 /// Sends a request over HTTP; its status.
-fn post(address: &str, token: &str, body: &[u8]) -> (u16, String) {
+pub fn post(address: &str, token: &str, body: &[u8]) -> (u16, String) {
     let mut socket = dial(address);
     let head = format!(
         "POST /api/v1/readings HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::bad_input::post;
 use crate::clinic::{Clinic, opened};
 use crate::crash::{queues, undisturbed};
 use crate::gateways::Gateways;
@@ -30,9 +31,10 @@ const SERVING: [(&str, u32); 14] = [
 ];
 /// The lake is written once a minute when serving, at once at the end of a demo.
 const LAKE: [&str; 2] = ["lake::file_written", "lake::after_commit"];
-/// Nothing asks the journal to remove segments yet; its own tests die here. Only what is taken out of quarantine passes the
-/// other two: that a redrive may be repeated is proved on the journal (`processor/tests/it/clocks.rs`).
-const UNREACHABLE: [&str; 3] = ["journal::trim", "ingest::before_redrive", "ingest::after_redrive"];
+/// Passed by what is taken out of quarantine.
+const REDRIVE: [&str; 2] = ["ingest::before_redrive", "ingest::after_redrive"];
+/// Nothing asks the journal to remove segments yet; its own tests die here.
+const UNREACHABLE: [&str; 1] = ["journal::trim"];
 
 /// Small segments, so that their making is among what is interrupted.
 const SEGMENT_BYTES: &str = "262144";
@@ -97,6 +99,45 @@ fn a_demo_killed_while_it_writes_the_lake_ends_as_if_it_had_not_been() {
     }
 }
 
+/// A stamp without an offset, which nobody can read before the roster says in which zone its wearer lives.
+const LOCAL_TIME: &[u8] = br#"{"readings": [
+    {"device": "watch-0001", "measure": "heart_rate", "time": "2026-03-01T11:00:00", "value": 71, "unit": "/min"},
+    {"device": "watch-0001", "measure": "heart_rate", "time": "2026-03-01T11:01:00", "value": 72, "unit": "/min"}]}"#;
+const WEARER: &str = "[[patient]]\nid = \"p-1\"\nzone = \"Asia/Tokyo\"\ncare_team = \"ward\"\n[[device]]\nid = \"watch-0001\"\n\
+                      [[pairing]]\ndevice = \"watch-0001\"\npatient = \"p-1\"\nfrom = \"2020-01-01\"\n";
+
+#[test]
+fn f1_killed_before_and_after_a_redrive_is_written_every_item_leaves_quarantine_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for point in REDRIVE {
+        let installation = Installation::below(directory.path(), &point.replace("::", "-"));
+        let mut server = installation.serve_with(&[("PAINWATCH_DIE_AT", &format!("{point}:1"))]);
+        let (status, verdict) = post(&server.http, &installation.token("gateway"), LOCAL_TIME);
+        let verdict: serde_json::Value =
+            serde_json::from_str(verdict.split_once("\r\n\r\n").expect("a body").1).expect("JSON");
+        assert_eq!((status, &verdict["quarantined"]), (200, &2.into()), "{verdict}");
+        let roster = installation.data.with_extension("roster.toml");
+        std::fs::write(&roster, WEARER).expect("the roster is written");
+        installation.told(&["roster", "apply", roster.to_str().expect("a path")]);
+
+        let asked = installation.run(&["quarantine", "redrive"]);
+        let died = server.dies_within(Duration::from_secs(10)).expect("it was on the way");
+        assert!(!asked.status.success() && died.code().is_none(), "{point}: {died}");
+        // Written before it died, it left; not written, it leaves now. Either way asking again does no harm.
+        let server = installation.serve();
+        installation.told(&["quarantine", "redrive"]);
+        installation.told(&["quarantine", "redrive"]);
+        server.stop();
+
+        let books = &installation.status()["books"];
+        let figures = ["stored", "duplicate", "conflict", "quarantined"].map(|figure| books[figure].as_u64());
+        assert_eq!(figures, [2, 0, 0, 0].map(Some), "{point}: {books}");
+        let rows = installation.sql("SELECT patient_id, time FROM readings ORDER BY time");
+        assert!(rows.len() == 2 && rows.iter().all(|row| row["patient_id"] == "p-1"), "{point}: {rows:?}");
+        installation.verified();
+    }
+}
+
 /// Every failpoint in the sources is one of those above, and every one of those is in the sources.
 #[test]
 fn no_failpoint_is_left_out() {
@@ -107,7 +148,7 @@ fn no_failpoint_is_left_out() {
         collect(&root.join(part).join("core/src"), &mut found);
     }
     collect(&root.join("src"), &mut found);
-    let known = SERVING.iter().map(|(point, _)| *point).chain(LAKE).chain(UNREACHABLE);
+    let known = SERVING.iter().map(|(point, _)| *point).chain(LAKE).chain(REDRIVE).chain(UNREACHABLE);
     assert_eq!(found, known.map(str::to_owned).collect());
 }
 

@@ -187,6 +187,10 @@ impl Server {
         self.signal("-STOP");
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill");
         assert!(sent.success(), "kill {name}: {sent}");

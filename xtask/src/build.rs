@@ -29,10 +29,10 @@ pub fn tests(root: &Path) -> Result<Option<Vec<Program>>> {
     programs(cargo)
 }
 
-/// Builds the test programs of this name in another workspace, beside what is built for this one.
-pub fn tests_named(workspace: &Path, target: &Path, name: &str) -> Result<Option<Vec<Program>>> {
+/// Builds the test programs that `chosen` (arguments of cargo) names in another workspace, beside what is built for this one.
+pub fn tests_chosen(workspace: &Path, target: &Path, chosen: &[&str]) -> Result<Option<Vec<Program>>> {
     let mut cargo = cargo(workspace);
-    cargo.args(["test", "--no-run", "--test", name]).env("CARGO_TARGET_DIR", target);
+    cargo.args(["test", "--no-run"]).args(chosen).env("CARGO_TARGET_DIR", target);
     programs(cargo)
 }
 

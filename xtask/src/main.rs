@@ -3,6 +3,7 @@
 //! Never: a step that CI runs and a developer cannot; a failure that is printed and then forgotten.
 
 mod build;
+mod decoders;
 mod defects;
 mod machine;
 mod report;
@@ -32,11 +33,16 @@ enum Task {
         only: Vec<String>,
     },
     /// The same promises at their full size; takes hours.
-    #[command(after_help = "Examples:\n  cargo xtask soak --list\n  cargo xtask soak kill")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask soak --list\n  cargo xtask soak kill\n  cargo xtask soak fuzz --size 100000"
+    )]
     Soak {
         /// Shows what would run.
         #[arg(long)]
         list: bool,
+        /// Another size than its own: rounds, executions, seconds.
+        #[arg(long)]
+        size: Option<u64>,
         /// Only these.
         only: Vec<String>,
     },
@@ -56,7 +62,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Test { only } => test::run(&only),
-        Task::Soak { list, only } => soak::run(list, &only),
+        Task::Soak { list, size, only } => soak::run(list, size, &only),
         Task::Defects { all_tests, only } => defects::run(&only, all_tests),
         Task::Tools => machine::prepare(&root()).map(|()| true),
     };

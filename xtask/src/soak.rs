@@ -10,60 +10,92 @@ use crate::build::{self, Program};
 use crate::report::Report;
 use crate::suite::Conditions;
 use crate::test::{run_suites, told};
-use crate::{machine, root};
+use crate::{decoders, defects, machine, root};
 
 struct Soak {
     name: &'static str,
-    variable: &'static str,
-    size: &'static str,
+    how: How,
     what: &'static str,
+}
+
+enum How {
+    /// Tests that read their size from this variable, and that size.
+    Tests(&'static str, &'static str),
+    /// Every decoder fuzzed, led by coverage, for so many executions.
+    Decoders(u64),
+    /// Every limit of the doors removed in turn.
+    Limits,
 }
 
 const SOAK_LIMIT: Duration = Duration::from_secs(12 * 3600);
 
 const SOAKS: &[Soak] = &[
-    Soak { name: "kill", variable: "PAINWATCH_KILL_ROUNDS", size: "200", what: "kill -9 at random points under load" },
+    Soak { name: "kill", how: How::Tests("PAINWATCH_KILL_ROUNDS", "200"), what: "kill -9 at random points under load" },
     Soak {
         name: "power",
-        variable: "PAINWATCH_POWER_CUTS",
-        size: "50",
+        how: How::Tests("PAINWATCH_POWER_CUTS", "50"),
         what: "power cuts beside a control without fsync",
     },
     Soak {
-        name: "fuzz",
-        variable: "PAINWATCH_FUZZ_INPUTS",
-        size: "20000000",
-        what: "damaged payloads of every format (led by coverage: fuzz/run.sh)",
+        name: "payloads",
+        how: How::Tests("PAINWATCH_FUZZ_INPUTS", "20000000"),
+        what: "damaged payloads of every format, from a seed",
     },
-    Soak { name: "sim", variable: "PAINWATCH_SIM_SEEDS", size: "10000", what: "seeds of disk, network and clock" },
+    Soak { name: "fuzz", how: How::Decoders(10_000_000), what: "executions of every decoder, led by coverage" },
+    Soak { name: "limits", how: How::Limits, what: "tests notice every limit of the doors that is removed" },
+    Soak { name: "sim", how: How::Tests("PAINWATCH_SIM_SEEDS", "10000"), what: "seeds of disk, network and clock" },
+    Soak {
+        name: "overload",
+        how: How::Tests("PAINWATCH_OVERLOAD_SECONDS", "1800"),
+        what: "seconds of more load than the server takes, while its memory is watched",
+    },
 ];
 
-/// Lists or runs the soaks; true if all passed.
-pub fn run(list: bool, only: &[String]) -> Result<bool> {
+impl Soak {
+    /// Its size, or another that was asked for.
+    fn size(&self, asked: Option<u64>) -> String {
+        match (asked, &self.how) {
+            (_, How::Limits) => String::new(),
+            (Some(asked), _) => asked.to_string(),
+            (None, How::Tests(_, size)) => (*size).to_owned(),
+            (None, How::Decoders(runs)) => runs.to_string(),
+        }
+    }
+}
+
+/// Lists or runs the soaks, at their own size or another; true if all passed.
+pub fn run(list: bool, size: Option<u64>, only: &[String]) -> Result<bool> {
     let chosen: Vec<&Soak> =
         SOAKS.iter().filter(|soak| only.is_empty() || only.iter().any(|name| name == soak.name)).collect();
     if chosen.is_empty() {
         bail!("no such soak; there are: {}", SOAKS.iter().map(|soak| soak.name).collect::<Vec<_>>().join(", "));
     }
     if list {
-        chosen.iter().for_each(|soak| {
-            println!("{:6} {:>6} {} ({}={})", soak.name, soak.size, soak.what, soak.variable, soak.size)
-        });
+        chosen.iter().for_each(|soak| println!("{:8} {:>8} {}", soak.name, soak.size(size), soak.what));
         return Ok(true);
     }
+    let mut passed = true;
+    for soak in chosen {
+        passed &= match soak.how {
+            How::Tests(variable, _) => tests(variable, &soak.size(size))?,
+            How::Decoders(runs) => decoders::run(&root(), size.unwrap_or(runs))?,
+            How::Limits => defects::without_limits()?,
+        };
+    }
+    Ok(passed)
+}
+
+fn tests(variable: &'static str, size: &str) -> Result<bool> {
     let (root, mut report) = (root(), Report::default());
     machine::prepare(&root)?;
     let programs = build::tests(&root)?.context("the tests do not build")?;
-    let mut passed = 0;
-    for soak in chosen {
-        let able: Vec<Program> = programs.iter().filter(|program| mentions(program, soak.variable)).cloned().collect();
-        if able.is_empty() {
-            bail!("no test reads {}", soak.variable);
-        }
-        let mut told = told(&root);
-        told.push((soak.variable, PathBuf::from(soak.size)));
-        passed += run_suites(&able, &Conditions { told, limit: SOAK_LIMIT }, &mut report)?;
+    let able: Vec<Program> = programs.iter().filter(|program| mentions(program, variable)).cloned().collect();
+    if able.is_empty() {
+        bail!("no test reads {variable}");
     }
+    let mut told = told(&root);
+    told.push((variable, PathBuf::from(size)));
+    let passed = run_suites(&able, &Conditions { told, limit: SOAK_LIMIT }, &mut report)?;
     Ok(report.print(passed))
 }
 

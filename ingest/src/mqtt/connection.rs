@@ -6,6 +6,7 @@
 //! Packets are taken only while fewer submissions than the limit are being appended; otherwise the socket is not read and
 //! the sender feels it. Answers leave in the order in which the publishes came, each after its record is durable.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,7 +31,7 @@ use super::publishes::{Done, Finished, Taken};
 use super::sessions::{Asked, Entry};
 use super::wire::Next;
 use super::words::{Input, Welcome};
-use crate::ledger::{Ledger, Refusal};
+use crate::ledger::{Ledger, Refusal, Tally};
 
 /// Verdicts a subscriber may leave unacknowledged before it gets no more.
 const UNACKNOWLEDGED_MAX: usize = 64;
@@ -90,7 +91,8 @@ pub struct Connection<S> {
     pub(super) parked: Option<(Taken, BoxFuture<'static, OwnedSemaphorePermit>)>,
     pub(super) notices: Option<mpsc::Receiver<Arc<Notice>>>,
     pub(super) notice_qos: Qos,
-    pub(super) unacknowledged: usize,
+    /// Verdicts on their way at QoS 1, in the order in which they are acknowledged.
+    pub(super) unacknowledged: VecDeque<Arc<Notice>>,
     pub(super) taken_over: CancellationToken,
     /// Set when no more packets are taken; the connection ends when all publishes before that are answered.
     pub(super) ending: Option<End>,
@@ -154,7 +156,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             server_keep_alive_s: (!agreed).then_some(keep_alive_s),
             session_expiry_s: (seat.keep_s != hello.session_expiry_s).then_some(seat.keep_s),
         });
-        let notices = entry.subscription.map(|_| seat.endpoint.listeners.listen(&seat.who, seat.generation));
+        if !entry.session_present || entry.subscription.is_none() {
+            seat.endpoint.listeners.forget(&seat.who, &seat.client_id);
+        }
+        let listeners = &seat.endpoint.listeners;
+        let notices = entry.subscription.map(|_| listeners.listen(&seat.who, &seat.client_id, seat.generation));
         Self {
             seat,
             link,
@@ -163,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             parked: None,
             notices,
             notice_qos: entry.subscription.unwrap_or(Qos::AtMostOnce),
-            unacknowledged: 0,
+            unacknowledged: VecDeque::new(),
             taken_over: entry.taken_over,
             ending: (!welcomed).then_some(End::Broken),
             heard_at: Instant::now(),
@@ -187,7 +193,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // What was taken is appended, acknowledged or not: the sender sends it again and intake finds the duplicate.
         while self.pending.next().await.is_some() {}
         self.speak_will(end).await;
-        let Self { seat, link, .. } = self;
+        let Self { seat, link, notices, unacknowledged, .. } = self;
+        if let Some(mut unread) = notices.filter(|_| seat.keep_s > 0) {
+            let until = Instant::now() + Duration::from_secs(u64::from(seat.keep_s));
+            let own = (&seat.who, seat.client_id.as_str(), seat.generation);
+            let dropped = seat.endpoint.listeners.leave(own, until, unacknowledged.into_iter(), &mut unread);
+            seat.endpoint.admission.ledger().count(Tally::VerdictsDropped, dropped);
+        }
         // Before the peer hears the end: when it comes back, its session is as it left it.
         drop(seat);
         link.close().await;
@@ -237,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let reading = self.ending.is_none() && self.has_room();
         let silence = self.heard_at + self.patience;
         let Self { link, pending, parked, notices, unacknowledged, taken_over, seat, ending, .. } = self;
-        let has_vacancy = *unacknowledged < UNACKNOWLEDGED_MAX && link.wire.has_vacancy();
+        let has_vacancy = unacknowledged.len() < UNACKNOWLEDGED_MAX && link.wire.has_vacancy();
         tokio::select! {
             biased;
             () = seat.endpoint.stop.cancelled(), if ending.is_none() => Event::Stop,
@@ -267,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 self.heard_at = Instant::now();
             }
-            Event::Notice(Some(notice)) => self.publish(&notice),
+            Event::Notice(Some(notice)) => self.publish(notice),
             Event::Notice(None) => self.notices = None,
             Event::Read(Ok(1..)) => self.heard_at = Instant::now(),
             Event::Read(Ok(0) | Err(_)) => self.ending = Some(End::Gone),
@@ -297,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Input::Subscribe { packet_id, filters, identified } => self.subscribe(packet_id, &filters, identified),
             Input::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, &filters),
             Input::Ping => self.link.wire.pong(),
-            Input::Acknowledged => self.unacknowledged = self.unacknowledged.saturating_sub(1),
+            Input::Acknowledged => drop(self.unacknowledged.pop_front()),
             Input::Release { packet_id } => self.push(Done::Released { packet_id }),
             Input::Disconnect { with_will, expiry_s } => self.goodbye(with_will, expiry_s),
             Input::Oversized => {

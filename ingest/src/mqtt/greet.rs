@@ -43,9 +43,13 @@ where
         greeting = timeout(endpoint.limits.connect_deadline, greet(&endpoint, &mut link, &peer)) => greeting,
     };
     if let Ok(Some((hello, guest))) = greeting {
-        if let Some(connection) = Connection::enter(endpoint, link, &hello, guest).await {
-            connection.live().await;
-        }
+        // On the heap, so that nobody takes room for a connection before it is known who comes.
+        let connected = async {
+            if let Some(connection) = Connection::enter(endpoint, link, &hello, guest).await {
+                connection.live().await;
+            }
+        };
+        Box::pin(connected).await;
     } else {
         link.close().await;
     }
@@ -86,7 +90,7 @@ async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(
     link: &mut Link<S>,
     max_bytes: usize,
 ) -> Result<Option<Hello>, MqttError> {
-    loop {
+    let total = loop {
         match link.read().await {
             Ok(0) | Err(_) if link.input.is_empty() => return Ok(None),
             Ok(0) | Err(_) => return Err(MqttError::MalformedPacket),
@@ -94,8 +98,14 @@ async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(
         }
         match first_packet(&link.input, max_bytes) {
             FirstPacket::Unclear => {}
-            FirstPacket::Connect => break,
+            FirstPacket::Connect(total) => break total,
             FirstPacket::Unwelcome => return Err(MqttError::ProtocolError),
+        }
+    };
+    // The engine gets it whole: what it would keep of a part is memory for somebody unknown.
+    while link.input.len() < total {
+        if !matches!(link.read_towards(total).await, Ok(1..)) {
+            return Err(MqttError::MalformedPacket);
         }
     }
     loop {

@@ -44,6 +44,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Ok(count)
     }
 
+    /// Reads what is there, and no more than is missing to `total` bytes of input.
+    pub async fn read_towards(&mut self, total: usize) -> io::Result<usize> {
+        let missing = total.saturating_sub(self.input.len());
+        self.input.reserve(missing);
+        (&mut self.stream).take(missing as u64).read_buf(&mut self.input).await
+    }
+
     /// Writes everything the engine wants written.
     pub async fn flush(&mut self) -> io::Result<()> {
         if self.wire.out.is_empty() {
@@ -83,7 +90,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstPacket {
     Unclear,
-    Connect,
+    /// And how many bytes it has, its header among them.
+    Connect(usize),
     /// Not a CONNECT, or one larger than anybody needs.
     Unwelcome,
 }
@@ -103,7 +111,7 @@ pub fn first_packet(input: &[u8], limit: usize) -> FirstPacket {
             return FirstPacket::Unwelcome;
         }
         if byte & 0x80 == 0 {
-            return FirstPacket::Connect;
+            return FirstPacket::Connect(length + nth + 2);
         }
     }
     if rest.len() < 4 { FirstPacket::Unclear } else { FirstPacket::Unwelcome }
@@ -118,8 +126,8 @@ mod tests {
         assert_eq!(first_packet(&[], 4 << 10), FirstPacket::Unclear);
         assert_eq!(first_packet(&[0x10], 4 << 10), FirstPacket::Unclear);
         assert_eq!(first_packet(&[0x10, 0x80], 4 << 10), FirstPacket::Unclear);
-        assert_eq!(first_packet(&[0x10, 0x20], 4 << 10), FirstPacket::Connect);
-        assert_eq!(first_packet(&[0x10, 0x80, 0x20], 4 << 10), FirstPacket::Connect);
+        assert_eq!(first_packet(&[0x10, 0x20], 4 << 10), FirstPacket::Connect(34));
+        assert_eq!(first_packet(&[0x10, 0x80, 0x20], 4 << 10), FirstPacket::Connect((4 << 10) + 3));
         assert_eq!(first_packet(&[0x10, 0x81, 0x20], 4 << 10), FirstPacket::Unwelcome);
         assert_eq!(first_packet(&[0x10, 0xff, 0xff, 0xff, 0x7f], 4 << 10), FirstPacket::Unwelcome);
         assert_eq!(first_packet(&[0x10, 0x80, 0x80, 0x80, 0x80], 4 << 10), FirstPacket::Unwelcome);

@@ -1,5 +1,6 @@
 //! Our own MQTT endpoint, 3.1.1 and 5 on one port: a task a connection, nothing shared that one of them could block.
 
+mod away;
 mod codes;
 mod connection;
 mod door;
@@ -50,7 +51,7 @@ use gate::{Gate, Pass};
 pub use limits::MqttLimits;
 use listeners::{Listeners, Notice};
 use rates::{Buckets, Rate};
-use sessions::Sessions;
+use sessions::{Recalled, Sessions};
 
 /// How long a subscriber's verdict is waited for before it is told `final: false`.
 const NOTICE_PATIENCE: Duration = Duration::from_secs(30);
@@ -91,13 +92,19 @@ impl Endpoint {
         let (recalled, revision) = keep::recall(journal, ours.qos2_ids, admission.now_ms()).await;
         let gate = Gate::new(limits.connections, ours.connections_per_address, ours.connects_per_s, now)
             .not_counting(trusted_proxies);
+        let listeners = Listeners::default();
+        for Recalled { who, record, remaining, .. } in
+            recalled.iter().filter(|known| known.record.verdicts_qos.is_some())
+        {
+            listeners.expect(who, &record.client_id, now + *remaining);
+        }
         let rate = Rate::new(ours.device_messages_per_s, ours.device_messages_burst);
         Self {
             admission,
             access,
             answers,
             sessions: Sessions::new(ours.sessions, recalled, revision, now),
-            listeners: Listeners::default(),
+            listeners,
             gate: Arc::new(gate),
             devices: Mutex::new(Buckets::new(rate, DEVICES_WATCHED)),
             limits,
@@ -186,9 +193,11 @@ impl Endpoint {
         tokio::spawn(async move {
             let verdict = endpoint.answers.to(&accepted, patience).await;
             let notice = Notice { payload: Bytes::from(verdict_to_json(&verdict)), correlation };
-            let (published, dropped) = endpoint.listeners.notify(&who, &Arc::new(notice));
-            endpoint.admission.ledger().count(Tally::VerdictsPublished, published);
-            endpoint.admission.ledger().count(Tally::VerdictsDropped, dropped);
+            let told = endpoint.listeners.notify(&who, &Arc::new(notice), Instant::now());
+            let ledger = endpoint.admission.ledger();
+            ledger.count(Tally::VerdictsPublished, told.published);
+            ledger.count(Tally::VerdictsKept, told.kept);
+            ledger.count(Tally::VerdictsDropped, told.dropped);
             drop(place);
         });
     }

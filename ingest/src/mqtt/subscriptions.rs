@@ -1,5 +1,7 @@
 //! A gateway's subscription to its own verdicts.
 
+use std::sync::Arc;
+
 use mqtt_protocol_core::mqtt::packet::Qos;
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode as Code;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -35,12 +37,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn grant(&mut self, filter: &str, asked: Qos, identified: bool) -> Granted {
-        let Seat { endpoint, who, generation, .. } = &self.seat;
+        let Seat { endpoint, who, client_id, generation, .. } = &self.seat;
         if identified || !topic::is_own_verdicts(filter, &who.gateway) {
             endpoint.admission.ledger().refuse_of(who, Refusal::Authorization);
             return if identified { Granted::Identified } else { Granted::NotAuthorized };
         }
-        self.notices = Some(endpoint.listeners.listen(who, *generation));
+        // Who subscribes again keeps what is on its way: clients do so whenever they come back.
+        if self.notices.is_none() {
+            self.notices = Some(endpoint.listeners.listen(who, client_id, *generation));
+        }
         self.notice_qos = if asked == Qos::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
         if asked == Qos::AtMostOnce { Granted::AtMostOnce } else { Granted::AtLeastOnce }
     }
@@ -66,14 +71,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    pub(super) fn publish(&mut self, notice: &Notice) {
+    pub(super) fn publish(&mut self, notice: Arc<Notice>) {
         let topic = topic::verdicts(&self.seat.who.gateway);
         let correlation = notice.correlation.as_deref();
         let sent = self.link.wire.publish(&topic, &notice.payload, self.notice_qos, correlation);
         if !sent {
             self.ledger().count(Tally::VerdictsDropped, 1);
         } else if self.notice_qos == Qos::AtLeastOnce {
-            self.unacknowledged += 1;
+            self.unacknowledged.push_back(notice);
         }
     }
 }

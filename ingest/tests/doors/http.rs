@@ -1,16 +1,17 @@
 //! `POST /api/v1/readings`, spoken by hand.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use painwatch_access::tls::{Door, Security};
-use painwatch_ingest::http::{Caller, HttpListener};
+use painwatch_ingest::http::{HttpLimits, HttpListener};
 use painwatch_ingest::{IngestLimits, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::journal::Mode;
-use crate::support::{House, batch_json};
+use crate::support::{A_WHILE, House, batch_json};
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
@@ -21,11 +22,14 @@ struct Answer {
 }
 
 async fn open(house: &House) -> SocketAddr {
+    open_with(house, HttpLimits::default()).await
+}
+
+async fn open_with(house: &House, limits: HttpLimits) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = house.handle.http_router.clone().into_make_service_with_connect_info::<Caller>();
-    let listener = HttpListener::new(listener, Security::default().gate(Door::Http)).unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let listener = HttpListener::new(listener, Security::default().gate(Door::Http));
+    tokio::spawn(listener.serve(house.handle.http_router.clone(), limits, house.stop.clone()));
     address
 }
 
@@ -190,4 +194,76 @@ async fn a_verdict_is_told_again_over_http_to_the_gateway_it_was_given_to() {
         let answer = ask(address, &format!("GET /api/v1/verdicts/{path}"), headers, b"").await;
         assert_eq!(answer.status, status, "{path} {headers:?}: {}", answer.body);
     }
+}
+
+/// Sends a byte a moment until the peer closes; what it said, and how long it had patience.
+async fn trickle(address: SocketAddr, begin: &str) -> (String, Duration) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let (mut reader, mut writer) = stream.split();
+    let mut said = Vec::new();
+    let dripping = async {
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(A_WHILE / 10).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = reader.read_to_end(&mut said) => {}
+        () = dripping => {}
+        () = tokio::time::sleep(A_WHILE * 20) => panic!("it still has patience"),
+    }
+    (String::from_utf8(said).unwrap(), begun.elapsed())
+}
+
+#[tokio::test]
+async fn f13_a_request_that_comes_a_byte_a_moment_is_given_up_at_its_deadline() {
+    let house = House::open().await;
+    let head = HttpLimits { head_deadline: A_WHILE, ..HttpLimits::default() };
+    let body = HttpLimits { body_deadline: A_WHILE, ..HttpLimits::default() };
+    let post = format!(
+        "POST /api/v1/readings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 4000\r\n\r\n",
+        house.token
+    );
+    for (limits, begin, answer) in [
+        (head, "POST /api/v1/readings HTTP/1.1\r\nhost: ", ""),
+        (head, "", ""),
+        (body, post.as_str(), "the body broke off, or took too long"),
+    ] {
+        let address = open_with(&house, limits).await;
+        let (said, patience) = trickle(address, begin).await;
+        assert!(patience >= A_WHILE, "{begin}: {patience:?}");
+        assert!(said.contains(answer) && (said.is_empty() == answer.is_empty() || said.contains("408")), "{said}");
+        // It was about that peer alone.
+        assert_eq!(ask(address, "GET /api/v1/schemas", &[], b"").await.status, 200);
+    }
+    assert_eq!(house.handle.ledger.refused(Refusal::Malformed), 1);
+    assert!(house.journal.records().is_empty());
+}
+
+#[tokio::test]
+async fn http_connections_beyond_the_limit_are_closed_and_one_that_ends_makes_room() {
+    let house = House::open().await;
+    let address = open_with(&house, HttpLimits { connections: 2, ..HttpLimits::default() }).await;
+    let get = b"GET /api/v1/schemas HTTP/1.1\r\nhost: x\r\n\r\n";
+    let enter = || async {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut begin = [0; 12];
+        // One that is not let in is closed before or while it speaks.
+        let answered = stream.write_all(get).await.is_ok() && stream.read_exact(&mut begin).await.is_ok();
+        answered.then_some(stream)
+    };
+    let (first, second) = (enter().await, enter().await);
+    assert!(first.is_some() && second.is_some() && enter().await.is_none());
+    drop(first);
+    let mut third = None;
+    for _ in 0..100 {
+        third = enter().await;
+        if third.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(third.is_some() && second.is_some());
 }

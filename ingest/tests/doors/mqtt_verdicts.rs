@@ -1,9 +1,11 @@
 //! What a gateway can subscribe to: its own verdicts.
 
+use painwatch_domain::Offset;
 use painwatch_ingest::Tally;
 
 use crate::support::raw::{
-    BOTH, Packet, Raw, SUBACK, UNSUBACK, Version, confirmed, puback, publish_with, subscribe, text, unsubscribe,
+    BOTH, Connect, GOODBYE, Packet, Raw, SUBACK, UNSUBACK, Version, confirmed, puback, publish_with, subscribe, text,
+    unsubscribe,
 };
 use crate::support::{A_WHILE, House, batch_json, eventually};
 
@@ -186,4 +188,52 @@ async fn a_response_topic_that_is_not_the_gateways_own_is_said_to_be_ignored_and
     }
     assert_eq!(stranger.receive_within(A_WHILE).await, None);
     assert_eq!(house.batches().len(), 2);
+}
+
+#[tokio::test]
+async fn verdicts_that_come_while_a_gateway_is_away_are_sent_when_it_is_back() {
+    for version in BOTH {
+        let house = House::open().await;
+        let mut lasting = Connect::new(version, "gw-1", &house.token);
+        lasting.clean = false;
+        if version == Version::V5 {
+            lasting.properties = vec![0x11, 0, 0, 0, 60];
+        }
+        let (mut raw, _) = Raw::connect_with(&house, &lasting).await;
+        raw.send(&subscribe(version, 5, &[(VERDICTS, 1)])).await;
+        raw.receive().await;
+        // Durable, and not judged while it is here; one more comes by another connection of the gateway.
+        raw.publish(TOPIC, 1, 1, batch_json(1).as_bytes()).await;
+        assert_eq!(confirmed(&raw.receive().await), (1, 0));
+        drop(raw);
+        eventually("it is seen to be gone", || house.handle.mqtt().present() == (0, 1)).await;
+        let mut second = Connect::new(version, "gw-1", &house.token);
+        second.client_id = "gw-1/b".to_owned();
+        let (mut other, _) = Raw::connect_with(&house, &second).await;
+        other.publish(TOPIC, 1, 1, batch_json(2).as_bytes()).await;
+        assert_eq!(confirmed(&other.receive().await), (1, 0));
+        let _intake = house.judge_from(Offset(0));
+        eventually("both are judged", || house.handle.ledger.tally(Tally::VerdictsKept) == 2).await;
+
+        let told = |packets: &[Packet]| -> Vec<String> {
+            let verdicts = packets.iter().map(|packet| published(version, packet).2);
+            verdicts.map(|verdict| verdict["batch_id"].as_str().unwrap().to_owned()).collect()
+        };
+        // It does not acknowledge, and so hears them once more; then it does.
+        for acknowledges in [false, true] {
+            let (mut raw, connack) = Raw::connect_with(&house, &lasting).await;
+            assert_eq!(connack.body[0], 1);
+            let packets = [raw.receive().await, raw.receive().await];
+            let mut heard = told(&packets);
+            heard.sort_unstable();
+            assert_eq!(heard, ["b/1", "b/2"]);
+            for packet in packets.iter().filter(|_| acknowledges) {
+                raw.send(&puback(published(version, packet).1.unwrap())).await;
+            }
+            raw.send(&GOODBYE).await;
+            raw.until_closed().await;
+        }
+        let (mut raw, _) = Raw::connect_with(&house, &lasting).await;
+        assert_eq!(raw.receive_within(A_WHILE).await, None);
+    }
 }

@@ -18,8 +18,6 @@ pub(crate) use migrate::integers;
 use painwatch_domain::JournalTime;
 pub(crate) use sql::{Arg, Conflict, Dialect, Engine, Tx, column_list};
 
-#[cfg(feature = "failpoints")]
-use crate::StoreError;
 use crate::codec::{Field, Kind};
 use crate::lake::LakeDir;
 use crate::schema::TableDef;
@@ -28,7 +26,7 @@ use crate::{Applied, Commit, Consumer, Result, Store};
 /// Opens the store at `sqlite:PATH` or `postgres://…`, creates what is missing, and keeps the lake's files in `lake_dir`.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when the database cannot be reached, [`StoreError::Failed`] for a URL of another kind or a
+/// [`crate::StoreError::Unavailable`] when the database cannot be reached, [`crate::StoreError::Failed`] for a URL of another kind or a
 /// schema of a newer program.
 pub async fn open(url: &str, lake_dir: &Path) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(SqlStore::open(url, lake_dir).await?))
@@ -75,9 +73,9 @@ impl SqlStore {
     async fn commit_all(&self, commit: Commit) -> Result<()> {
         let mut tx = self.engine.write().await?;
         commit::apply(&mut tx, &self.lake, &commit).await?;
-        fail_point!("store::before_commit", |_| Err(StoreError::Unavailable("failpoint".into())));
+        fail_point!("store::before_commit", |_| Err(crate::StoreError::Unavailable("failpoint".into())));
         tx.commit().await?;
-        fail_point!("store::after_commit", |_| Err(StoreError::Unavailable("failpoint".into())));
+        fail_point!("store::after_commit", |_| Err(crate::StoreError::Unavailable("failpoint".into())));
         Ok(())
     }
 

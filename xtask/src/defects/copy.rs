@@ -28,7 +28,7 @@ fn switch() -> String {
 ///
 /// # Errors
 /// A patch does not apply exactly once: the code has changed, and the defect must be seeded anew.
-pub fn seed(root: &Path, to: &Path, defects: &[Defect]) -> Result<()> {
+pub fn seed(root: &Path, to: &Path, defects: &[&Defect]) -> Result<()> {
     let mut files = BTreeSet::new();
     list(root, Path::new(""), &mut files)?;
     for file in &files {
@@ -56,7 +56,7 @@ fn list(root: &Path, folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()>
     Ok(())
 }
 
-fn patched(file: &Path, bytes: Vec<u8>, defects: &[Defect]) -> Result<Vec<u8>> {
+fn patched(file: &Path, bytes: Vec<u8>, defects: &[&Defect]) -> Result<Vec<u8>> {
     let of_file = |patch: &&Patch| Path::new(patch.file) == file;
     let patches: Vec<(&str, &Patch)> = defects
         .iter()
@@ -88,14 +88,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::LIMITS;
     use super::super::list::DEFECTS;
     use super::*;
 
     #[test]
     fn every_seeded_defect_still_applies_to_the_sources_exactly_once() {
         let root = crate::root();
-        for file in DEFECTS.iter().flat_map(|defect| defect.patches).map(|patch| Path::new(patch.file)) {
-            patched(file, fs::read(root.join(file)).unwrap(), DEFECTS).unwrap();
+        let all: Vec<&Defect> = DEFECTS.iter().chain(LIMITS).collect();
+        for file in all.iter().flat_map(|defect| defect.patches).map(|patch| Path::new(patch.file)) {
+            patched(file, fs::read(root.join(file)).unwrap(), &all).unwrap();
         }
     }
 }

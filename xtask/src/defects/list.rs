@@ -12,15 +12,21 @@ pub struct Defect {
     pub name: &'static str,
     /// What goes wrong.
     pub what: &'static str,
+    /// The program with the tests that must notice.
+    pub program: &'static str,
     pub patches: &'static [Patch],
-    /// Tests of the processor, through the whole engine, that must turn red.
+    /// Those tests.
     pub caught_by: &'static [&'static str],
 }
+
+/// Through the whole engine.
+const IT: &str = "painwatch-processor::it";
 
 pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "skipped-dst-hour",
         what: "the 25th hour of the day on which clocks go back belongs to no day",
+        program: IT,
         patches: &[Patch {
             file: "processor/core/src/patient/calendar.rs",
             from: "(self.start(day), self.start(day + 1))\n    }",
@@ -31,6 +37,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "lost-revision",
         what: "a corrected value is taken for one already known",
+        program: IT,
         patches: &[Patch {
             file: "processor/core/src/intake/version.rs",
             from: "    fn differ(&mut self, arrived: Version) -> (Class, bool) {\n",
@@ -41,6 +48,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "swallowed-gap",
         what: "low values before and after a silence count as one run",
+        program: IT,
         patches: &[Patch {
             file: "processor/core/src/metrics/sustained_threshold.rs",
             from: "if now_ms > held_until {",
@@ -51,6 +59,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "baseline-with-today",
         what: "a day is judged against a baseline that it is part of",
+        program: IT,
         patches: &[Patch {
             file: "processor/core/src/metrics/robust_z.rs",
             from: "self.days.iter().filter(|(past, _)| *past < day).map(|(_, value)| Some(*value)).collect();",
@@ -61,6 +70,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "late-dose-ignored",
         what: "a dose that is told hours later changes nothing",
+        program: IT,
         patches: &[Patch {
             file: "processor/core/src/patient/observe.rs",
             from: "for &(group, reach) in Group::affected_by(measure) {",
@@ -71,6 +81,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "equality",
         what: "exactly at a strict limit counts as beyond it",
+        program: IT,
         patches: &[
             Patch {
                 file: "processor/core/src/metrics/sustained_threshold.rs",
@@ -91,6 +102,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "retraction-forgotten",
         what: "an episode that turned out not to have been is never taken back",
+        program: IT,
         patches: &[Patch {
             file: "processor/core/src/patient/episodes.rs",
             from: "(Some(old), None) => (FindingKind::Retracted, old),",

@@ -3,6 +3,7 @@
 //! they are green first and red then. See docs/decisions/0085-seeded-defects.md.
 
 mod copy;
+mod limits;
 mod list;
 
 use std::path::{Path, PathBuf};
@@ -12,27 +13,35 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::build::{self, Program};
 use crate::root;
+use limits::LIMITS;
 use list::{DEFECTS, Defect};
-
-/// The tests that must notice are in here.
-const PROGRAM: &str = "painwatch-processor::it";
 
 /// Wakes one defect after the other; true if the tests noticed every one. `only` limits it to some, `all_tests` shows every
 /// test that turns red.
 pub fn run(only: &[String], all_tests: bool) -> Result<bool> {
+    wake_all(DEFECTS, &["--test", "it"], only, all_tests)
+}
+
+/// Takes away one limit of the doors after the other; true if the tests noticed every time.
+pub fn without_limits() -> Result<bool> {
+    wake_all(LIMITS, &["--lib", "--test", "doors"], &[], false)
+}
+
+fn wake_all(defects: &[Defect], tests: &[&str], only: &[String], all_tests: bool) -> Result<bool> {
     let chosen: Vec<&Defect> =
-        DEFECTS.iter().filter(|defect| only.is_empty() || only.iter().any(|name| name == defect.name)).collect();
+        defects.iter().filter(|defect| only.is_empty() || only.iter().any(|name| name == defect.name)).collect();
     if chosen.is_empty() {
-        let names: Vec<&str> = DEFECTS.iter().map(|defect| defect.name).collect();
+        let names: Vec<&str> = defects.iter().map(|defect| defect.name).collect();
         bail!("no such defect; there are: {}", names.join(", "));
     }
     let root = root();
     let place = target(&root).join("defects");
-    copy::seed(&root, &place, DEFECTS)?;
-    let Some(programs) = build::tests_named(&place, &target(&root), "it")? else { return Ok(false) };
-    let program = programs.iter().find(|program| program.name == PROGRAM).context(PROGRAM)?;
+    let all: Vec<&Defect> = DEFECTS.iter().chain(LIMITS).collect();
+    copy::seed(&root, &place, &all)?;
+    let Some(programs) = build::tests_chosen(&place, &target(&root), tests)? else { return Ok(false) };
     let mut noticed = true;
     for defect in chosen {
+        let program = programs.iter().find(|program| program.name == defect.program).context(defect.program)?;
         noticed &= wake(program, defect, all_tests)?;
     }
     Ok(noticed)

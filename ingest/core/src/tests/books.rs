@@ -124,6 +124,46 @@ fn limits_hold_at_their_edge_and_one_beyond() {
     assert_eq!((&cut.payload[..], cut.payload_length), (&b"nons"[..], 8));
 }
 
+/// As shipped; `limits_hold_at_their_edge_and_one_beyond` has them smaller.
+#[test]
+fn s42_a_payload_has_so_many_readings_and_samples_and_is_so_deep_at_most() {
+    let judge =
+        |json: &str| with_envelope(Limits::default(), |envelope| judge_bytes(json.as_bytes(), Format::Json, envelope));
+    let entries = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
+    assert_eq!(judge(&entries(10_000)).unwrap().quarantined, 10_000);
+    let refused = judge(&entries(10_001));
+    assert_eq!(refused, Err(Refused::TooLarge { what: "readings", limit: 10_000, actual: 10_001 }));
+
+    let packed = |count: usize| {
+        let values = vec!["70"; count].join(",");
+        reading("heart_rate", &format!(r#""period_ms": 100, "values": [{values}], "unit": "/min""#))
+    };
+    assert_eq!(judge(&packed(100_000)).unwrap().admitted, 100_000);
+    assert_eq!(judge(&packed(100_001)).unwrap().quarantined, 100_001);
+
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let said = |json: &str| judge(json).unwrap().problems.remove(0).detail;
+    assert!(!said(&deep(8)).contains("nested"));
+    assert_eq!(said(&deep(9)), "nested 9 deep, at most 8");
+}
+
+#[test]
+fn s42_what_is_no_number_and_what_has_no_known_unit_is_kept_out() {
+    for (value, unit, code) in [
+        ("71", "/min", None),
+        ("NaN", "/min", Some("decode_failed")),
+        ("Infinity", "/min", Some("decode_failed")),
+        ("1e999", "/min", Some("decode_failed")),
+        ("71", "furlong", Some("unknown_unit")),
+        ("71", "kg", Some("unit_not_convertible")),
+    ] {
+        let one = reading("heart_rate", &format!(r#""value": {value}, "unit": "{unit}""#));
+        let judged = judge(&one);
+        let found = judged.problems.first().map(|problem| problem.code.as_str());
+        assert_eq!((found, judged.admitted), (code, u64::from(code.is_none())), "{value} {unit}");
+    }
+}
+
 #[test]
 fn beyond_the_listed_samples_the_rest_of_a_series_is_one_item_that_says_how_many() {
     let values = vec!["999"; 2_000].join(",");

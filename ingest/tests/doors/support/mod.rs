@@ -194,10 +194,14 @@ impl House {
 
     /// Plays intake: calls every admitted reading of every batch stored, and keeps the verdicts.
     pub fn judge_everything(&self) -> tokio::task::JoinHandle<()> {
+        self.judge_from(self.journal.next_offset())
+    }
+
+    /// Also what is durable already.
+    pub fn judge_from(&self, mut position: Offset) -> tokio::task::JoinHandle<()> {
         let (journal, store) = (Arc::clone(&self.journal), Arc::clone(&self.store));
         let (applied, epoch) = (Arc::clone(&self.applied), self.epoch);
         tokio::spawn(async move {
-            let mut position = journal.next_offset();
             loop {
                 journal.wait_beyond(position).await;
                 for record in journal.read(position, 1 << 20).await.unwrap() {

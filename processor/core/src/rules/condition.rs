@@ -300,7 +300,7 @@ pub fn read_clear(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Clear> {
     let comparison = read_comparison(reader, key.get_ref(), limit)?;
     let for_ms = match fields.get("for") {
         None => 0,
-        Some(_) => reader.parsed(fields, "for", "5m", parse_duration)?,
+        Some(_) => reader.parsed(fields, "for", "5m` up to `90d", parse_duration)?,
     };
     Some(Clear { comparison, for_ms })
 }

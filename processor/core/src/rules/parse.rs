@@ -54,6 +54,9 @@ const RULE_KEYS: &[&str] = &[
 ];
 pub(super) const PRIORITIES: &[&str] = &["high", "medium", "low", "info"];
 
+/// Every reading is held against every rule of its measure: ten times as many as the packs that ship have together.
+const RULES_MAX: usize = 500;
+
 const DEFAULT_REFRACTORY_MS: i64 = 60 * MINUTE_MS;
 const CONTINUOUS_HOLD_MS: i64 = 90 * SECOND_MS;
 const SPOT_HOLD_MS: i64 = 12 * HOUR_MS;
@@ -92,6 +95,10 @@ fn read_document(reader: &mut Reader<'_>, document: &DeTable<'_>, beside: Option
         reader.error(list.span().start, "`rule` is one table, expected [[rule]] for each rule", None);
         return Vec::new();
     };
+    if items.len() > RULES_MAX {
+        reader.error(list.span().start, format!("{} rules, at most {RULES_MAX} in a pack", items.len()), None);
+        return Vec::new();
+    }
     let (mut rules, mut ids, mut names) = (Vec::new(), BTreeSet::new(), Vec::new());
     for item in items {
         let Some(table) = reader.table(item, "rule") else { continue };
@@ -238,7 +245,7 @@ pub const fn holds_on_samples(signal: Signal, condition: Condition) -> bool {
 pub fn timing_of(reader: &mut Reader<'_>, table: Table<'_>, known: Option<(Signal, Condition)>) -> Option<Timing> {
     let mut duration = |key: &str, default: i64| match table.get(key) {
         None => Some(default),
-        Some(_) => reader.parsed(table, key, "3m", parse_duration),
+        Some(_) => reader.parsed(table, key, "3m` up to `90d", parse_duration),
     };
     let (continuous, on_samples) = known.map_or((true, true), |(signal, condition)| {
         (is_continuous(signal.measure()), holds_on_samples(signal, condition))

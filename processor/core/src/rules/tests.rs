@@ -188,14 +188,17 @@ fn all_faults_of_a_file_are_told_at_once_and_read_like_a_compiler() {
     assert!(errors(&twice)[0].message.contains("a second rule has the id `spo2-sustained-low`"));
 }
 
+fn weight_changes(within: &str) -> String {
+    let fields = format!("by = 2, unit = \"lb\", within = \"{within}\", direction = \"up\"");
+    let weight = with("signal", r#"signal = "body_weight""#)
+        .replace("condition = { below = 90 }", &format!("condition = {{ changes = {{ {fields} }} }}"));
+    let weight = weight.lines().filter(|line| !["for", "max_gap", "clear"].iter().any(|key| line.starts_with(key)));
+    weight.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn a_measure_that_deviates_or_changes_means_its_daily_metric_and_a_pound_is_a_pound() {
-    let weight = with("signal", r#"signal = "body_weight""#).replace(
-        "condition = { below = 90 }",
-        r#"condition = { changes = { by = 2, unit = "lb", within = "1d", direction = "up" } }"#,
-    );
-    let weight = weight.lines().filter(|line| !["for", "max_gap", "clear"].iter().any(|key| line.starts_with(key)));
-    let rule = one(&weight.collect::<Vec<_>>().join("\n"));
+    let rule = one(&weight_changes("1d"));
     assert_eq!(rule.signal, Signal::Metric("body_weight.day_value"));
     assert_eq!(rule.condition, Condition::Changes { by: 0.907_184_74, within_days: 1, direction: Direction::Up });
 }
@@ -254,7 +257,7 @@ fn any_condition() -> impl Strategy<Value = (Signal, Condition)> {
 proptest! {
     #[test]
     fn a_printed_rule_parses_back_to_itself(
-        (signal, condition) in any_condition(), title in "[ -~é\\n\\t\"\\\\]{0,20}", millis in 0i64..10_000_000_000, who in "[A-Z][a-z]{0,8}",
+        (signal, condition) in any_condition(), title in "[ -~é\\n\\t\"\\\\]{0,20}", millis in 0..=words::DURATION_MAX_MS, who in "[A-Z][a-z]{0,8}",
     ) {
         let held = matches!((signal, condition), (Signal::Measure(_), Condition::Threshold(_)));
         let rule = Rule {
@@ -416,4 +419,28 @@ fn a_fault_in_a_combination_shows_its_place_and_the_nearest_rule() {
     assert!(parse_beside(&combined(r#"condition = { any_of = ["elsewhere"] }"#), "clinic.toml", None).is_ok());
     let deep = "{ any_of = [".repeat(6) + "\"rescue-3\"" + &"] }".repeat(6);
     assert!(errors(&combined(&format!("condition = {deep}")))[0].message.contains("deep"));
+}
+
+#[test]
+fn s43_a_pack_has_five_hundred_rules_at_most() {
+    let pack = |rules: usize| -> String {
+        (0..rules).map(|nth| with("id", &format!("id = \"r-{nth}\""))).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(parse(&pack(500), "clinic.toml").unwrap().len(), 500);
+    let errors = errors(&pack(501));
+    assert!(errors.len() == 1 && errors[0].message.contains("501 rules, at most 500"), "{errors:?}");
+}
+
+#[test]
+fn s43_no_rule_looks_over_or_waits_for_more_than_ninety_days() {
+    for key in ["for", "max_gap", "stale_after", "refractory"] {
+        assert!(parse(&with(key, &format!("{key} = \"90d\"")), "clinic.toml").is_ok(), "{key}");
+        let errors = errors(&with(key, &format!("{key} = \"2161h\"")));
+        assert!(errors[0].message.contains(key) && errors[0].message.contains("up to `90d`"), "{errors:?}");
+    }
+    let clear = |wait: &str| with("clear", &format!("clear = {{ at_least = 92, for = \"{wait}\" }}"));
+    assert!(parse(&clear("90d"), "clinic.toml").is_ok());
+    assert_eq!(errors(&clear("91d")).len(), 1);
+    assert!(parse(&weight_changes("90d"), "clinic.toml").is_ok());
+    assert_eq!(errors(&weight_changes("91d")).len(), 1);
 }

@@ -7,12 +7,15 @@ use crate::metrics::catalogue;
 
 const UNITS: [(&str, i64); 5] = [("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS), ("ms", 1)];
 
-/// `3m`, `90s`, `28d`, `60m`, `12h`, `500ms` in milliseconds.
+/// Longest time that a rule may look over or wait for: nobody's baseline is longer, and what is kept for rules stays bounded.
+pub const DURATION_MAX_MS: i64 = 90 * DAY_MS;
+
+/// `3m`, `90s`, `28d`, `60m`, `12h`, `500ms` in milliseconds, at most [`DURATION_MAX_MS`].
 pub fn parse_duration(text: &str) -> Option<i64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let (_, ms) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
-    number.parse::<i64>().ok()?.checked_mul(ms)
+    number.parse::<i64>().ok()?.checked_mul(ms).filter(|ms| *ms <= DURATION_MAX_MS)
 }
 
 /// The shortest spelling: in the largest unit that divides it.
