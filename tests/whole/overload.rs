@@ -21,6 +21,9 @@ const DEVICES: u64 = 16;
 const SAMPLES: u64 = 1;
 /// In a short run a sender says no more than so much that is new: what is known costs the doors as much, and the tables little.
 const NEW_IN_SHORT: u64 = 2_000;
+/// The head of field 15, which a batch does not have, with so many bytes: what the system's buffers hold is soon applied.
+const UNKNOWN_FIELD: [u8; 3] = [0x7a, 0xdc, 0x0b];
+const UNKNOWN_BYTES: usize = 1_500;
 /// 2026-03-01T00:00:00Z.
 const BEGIN_MS: i64 = 1_772_323_200_000;
 /// What the process may hold (P12).
@@ -77,7 +80,9 @@ fn publish(gateway: &str, packet_id: u16, nth: u64) -> Vec<u8> {
         unit: "/min".into(),
         ..Reading::default()
     };
-    let payload = ReadingBatch { readings: vec![reading], ..ReadingBatch::default() }.encode_to_vec();
+    let mut payload = ReadingBatch { readings: vec![reading], ..ReadingBatch::default() }.encode_to_vec();
+    payload.extend(UNKNOWN_FIELD);
+    payload.resize(payload.len() + UNKNOWN_BYTES, 0);
     let topic = field(&format!("painwatch/v1/{gateway}/readings/protobuf"));
     packet(0x32, &[topic, packet_id.to_be_bytes().to_vec(), payload].concat())
 }

@@ -55,6 +55,32 @@ fn semantics_9_the_same_reading_milliseconds_apart_counts_once() {
     }
 }
 
+/// A counter, told every five minutes from `start` on, that ends the day at 32 steps for each time it was told.
+fn counter(device: &str, start: i64, from: i64, until: i64) -> impl Iterator<Item = Interval<'_>> {
+    (from + 1..=until).map(move |told| over(device, start, told * 5 * MINUTE - start, 32 * (told - from), 1))
+}
+
+/// The shape of LAMP-platform#730: over 200,000 steps a day.
+#[test]
+fn semantics_9_a_counter_since_midnight_that_is_told_all_day_and_twice_is_its_last_value() {
+    let told: Vec<_> = counter("band", 0, 0, 288).chain(counter("band-again", 0, 0, 288)).collect();
+    assert!(told.iter().map(|one| one.count).sum::<i64>() > 200_000);
+    assert_eq!(day_total(&told), Some(9_216));
+    let backwards: Vec<_> = told.into_iter().rev().collect();
+    assert_eq!(day_total(&backwards), Some(9_216));
+}
+
+#[test]
+fn semantics_9_a_counter_that_begins_again_at_noon_adds_its_second_half_if_it_says_so_and_never_invents_steps() {
+    let noon = 12 * 60 * MINUTE;
+    let says_so: Vec<_> = counter("band", 0, 0, 144).chain(counter("band", noon, 144, 288)).collect();
+    assert_eq!(day_total(&says_so), Some(9_216));
+    // It counts from its restart and claims midnight: what it said last before cannot be told from what it says now.
+    let silent: Vec<_> = counter("band", 0, 0, 144).chain(counter("band", 0, 144, 288)).collect();
+    let total = day_total(&silent).unwrap();
+    assert!((4_608..=9_216).contains(&total), "{total}");
+}
+
 proptest! {
     #[test]
     fn semantics_9_repetitions_under_other_names_add_nothing_however_many_and_in_any_order(
