@@ -8,10 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use painwatch_access::tls::{self, Authority, ClientAuthority, Security, Tls, TlsFiles};
 use painwatch_domain::{Clock, TenantId};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 
+/// Files that journal, tables, lake and calls to others may have open beside the connections of the doors; at most half of all.
+const OWN_FILES: usize = 256;
 /// The only value of `tls.auto` beside none.
 const SELF_SIGNED: &str = "self-signed";
 /// What is revoked is cut within 60 s (reliability F29); this leaves as much again for looking.
@@ -178,20 +182,41 @@ impl Config {
     }
 }
 
+/// Lets the process open as many files as the system allows it, and keeps enough of them for itself. `wanted`: connections
+/// that the configuration allows.
+fn sockets(wanted: usize) -> Option<Arc<Semaphore>> {
+    let known = getrlimit(Resource::Nofile);
+    if known.current != known.maximum {
+        // Where that is not allowed, what there is has to do.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: known.maximum, ..known });
+    }
+    let files = usize::try_from(getrlimit(Resource::Nofile).current?).unwrap_or(usize::MAX);
+    let sockets = files.saturating_sub(OWN_FILES.min(files / 2)).min(Semaphore::MAX_PERMITS);
+    if sockets < wanted {
+        tracing::warn!(
+            files,
+            sockets,
+            wanted,
+            "open files allow fewer connections than ingest.limits.connections; raise `ulimit -n`"
+        );
+    }
+    Some(Arc::new(Semaphore::new(sockets)))
+}
+
 /// Makes what `tls.auto` asks for and loads everything.
 ///
 /// # Errors
 /// What cannot be made, read or used, by its file.
 pub fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Security> {
-    let trusted_proxies = config.trusted_proxies()?.into();
+    let (trusted_proxies, sockets) = (config.trusted_proxies()?.into(), sockets(config.ingest.limits.connections));
     if !config.tls.is_on() {
-        return Ok(Security { tls: None, trusted_proxies });
+        return Ok(Security { tls: None, trusted_proxies, sockets });
     }
     if !config.tls.auto.is_empty() {
         config.authority().ensure(&config.server_names(), clock.wall_ms()).context("tls.auto")?;
     }
     let tls = Tls::open(config.tls_files()?, Arc::clone(clock)).context("tls")?;
-    Ok(Security { tls: Some(Arc::new(tls)), trusted_proxies })
+    Ok(Security { tls: Some(Arc::new(tls)), trusted_proxies, sockets })
 }
 
 /// How this machine reaches a listener of the running server: the address itself, or a way through TLS while it is held.

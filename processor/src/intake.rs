@@ -55,9 +55,14 @@ impl Engine {
             return Ok(());
         }
         let mut claims = Claims::default();
+        // An import says nothing of now, and what leaves quarantine was brought before.
+        let present = !batch.historical && batch.redrives.is_empty();
+        if present {
+            self.clinic(&record.tenant).came(&gateway, record.journal_time);
+        }
         for section in &batch.sections {
             let device = DeviceId::parse(&section.device)?;
-            if !batch.historical && batch.redrives.is_empty() {
+            if present {
                 self.brought(record, &gateway, &device);
             }
             let mut marks = Vec::new();

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod bundle;
 mod check;
 mod config;
 mod demo;
@@ -73,6 +74,8 @@ enum Command {
     Explain(explain::Args),
     Outage(outage::Args),
     #[command(subcommand)]
+    Bundle(bundle::Command),
+    #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
     Replay(replay::Args),
     Verify(verify::Args),
@@ -126,6 +129,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Rules(command) => rules::run(command, context).await,
         Command::Explain(args) => explain::run(args, context).await,
         Command::Outage(args) => outage::run(args, context).await,
+        Command::Bundle(command) => bundle::run(command, context).await,
         Command::Quarantine(command) => quarantine::run(command, context).await,
         Command::Replay(args) => replay::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,

@@ -222,6 +222,42 @@ async fn what_is_no_batch(server: &Server, token: &str) {
 
 /// How often what never becomes durable is sent.
 const ROUNDS: usize = 8;
+const OPEN_FILES: u32 = 400;
+/// More than there are files for.
+const STRANGERS: usize = 600;
+
+#[test]
+fn f11_at_its_limit_of_open_files_it_serves_who_is_there_begins_new_segments_and_lets_others_in_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let installation = Installation::below(directory.path(), "files").with_open_files(OPEN_FILES);
+    let installation = installation.with("PAINWATCH__JOURNAL__SEGMENT_BYTES", "65536");
+    let server = opened(&installation, &Clinic::of(2), None);
+    let token = installation.token("gateway");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let stop = Arc::new(AtomicBool::new(false));
+    let segments = || std::fs::read_dir(installation.data.join("journal")).expect("a journal").count();
+    let before = segments();
+    let neighbour = runtime.spawn(neighbour(options(&server.mqtt, "gw-neighbour", &token), Arc::clone(&stop)));
+    assert!(crate::waiting::until(Duration::from_secs(60), || segments() > before), "{}", installation.log_tail());
+    let doors = [&server.mqtt, &server.http, &server.grpc];
+    let strangers: Vec<_> = (0..STRANGERS).filter_map(|nth| TcpStream::connect(doors[nth % 3].as_str()).ok()).collect();
+    assert!(crate::waiting::until(Duration::from_secs(60), || segments() >= before + 3), "{}", installation.log_tail());
+    assert!(strangers.len() > OPEN_FILES as usize, "the strangers took all there was");
+    drop(strangers);
+    runtime.block_on(async {
+        let client = Client::Grpc(GrpcClient::connect(&options(&server.grpc, "gw-late", &token)).expect("an address"));
+        let receipt = client.send(&batch("gw-late", vec![pulse("oximeter-001", now_ms())])).await.expect("let in");
+        assert!(matches!(receipt.ack().await.expect("an answer").outcome, Outcome::Judged(_)));
+        client.close().await;
+    });
+    stop.store(true, Ordering::SeqCst);
+    let (sent, _) = runtime.block_on(neighbour).expect("the neighbour was not disturbed");
+    assert!(sent > 100, "{sent}");
+    server.stop();
+    installation.verified();
+}
+
 /// What the rest of the above leaves in quarantine.
 const QUARANTINED: u64 = 9 + 2;
 

@@ -128,3 +128,48 @@ async fn a_backtest_of_the_pack_in_force_finds_what_was_found_and_a_limit_that_n
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && error.contains("broken.toml:"), "{error}");
 }
+
+#[tokio::test]
+async fn a_bundle_derives_its_alert_again_without_the_installation_and_one_that_was_changed_is_refused() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let installation = Installation::below(parent.path(), "bundle");
+    after_the_spells(&installation).await;
+    let alerts = installation.sql("SELECT alert_id FROM alerts WHERE kind = 'physiological' ORDER BY alert_id");
+    let elsewhere = Installation::below(parent.path(), "elsewhere");
+    for (nth, alert) in alerts.iter().enumerate() {
+        let path = parent.path().join(format!("{nth}.bundle"));
+        let file = path.to_str().expect("a path");
+        installation.told(&["bundle", "make", alert["alert_id"].as_str().expect("an id"), file]);
+        let told: Value = serde_json::from_str(&elsewhere.told(&["bundle", "check", file, "--json"])).expect("JSON");
+        assert_eq!(told["same"], true, "{told}");
+        assert!(told["derived"].as_array().is_some_and(|findings| !findings.is_empty()), "{told}");
+        let text = std::fs::read_to_string(&path).expect("the bundle");
+        let changed = text.replacen("\"offset\":3", "\"offset\":4", 1);
+        assert_ne!(changed, text);
+        std::fs::write(&path, changed).expect("written");
+        let output = elsewhere.run(&["bundle", "check", file]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && error.contains("not as it was written"), "{error}");
+    }
+    assert!(!elsewhere.data.exists(), "a check needs no installation");
+}
+
+#[tokio::test]
+async fn the_sheet_after_an_outage_names_who_was_not_seen_and_for_how_long() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let installation = Installation::below(parent.path(), "outage");
+    let ward = after_the_spells(&installation).await;
+    let last = ward.readings(0, MESSAGES - 1)[0].time_ms.expect("a time");
+    let at = |ms: i64| painwatch_domain::EventTime(ms).to_string();
+    let (from, to) = (at(last + 1_000), at(last + 121_000));
+    let asked = ["outage", "--from", &from, "--to", &to];
+    let told: Value = serde_json::from_str(&installation.told(&[&asked[..], &["--json"]].concat())).expect("JSON");
+    let patients = told["patients"].as_array().expect("patients");
+    assert_eq!(patients.len(), PATIENTS, "{told}");
+    assert!(patients.iter().all(|patient| patient["unmonitored_s"] == patient["still_unknown_s"]), "{told}");
+    let text = installation.told(&asked);
+    assert!(text.contains("p-000: unmonitored for") && text.contains("no late data"), "{text}");
+    let output = installation.run(&["outage", "--from", &to, "--to", &from]);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    installation.told(&["outage", "--list", "--at-least", "1s"]);
+}

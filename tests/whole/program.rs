@@ -20,12 +20,13 @@ pub struct Installation {
     pub data: PathBuf,
     log: PathBuf,
     environment: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 impl Installation {
     /// Keeps everything in `data`; what the program logs goes to `log`, which must survive whatever happens to `data`.
     pub fn new(data: PathBuf, log: PathBuf) -> Self {
-        let installation = Self { data, log, environment: Vec::new() };
+        let installation = Self { data, log, environment: Vec::new(), open_files: None };
         installation
             .with("PAINWATCH__INGEST__MQTT__LISTEN", "127.0.0.1:0")
             .with("PAINWATCH__INGEST__GRPC__LISTEN", "127.0.0.1:0")
@@ -56,9 +57,21 @@ impl Installation {
         self.with("PAINWATCH__INGEST__MQTT__LISTEN", &address)
     }
 
+    /// Its processes may have so many files open.
+    pub fn with_open_files(self, limit: u32) -> Self {
+        Self { open_files: Some(limit), ..self }
+    }
+
     fn command(&self) -> Command {
-        let named = std::env::var_os("PAINWATCH_BIN");
-        let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_painwatch").into()));
+        let program = std::env::var_os("PAINWATCH_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_painwatch").into());
+        let mut command = match self.open_files {
+            None => Command::new(program),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &limit.to_string()]).arg(program);
+                shell
+            }
+        };
         command.envs(self.environment.iter().map(|(key, value)| (key, value))).current_dir("/");
         command.arg("--data").arg(&self.data);
         command

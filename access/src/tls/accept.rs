@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -47,11 +47,19 @@ pub struct Security {
     pub tls: Option<Arc<Tls>>,
     /// Proxies that end TLS for us: whoever comes from one is never of this machine.
     pub trusted_proxies: Arc<[IpAddr]>,
+    /// As many connections as all doors together may hold; `None` where nothing limits the process. What the journal and the
+    /// tables open must never find the process out of file descriptors.
+    pub sockets: Option<Arc<Semaphore>>,
 }
 
 impl Security {
     pub fn gate(&self, door: Door) -> Gate {
-        Gate { door, tls: self.tls.clone(), trusted_proxies: Arc::clone(&self.trusted_proxies) }
+        Gate {
+            door,
+            tls: self.tls.clone(),
+            trusted_proxies: Arc::clone(&self.trusted_proxies),
+            sockets: self.sockets.clone(),
+        }
     }
 }
 
@@ -61,9 +69,16 @@ pub struct Gate {
     door: Door,
     tls: Option<Arc<Tls>>,
     trusted_proxies: Arc<[IpAddr]>,
+    sockets: Option<Arc<Semaphore>>,
 }
 
 impl Gate {
+    /// A place among the connections of all doors, held as long as the connection.
+    fn socket(&self) -> io::Result<Option<OwnedSemaphorePermit>> {
+        let none_left = |_| io::Error::new(io::ErrorKind::QuotaExceeded, "as many connections as open files allow");
+        self.sockets.as_ref().map(|sockets| Arc::clone(sockets).try_acquire_owned().map_err(none_left)).transpose()
+    }
+
     /// Plain bytes come from this machine, which may call itself by the address that it was called at, or from a proxy that is
     /// known to have ended TLS.
     fn may_be_plain(&self, peer: &Peer, called_at: Option<IpAddr>) -> bool {
@@ -78,8 +93,9 @@ impl Gate {
     /// Shakes hands where TLS is spoken.
     ///
     /// # Errors
-    /// The handshake failed or took too long, or plain bytes came from where they may not.
+    /// The handshake failed or took too long, plain bytes came from where they may not, or no socket is left.
     pub async fn open(&self, stream: TcpStream, address: SocketAddr) -> io::Result<Arrival> {
+        let place = self.socket()?;
         let mut peer = Peer::plain(address);
         // Answers are small and awaited; without the option they still arrive, later.
         let _ = stream.set_nodelay(true);
@@ -89,13 +105,13 @@ impl Gate {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, "plain, and not from a trusted proxy"));
             }
             peer.is_local &= !self.is_proxy(&peer);
-            return Ok(Arrival { stream: Stream::Plain(stream), peer });
+            return Ok(Arrival { stream: Stream { bytes: Bytes::Plain(stream), _place: place }, peer });
         };
         let shaking = TlsAcceptor::from(tls.server(self.door)).accept(stream);
         let stream = timeout(HANDSHAKE_DEADLINE, shaking).await.map_err(|_| io::ErrorKind::TimedOut)??;
         peer.is_local &= !self.is_proxy(&peer);
         peer.certificate = certificate_of(&stream, tls)?.map(Arc::new);
-        Ok(Arrival { stream: Stream::Tls(Box::new(stream)), peer })
+        Ok(Arrival { stream: Stream { bytes: Bytes::Tls(Box::new(stream)), _place: place }, peer })
     }
 }
 
@@ -150,18 +166,25 @@ async fn accept(listener: &TcpListener, gate: &Gate, places: &Arc<Semaphore>, re
     }
 }
 
+/// A connection, and its place among those of all doors.
+#[derive(Debug)]
+pub struct Stream {
+    bytes: Bytes,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
 /// Either kind of connection.
 #[derive(Debug)]
-pub enum Stream {
+enum Bytes {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => {
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Bytes::Tls(stream) => {
                 let before = buffer.filled().len();
                 let read = ready!(Pin::new(stream).poll_read(cx, buffer));
                 Poll::Ready(read.or_else(|error| end_without_goodbye(error, buffer.filled().len() == before)))
@@ -177,9 +200,9 @@ fn end_without_goodbye(error: io::Error, nothing_read: bool) -> io::Result<()> {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Bytes::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -188,30 +211,30 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Bytes::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+        match &self.bytes {
+            Bytes::Plain(stream) => stream.is_write_vectored(),
+            Bytes::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Bytes::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Bytes::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -41,7 +41,9 @@ pub struct Told<'a> {
 
 pub fn tell<'a>(sheets: &'a Sheets, alerts: &'a [AlertRow]) -> Told<'a> {
     let mut told = Told { outage: &sheets.outage, lines: Vec::new(), not_before: 0, seen: 0 };
-    for (patient, then) in &sheets.then {
+    for (patient, now) in &sheets.now {
+        // Who came to the clinic since is judged by what is known now.
+        let then = sheets.then.get(patient).unwrap_or(now);
         let before = then.rules.iter().filter(|rule| rule.monitored_before);
         if before.clone().next().is_none() {
             told.not_before += usize::from(!then.rules.is_empty());
@@ -53,7 +55,6 @@ pub fn tell<'a>(sheets: &'a Sheets, alerts: &'a [AlertRow]) -> Told<'a> {
             continue;
         }
         let gapped = before.filter(|rule| !rule.gaps.is_empty());
-        let now = sheets.now.get(patient);
         let still = |sheet: &Sheet| {
             let watched = sheet
                 .rules
@@ -62,14 +63,14 @@ pub fn tell<'a>(sheets: &'a Sheets, alerts: &'a [AlertRow]) -> Told<'a> {
             merged(watched.flat_map(|rule| &rule.gaps).map(|(from, to, _)| (*from, *to)).collect())
         };
         // A dose that came late makes an exposure of a time that nobody knew to be one.
-        let exposed = now.map_or(&then.exposed, |now| &now.exposed);
+        let exposed = &now.exposed;
         told.lines.push(Line {
             patient,
             measures: gapped.clone().map(|rule| rule.measure.name()).collect(),
             causes: gapped.flat_map(|rule| &rule.gaps).map(|(.., cause)| *cause).collect(),
             unseen_ms: total(&unseen),
             in_exposure_ms: total(&both(&unseen, exposed)),
-            still_unseen_ms: now.map_or_else(|| total(&unseen), |now| total(&still(now))),
+            still_unseen_ms: total(&still(now)),
             alerts: alerts_in(alerts, patient, &sheets.outage),
         });
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 use crate::burden::Burden;
+use crate::causes::{CAUSES, Confusion};
 use crate::trial::{Found, TARGETS, Trial, Wrong};
 
 /// One row a kind of episode.
@@ -50,6 +51,23 @@ pub fn rules(rules: &BTreeMap<String, Wrong>, patient_weeks: f64) -> String {
             wrong.items,
             a_week(wrong.items)
         );
+    }
+    table
+}
+
+/// Minutes by what was the case (rows) and what the ledger says (columns).
+pub fn confusion(confusion: &Confusion) -> String {
+    let mut table = String::from("| was |");
+    CAUSES.iter().for_each(|cause| table += &format!(" told `{cause}` |"));
+    table += " told covered |\n|---|";
+    table += &"---|".repeat(CAUSES.len() + 1);
+    table.push('\n');
+    for was in CAUSES {
+        table += &format!("| `{was}` |");
+        for told in CAUSES.iter().copied().chain(["covered"]) {
+            table += &format!(" {} |", confusion.0.get(&(was, told.to_owned())).copied().unwrap_or(0));
+        }
+        table.push('\n');
     }
     table
 }

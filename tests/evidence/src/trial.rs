@@ -32,7 +32,10 @@ const RESPIRATORY: &[&str] = &[
     "sedated-with-impaired-breathing",
 ];
 
-pub const TARGETS: [Target; 6] = [
+/// A silence is told after a day (clinical catalogue G4): shorter ones are no targets.
+const OFF_FOR_MS: i64 = 25 * HOUR_MS;
+
+pub const TARGETS: [Target; 7] = [
     Target {
         kind: EpisodeKind::Spo2Depression,
         name: "respiratory depression",
@@ -94,6 +97,13 @@ pub const TARGETS: [Target; 6] = [
         // Whoever stands on the scale seems to have gained or lost weight.
         explains: &["weight-gain-1d", "weight-gain-3d", "weight-gain-7d", "weight-loss-30d", "weight-loss-180d"],
         aftermath_ms: 8 * DAY_MS,
+    },
+    Target {
+        kind: EpisodeKind::DeviceOff,
+        name: "watch off for more than a day",
+        found_by: &["technical-stream-silent"],
+        explains: &[],
+        aftermath_ms: HOUR_MS,
     },
 ];
 
@@ -171,6 +181,11 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Re
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+fn is_target(target: &Target, episode: &Episode) -> bool {
+    target.kind == episode.kind
+        && (episode.kind != EpisodeKind::DeviceOff || episode.end_ms - episode.start_ms > OFF_FOR_MS)
+}
+
 fn judge_person(person: &Person) -> Result<Trial> {
     let story = person.story();
     let span = story.steps.first().zip(story.steps.last()).map_or(0, |(first, last)| last.clock_ms - first.clock_ms);
@@ -182,7 +197,7 @@ fn judge_person(person: &Person) -> Result<Trial> {
         ..Trial::default()
     };
     for target in &TARGETS {
-        for episode in person.episodes().iter().filter(|episode| episode.kind == target.kind) {
+        for episode in person.episodes().iter().filter(|episode| is_target(target, episode)) {
             trial.episode(target, episode, &followed);
         }
     }
@@ -197,10 +212,10 @@ impl Trial {
         let until = episode.end_ms + target.aftermath_ms;
         let of_it = followed.findings.iter().filter(|finding| {
             let in_time = (episode.start_ms..until).contains(&finding.detected_at.0);
-            in_time
-                && finding.kind == FindingKind::Opened
-                && target.found_by.contains(&finding.rule.as_str())
-                && !finding.shadow
+            // One finding tells all streams of a patient that are silent: of a further one it says so by changing.
+            let tells = finding.kind == FindingKind::Opened
+                || (finding.kind == FindingKind::Changed && target.kind == EpisodeKind::DeviceOff);
+            in_time && tells && target.found_by.contains(&finding.rule.as_str()) && !finding.shadow
         });
         let Some(first) = of_it.clone().map(|finding| finding.detected_at.0).min() else { return };
         found.found += 1;

@@ -122,7 +122,7 @@ impl Clinic {
     /// Who set the numbers by which a rule judges this patient at that event time; `None`: the clinic's are in force.
     pub(super) fn set_by(&self, patient: &PatientId, rule: &RuleId, time: i64) -> Option<SetBy> {
         let own = self.own_numbers.iter().filter(|own| own.patient == patient.as_str() && own.rule == rule.as_str());
-        let last = own.filter(|own| own.covers(time)).last()?;
+        let last = own.rev().find(|own| own.covers(time))?;
         Some(SetBy { by: last.by.clone(), reason: last.reason.clone(), from: EventTime(last.from) })
     }
 }

@@ -129,9 +129,14 @@ impl Paths {
         }
     }
 
-    /// A gateway brought readings of a device: it is there, whatever it said last. True if that is news.
+    /// A gateway sent something: it is there, whatever it said last. True if that is news.
+    pub fn came(&mut self, gateway: &str, now: i64) -> bool {
+        self.gateways.get_mut(gateway).is_some_and(|known| known.away.set(false, now, now))
+    }
+
+    /// A gateway brought readings of a device. True if that is news.
     pub fn brought(&mut self, gateway: &str, device: &str, now: i64) -> bool {
-        let mut news = self.gateways.get_mut(gateway).is_some_and(|known| known.away.set(false, now, now));
+        let mut news = self.came(gateway, now);
         let known = match self.devices.get_mut(device) {
             Some(known) => known,
             None => self.devices.entry(device.to_owned()).or_default(),

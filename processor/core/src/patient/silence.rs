@@ -193,6 +193,14 @@ impl Clinic {
         self.changed_paths = true;
     }
 
+    /// A gateway sent something.
+    pub fn came(&mut self, gateway: &GatewayId, now: JournalTime) {
+        if self.paths.came(gateway.as_str(), now.0) {
+            self.changed_paths = true;
+            self.let_go(now);
+        }
+    }
+
     /// A gateway brought something of a device.
     pub fn brought(&mut self, gateway: &GatewayId, device: &DeviceId, now: JournalTime) {
         if self.paths.brought(gateway.as_str(), device.as_str(), now.0) {
