@@ -17,6 +17,8 @@ pub struct Summary {
     pub counts: Counts,
     pub refused: u64,
     pub alerts: BTreeMap<String, u64>,
+    /// Those among them that are in shadow: kept, shown on request, sent to nobody.
+    pub shadow: u64,
     /// Attempts and distinct pages that the demo's receiver saw.
     pub pages: (u64, usize),
     pub latency_ms: Option<(f64, f64)>,
@@ -34,9 +36,12 @@ pub fn introduce(notes: &[String], data: &Path) {
     println!("  data in {}\n", data.display());
 }
 
-/// One line for an alert that has just opened.
+/// One line for an alert that has just opened; those in shadow, which no clinician sees, are counted at the end.
 pub fn alert(row: &AlertRow) {
-    let marks = [(row.shadow, "shadow"), (row.retrospective, "retrospective"), (row.historical, "historical")];
+    if row.shadow {
+        return;
+    }
+    let marks = [(row.retrospective, "retrospective"), (row.historical, "historical")];
     let marks: Vec<&str> = marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark).collect();
     let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
     let patient = row.patient.as_ref().map_or("-", |patient| patient.as_str());
@@ -52,8 +57,9 @@ pub async fn summary(system: &System, refused: u64, arrivals: &Arrivals, receive
     let books = system.store.books(tenant.clone()).await?;
     let counts = system.store.counts(tenant.clone()).await?;
     let everything = AlertFilter { tenant: tenant.clone(), limit: usize::MAX / 2, ..AlertFilter::default() };
-    let mut alerts = BTreeMap::new();
+    let (mut alerts, mut shadow) = (BTreeMap::new(), 0);
     for alert in system.store.alerts(everything).await? {
+        shadow += u64::from(alert.shadow);
         *alerts.entry(alert.rule.to_string()).or_insert(0) += 1;
     }
     let sum = books.stored + books.duplicate + books.conflict + books.quarantined;
@@ -63,6 +69,7 @@ pub async fn summary(system: &System, refused: u64, arrivals: &Arrivals, receive
         counts,
         refused,
         alerts,
+        shadow,
         pages: receiver.counts(),
         latency_ms: arrivals.percentiles(),
         canonical_hash: canonical_hash(&*system.store, &tenant).await?,
@@ -84,6 +91,7 @@ pub fn print(summary: &Summary, json: bool) -> Result<()> {
                     "conflict": books.conflict, "quarantined": books.quarantined, "refused": summary.refused},
                 "identities": summary.counts.identities,
                 "alerts": summary.alerts,
+                "shadow": summary.shadow,
             "pages": {"attempts": summary.pages.0, "distinct": summary.pages.1},
                 "latency_ms": latency.unwrap_or(serde_json::json!({"p50": null, "p99": null})),
                 "canonical_hash": summary.canonical_hash,
@@ -108,6 +116,7 @@ pub fn print(summary: &Summary, json: bool) -> Result<()> {
     for (rule, count) in &summary.alerts {
         println!("  {count:>6}  {rule}");
     }
+    println!("           {} of these in shadow: counted, sent to nobody", summary.shadow);
     println!("pages      {} sent to the demo's receiver, {} distinct", summary.pages.0, summary.pages.1);
     match summary.latency_ms {
         Some((p50, p99)) => println!("latency    reading durable to alert open: p50 {p50:.1} ms, p99 {p99:.1} ms"),

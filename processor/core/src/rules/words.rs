@@ -92,25 +92,31 @@ pub fn value_text(signal: Signal, x: f64) -> String {
 /// A value that a threshold was held against: `news2.band medium (rule: >= medium)`, `pain_nrs.flare: yes`.
 pub fn judged_text(signal: Signal, x: f64, comparison: Comparison) -> String {
     let (name, value) = (signal.name(), value_text(signal, x));
-    let word = |limit| code(signal, limit);
-    let limit = match comparison {
-        _ if value == "yes" => return format!("{name}: yes"),
-        Comparison::Below(limit) => word(limit).map(|word| format!("< {word}")),
-        Comparison::AtMost(limit) => word(limit).map(|word| format!("<= {word}")),
-        Comparison::Above(limit) => word(limit).map(|word| format!("> {word}")),
-        Comparison::AtLeast(limit) => word(limit).map(|word| format!(">= {word}")),
-        Comparison::Outside { .. } | Comparison::Within { .. } => None,
+    if value == "yes" {
+        return format!("{name}: yes");
+    }
+    format!("{name} {value} (rule: {})", limit_text(signal, comparison))
+}
+
+/// The limit of a comparison: as a word where the signal's numbers stand for words.
+fn limit_text(signal: Signal, comparison: Comparison) -> String {
+    let (sign, limit) = match comparison {
+        Comparison::Below(limit) => ("<", limit),
+        Comparison::AtMost(limit) => ("<=", limit),
+        Comparison::Above(limit) => (">", limit),
+        Comparison::AtLeast(limit) => (">=", limit),
+        Comparison::Outside { .. } | Comparison::Within { .. } => return comparison.to_string(),
     };
-    format!("{name} {value} (rule: {})", limit.unwrap_or_else(|| comparison.to_string()))
+    code(signal, limit).map_or_else(|| comparison.to_string(), |word| format!("{sign} {word}"))
 }
 
 pub fn condition_text(rule: &Rule) -> String {
     let (name, unit) = (rule.signal.name(), unit_suffix(rule.signal));
     match rule.condition {
-        Condition::Threshold(comparison) if rule.for_ms > 0 => {
-            format!("{name} {comparison}{unit} for {}", format_duration(rule.for_ms))
+        Condition::Threshold(comparison) => {
+            let lasting = Some(rule.for_ms).filter(|ms| *ms > 0).map(|ms| format!(" for {}", format_duration(ms)));
+            format!("{name} {}{unit}{}", limit_text(rule.signal, comparison), lasting.unwrap_or_default())
         }
-        Condition::Threshold(comparison) => format!("{name} {comparison}{unit}"),
         Condition::Deviates { robust_z, direction, of_days, on } => {
             let (k, n) = (on.k, on.n);
             format!("{name} robust z >= {robust_z} {} against {of_days} days, on {k} of {n} days", direction.as_str())
@@ -167,6 +173,9 @@ mod tests {
         assert_eq!(judged_text(metric("pain_nrs.flare"), 1.0, Comparison::AtLeast(1.0)), "pain_nrs.flare: yes");
         let trend = judged_text(metric("step_count.trend_28d"), -4_147.393_939_4, Comparison::AtMost(-1000.0));
         assert_eq!(trend, "step_count.trend_28d -4147.394 (rule: <= -1000)");
+        let rules = super::super::default_packs();
+        let band = rules.iter().find(|rule| rule.id.as_str() == "news2-medium").unwrap();
+        assert_eq!(condition_text(band), "news2.band >= medium");
         assert_eq!(value_text(metric("body_weight.day_value"), 81.0), "81 kg");
         assert_eq!(number(-0.000_04), "0");
     }

@@ -41,7 +41,10 @@ fn semantics_16_a_prescribed_stream_is_told_after_a_day_of_silence_once_and_clea
     assert!(told.episode.why.starts_with("no heart_rate from watch since 2026-06-10T01:00:00"), "{}", told.episode.why);
     ward.send(beat(DAY + 3 * DAY_MS + 5), DAY + 3 * DAY_MS + 10);
     assert_eq!(ward.told(SILENT), [Opened, Cleared]);
-    assert_eq!(ward.findings.last().unwrap().episode.end.unwrap().0, DAY + 3 * DAY_MS + 5);
+    let cleared = &ward.findings.last().unwrap().episode;
+    assert_eq!(cleared.end.unwrap().0, DAY + 3 * DAY_MS + 5);
+    let why = "no heart_rate from watch from 2026-06-10T01:00:00Z to 2026-06-13T00:00:00.005Z";
+    assert!(cleared.why.contains(why), "what is over is still explained: {}", cleared.why);
 }
 
 #[test]
@@ -134,6 +137,8 @@ fn monitoring_that_is_lost_within_an_exposure_is_told_after_two_hours_and_only_w
     assert_eq!(ward.told(LOST), [Opened, Cleared, Opened], "two hours after the newest of either");
     ward.tick(DAY + 10 * HOUR_MS);
     assert_eq!(ward.told(LOST).last(), Some(&Cleared), "the exposure is over");
+    let why = &ward.findings.last().unwrap().episode.why;
+    assert!(why.ends_with("; no longer at risk"), "{why}");
 }
 
 #[test]

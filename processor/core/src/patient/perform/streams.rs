@@ -128,7 +128,7 @@ impl Clinic {
         now: JournalTime,
         out: &mut Performed,
     ) {
-        let why = self.in_words(found, history, now.0);
+        let mut why = self.in_words(found, history, now.0);
         let asked_for = found.iter().any(|(one, _)| one.stream.alert_after_ms.is_some());
         let tenant = self.tenant.clone();
         let Some(state) = self.patients.get_mut(&person.id) else { return };
@@ -153,8 +153,12 @@ impl Clinic {
             }
         };
         if kind == FindingKind::Retracted {
+            "what came since shows that no prescribed stream was silent for so long".clone_into(&mut why);
             state.watch.told.remove(face.id);
         } else {
+            if kind == FindingKind::Cleared {
+                why = ended_in_words(&told, |key| still(&state.watch.streams, key, &told, face, &self.roster, now.0));
+            }
             state.watch.told.insert(face.id.to_owned(), told.clone());
         }
         out.episodes.findings.extend(
@@ -183,11 +187,7 @@ impl Clinic {
                 format_duration(*limit)
             )
         };
-        let mut sentences: Vec<String> = found.iter().take(NAMED_MAX).map(words).collect();
-        if let Some(more) = found.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
-            sentences.push(format!("and {more} more"));
-        }
-        sentences.join("; ")
+        in_one_sentence(found.iter().map(words).collect())
     }
 }
 
@@ -234,13 +234,12 @@ fn remaining(
     let mut ends = Vec::new();
     for key in &told.streams {
         // A stream that is prescribed no more was silent when it was told.
-        let Some(seen) = streams.get(key) else {
+        if !streams.contains_key(key) {
             ends.push(None);
             continue;
-        };
+        }
         let limit = limit_of(key, face, roster);
-        let silences = seen.runs.silences(limit, seen.since, now);
-        let still = silences.into_iter().find(|(_, end)| end.is_none_or(|end| end > told.start));
+        let still = still(streams, key, told, face, roster, now);
         ends.extend(
             still.filter(|(last, _)| last + limit <= told.end.unwrap_or(i64::MAX).max(told.start)).map(|(_, end)| end),
         );
@@ -250,6 +249,45 @@ fn remaining(
     } else {
         Some(ends.into_iter().collect::<Option<Vec<i64>>>().and_then(|ends| ends.into_iter().max()))
     }
+}
+
+/// The first silence of a stream that lasts beyond the start of what was told.
+fn still(
+    streams: &std::collections::BTreeMap<String, super::super::watch::StreamSeen>,
+    key: &str,
+    told: &Told,
+    face: &Face,
+    roster: &painwatch_domain::Roster,
+    now: i64,
+) -> Option<(i64, Option<i64>)> {
+    let seen = streams.get(key)?;
+    let silences = seen.runs.silences(limit_of(key, face, roster), seen.since, now);
+    silences.into_iter().find(|(_, end)| end.is_none_or(|end| end > told.start))
+}
+
+/// What was silent from when until when, once that is over.
+fn ended_in_words(told: &Told, still: impl Fn(&str) -> Option<(i64, Option<i64>)>) -> String {
+    let words = |key: &String| {
+        let (device, measure) = key.rsplit_once('/').unwrap_or(("", key));
+        match still(key) {
+            Some((last, Some(back))) => {
+                format!("no {measure} from {device} from {} to {}", EventTime(last), EventTime(back))
+            }
+            Some((last, None)) => format!("no {measure} from {device} since {}; no longer at risk", EventTime(last)),
+            None => format!("{measure} from {device} is no longer expected"),
+        }
+    };
+    in_one_sentence(told.streams.iter().map(words).collect())
+}
+
+/// The first of them, and how many more there are.
+fn in_one_sentence(mut sentences: Vec<String>) -> String {
+    let more = sentences.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        sentences.truncate(NAMED_MAX);
+        sentences.push(format!("and {more} more"));
+    }
+    sentences.join("; ")
 }
 
 fn limit_of(key: &str, face: &Face, roster: &painwatch_domain::Roster) -> i64 {
