@@ -27,10 +27,18 @@ use file::Bundle;
 pub enum Command {
     /// Writes the bundle of an alert. It holds readings of a patient: keep it as you keep a record.
     #[command(after_help = "Example:\n  painwatch bundle make 90d651a3f00b8b42c6997271f027ec0c alert.bundle")]
-    Make { alert: String, file: PathBuf },
+    Make {
+        /// Id of the alert, as the console and the `alerts` table have it.
+        alert: String,
+        /// Where to write the bundle: a file that is not there yet.
+        file: PathBuf,
+    },
     /// Derives the alert of a bundle again. Needs no installation.
     #[command(after_help = "Example:\n  painwatch bundle check alert.bundle")]
-    Check { file: PathBuf },
+    Check {
+        /// A bundle that `make` wrote.
+        file: PathBuf,
+    },
 }
 
 pub async fn run(command: Command, context: Context) -> Result<ExitCode> {

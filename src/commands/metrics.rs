@@ -17,6 +17,7 @@ pub enum Metrics {
     /// Recomputes golden-vector files with the code that production runs; prints `metric passed failed` per file.
     #[command(after_help = "Example:\n  painwatch metrics check golden/robust_z.json")]
     Check {
+        /// Cases with the values they must give, as JSON.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },

@@ -137,3 +137,29 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Config(command) => config::run(&command, &context),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn silent(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let arguments = command.get_arguments().filter(|one| !one.is_hide_set());
+        found.extend(arguments.filter(|one| one.get_help().is_none()).map(|one| format!("{path} {}", one.get_id())));
+        let (inner, example) = (command.get_subcommands(), command.get_after_help().or(command.get_after_long_help()));
+        if !command.has_subcommands() && !example.is_some_and(|text| text.to_string().contains("xample")) {
+            found.push(format!("{path}: no example"));
+        }
+        inner
+            .filter(|one| one.get_name() != "help")
+            .for_each(|one| silent(one, &format!("{path} {}", one.get_name()), found));
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_every_argument_says_what_it_is() {
+        let mut found = Vec::new();
+        silent(&Cli::command(), "painwatch", &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
+}

@@ -16,17 +16,22 @@ pub enum Quarantine {
     /// Lists them, newest first.
     #[command(after_help = "Example:\n  painwatch quarantine list")]
     List {
+        /// At most so many, the newest.
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
     /// Shows one with its reason, and writes its bytes to standard output.
     #[command(after_help = "Example:\n  painwatch quarantine show q-9f2")]
-    Show { id: String },
+    Show {
+        /// Id of the item, as `list` has it.
+        id: String,
+    },
     /// Submits them again, after what stood in their way was mended: all of them, those named, or those of one code.
     ///
     /// Readings keep the receipt they came with. What would still be refused stays as it is.
     #[command(after_help = "Example:\n  painwatch quarantine redrive --code unknown_measure")]
     Redrive {
+        /// Ids of items, as `list` has them; none for all.
         ids: Vec<String>,
         /// Only items refused with this code, such as time_in_future.
         #[arg(long)]
@@ -56,6 +61,9 @@ pub async fn run(command: Quarantine, context: Context) -> Result<ExitCode> {
                         row.id, row.received_at, row.gateway, row.device, row.code, row.detail
                     );
                 }
+            }
+            if rows.is_empty() && !context.json {
+                println!("nothing is in quarantine");
             }
             if rows.len() > limit {
                 eprintln!("{} more; use --limit", rows.len() - limit);

@@ -17,13 +17,22 @@ use crate::{operator, roster};
 pub enum Roster {
     /// Puts the roster in force. It is checked first; nothing changes when anything is wrong.
     #[command(after_help = "Example:\n  painwatch roster apply clinic.toml")]
-    Apply { file: PathBuf },
+    Apply {
+        /// The whole roster, as TOML.
+        file: PathBuf,
+    },
     /// Shows what `apply` would change.
     #[command(after_help = "Example:\n  painwatch roster diff clinic.toml")]
-    Diff { file: PathBuf },
+    Diff {
+        /// The whole roster, as TOML.
+        file: PathBuf,
+    },
     /// Writes the roster in force to a file.
     #[command(after_help = "Example:\n  painwatch roster export clinic.toml")]
-    Export { file: PathBuf },
+    Export {
+        /// Where to write it; what is there is replaced.
+        file: PathBuf,
+    },
 }
 
 pub async fn run(command: Roster, context: Context) -> Result<ExitCode> {

@@ -24,7 +24,10 @@ use crate::operator;
 pub enum Rules {
     /// Validates a file of rules; errors name the line and what was expected.
     #[command(after_help = "Example:\n  painwatch rules check my-rules.toml")]
-    Check { file: PathBuf },
+    Check {
+        /// Rules, as TOML.
+        file: PathBuf,
+    },
     /// Lists the default packs. A rule that nobody accepted runs in shadow: shown, never sent.
     #[command(after_help = "Example:\n  painwatch rules list")]
     List,

@@ -16,6 +16,7 @@ use crate::operator;
     after_help = "Examples:\n  painwatch sql \"SELECT measure, count(*) FROM readings GROUP BY measure\"\n  painwatch sql --format csv \"SELECT * FROM alerts\""
 )]
 pub struct Args {
+    /// One statement that reads; `SHOW TABLES` names what there is.
     query: String,
     /// table, csv, json or arrow.
     #[arg(long, default_value = "table")]
