@@ -44,7 +44,7 @@ fn examples() -> String {
     let lines = FORMATS
         .iter()
         .map(|format| format!("  {:<13} {}\n  {:<13} $ {}\n", format.name, format.about, "", format.example));
-    format!("Formats:\n{}", lines.collect::<String>())
+    format!("Formats, each with an example:\n{}", lines.collect::<String>())
 }
 
 pub async fn run(args: Args, context: Context) -> Result<ExitCode> {

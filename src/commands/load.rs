@@ -34,8 +34,10 @@ pub struct Args {
     /// mqtt or grpc.
     #[arg(long, default_value = "mqtt")]
     protocol: String,
+    /// The same seed simulates the same people.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Simulated patients.
     #[arg(long, default_value_t = 10)]
     patients: u32,
     /// Connections; patients are spread over them [default: 2, or 1 with --gateway].
