@@ -15,6 +15,9 @@ pub const VARIABLE: &str = "PAINWATCH_SEEDED_DEFECT";
 const LEFT_OUT: [&str; 2] = ["target", ".git"];
 /// The file that asks which defect is on; every crate can reach it.
 const SWITCH_FILE: &str = "domain/src/lib.rs";
+/// The copy's crates have a version of their own, so that in the target directory that both workspaces share (third-party crates
+/// are compiled once) neither takes the other's for its own.
+const VERSION: (&str, &str) = ("\nversion = \"", "+seeded\"");
 
 fn switch() -> String {
     format!(
@@ -57,6 +60,9 @@ fn list(root: &Path, folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()>
 }
 
 fn patched(file: &Path, bytes: Vec<u8>, defects: &[&Defect]) -> Result<Vec<u8>> {
+    if file == Path::new("Cargo.toml") {
+        return Ok(apart(&String::from_utf8(bytes)?)?.into_bytes());
+    }
     let of_file = |patch: &&Patch| Path::new(patch.file) == file;
     let patches: Vec<(&str, &Patch)> = defects
         .iter()
@@ -78,6 +84,13 @@ fn patched(file: &Path, bytes: Vec<u8>, defects: &[&Defect]) -> Result<Vec<u8>> 
     Ok((text + &switch).into_bytes())
 }
 
+/// The workspace's manifest with the version that is the copy's.
+fn apart(manifest: &str) -> Result<String> {
+    let (before, rest) = manifest.split_once(VERSION.0).context("the workspace has a version")?;
+    let (version, after) = rest.split_once('"').context("a version ends with a quote")?;
+    Ok([before, VERSION.0, version, VERSION.1, after].concat())
+}
+
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|known| known == bytes) {
         return Ok(());
@@ -91,6 +104,12 @@ mod tests {
     use super::super::limits::LIMITS;
     use super::super::list::DEFECTS;
     use super::*;
+
+    #[test]
+    fn the_copy_has_a_version_of_its_own_so_that_its_crates_are_not_taken_for_the_workspaces() {
+        let manifest = "[workspace.package]\nversion = \"1.2.3\"\nedition = \"2024\"\n[dependencies]\nserde = { version = \"1\" }\n";
+        assert_eq!(apart(manifest).unwrap(), manifest.replace("1.2.3", "1.2.3+seeded"));
+    }
 
     #[test]
     fn every_seeded_defect_still_applies_to_the_sources_exactly_once() {
