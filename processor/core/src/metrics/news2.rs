@@ -176,6 +176,14 @@ pub fn half_up(value: f64, decimals: usize) -> Option<i64> {
     if !value.is_finite() || value.abs() >= 1e12 {
         return None;
     }
+    if decimals == 0 {
+        // A half is exact in binary, so there is nothing to see in the text that is not in the bits.
+        return Some(value.round() as i64);
+    }
+    half_up_text(value, decimals)
+}
+
+fn half_up_text(value: f64, decimals: usize) -> Option<i64> {
     let text = format!("{}", value.abs());
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let mut digits = String::from(whole);
@@ -211,6 +219,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whole_numbers_are_rounded_as_their_decimal_text_says(
+            value in prop_oneof![-1e12f64..1e12, -300.0f64..300.0, (-600i32..600).prop_map(|halves| f64::from(halves) / 2.0)],
+            ulps in -2i64..=2
+        ) {
+            let value = f64::from_bits(value.to_bits().saturating_add_signed(ulps));
+            prop_assert_eq!(half_up(value, 0), half_up_text(value, 0).filter(|_| value.abs() < 1e12));
+        }
+
         #[test]
         fn another_known_item_never_lowers_the_sum_nor_the_band(
             rr in prop::option::of(0.0f64..60.0), hr in prop::option::of(20.0f64..200.0), temperature in 33.0f64..42.0
