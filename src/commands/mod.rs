@@ -25,7 +25,7 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
@@ -102,6 +102,23 @@ impl Cli {
     }
 }
 
+impl Command {
+    /// Answers from what is there. On a mistyped directory it would say that nothing is wrong with nothing.
+    const fn looks_at_data(&self) -> bool {
+        matches!(
+            self,
+            Self::Status(_)
+                | Self::Tail(_)
+                | Self::Sql(_)
+                | Self::Explain(_)
+                | Self::Outage(_)
+                | Self::Quarantine(_)
+                | Self::Replay(_)
+                | Self::Verify(_)
+        )
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -111,6 +128,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     let mut config = loaded.map_err(|error| Usage(format!("{error:#}")))?;
     if let Some(data) = &cli.data {
         config.data.clone_from(data);
+    }
+    if cli.command.looks_at_data() && !config.data.exists() {
+        bail!(Usage(format!("there is no directory {}; `--data` names that of a server", config.data.display())));
     }
     let context = Context { config, json: cli.json };
     match cli.command {
@@ -161,5 +181,18 @@ mod tests {
         let mut found = Vec::new();
         silent(&Cli::command(), "painwatch", &mut found);
         assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_at_a_directory_that_is_not_there_is_told_so_and_none_is_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let mistyped = parent.path().join("mistyped");
+        for command in ["status", "tail", "verify", "replay", "quarantine list"] {
+            let words = command.split(' ').chain(["--data", mistyped.to_str().unwrap()]);
+            let cli = Cli::try_parse_from(std::iter::once("painwatch").chain(words)).unwrap();
+            let error = run(cli).await.expect_err(command);
+            assert!(error.is::<Usage>() && error.to_string().contains("mistyped"), "{command}: {error}");
+            assert!(!mistyped.exists(), "{command}");
+        }
     }
 }
