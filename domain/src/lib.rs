@@ -7,6 +7,7 @@ pub mod clock;
 pub mod finding;
 pub mod ids;
 pub mod measure;
+mod pairings;
 pub mod reading;
 pub mod roster;
 pub mod sequence;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::alert::Priority;
 use crate::ids::{DeviceId, GatewayId, MedicationId, PatientId, RuleId, TenantId};
 use crate::measure::Measure;
+pub use crate::pairings::Pairings;
 use crate::time::{EventTime, Zone};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +171,7 @@ pub struct Roster {
     pub tenant: TenantId,
     pub patients: BTreeMap<PatientId, Patient>,
     pub devices: BTreeMap<DeviceId, Device>,
-    pub pairings: Vec<Pairing>,
+    pub pairings: Pairings,
     pub medications: BTreeMap<MedicationId, Medication>,
     pub prescriptions: Vec<Prescription>,
     pub dispenses: Vec<Dispense>,
@@ -184,7 +185,7 @@ pub struct Roster {
 impl Roster {
     /// Everybody who is paired with the device at that event time, by id: more than one share it.
     pub fn wearers(&self, device: &DeviceId, time: EventTime) -> Vec<&PatientId> {
-        let covering = self.pairings.iter().filter(|pairing| &pairing.device == device && pairing.covers(time));
+        let covering = self.pairings.of_device(device).filter(|pairing| pairing.covers(time));
         let mut wearers: Vec<&PatientId> = covering.map(|pairing| &pairing.patient).collect();
         wearers.sort_unstable();
         wearers.dedup();
@@ -193,7 +194,6 @@ impl Roster {
 
     /// Who wore the device at that event time (semantics 8). Where pairings overlap, the one that began last.
     pub fn wearer(&self, device: &DeviceId, time: EventTime) -> Option<&PatientId> {
-        let covering = self.pairings.iter().filter(|pairing| &pairing.device == device && pairing.covers(time));
-        covering.max_by_key(|pairing| (pairing.from, &pairing.patient)).map(|pairing| &pairing.patient)
+        Pairings::wearer(self.pairings.of_device(device), time)
     }
 }

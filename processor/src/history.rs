@@ -224,7 +224,7 @@ pub fn is_shared(roster: &Roster, device: &DeviceId) -> bool {
 
 impl<'a> Pairings<'a> {
     fn of(roster: &'a Roster, device: &DeviceId) -> Self {
-        Self(roster.pairings.iter().filter(|pairing| &pairing.device == device).collect())
+        Self(roster.pairings.of_device(device).collect())
     }
 
     /// Whether several people are paired with the device at once, at some time.
@@ -244,6 +244,5 @@ impl<'a> Pairings<'a> {
 }
 
 fn worn_devices(roster: &Roster, patient: &PatientId) -> BTreeSet<DeviceId> {
-    let own = roster.pairings.iter().filter(|pairing| &pairing.patient == patient);
-    own.map(|pairing| pairing.device.clone()).collect()
+    roster.pairings.of_patient(patient).map(|pairing| pairing.device.clone()).collect()
 }

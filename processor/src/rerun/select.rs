@@ -15,8 +15,7 @@ pub struct Devices(BTreeSet<String>);
 
 impl Devices {
     pub fn note(&mut self, roster: &Roster, patient: &PatientId) {
-        let own = roster.pairings.iter().filter(|pairing| &pairing.patient == patient);
-        self.0.extend(own.map(|pairing| pairing.device.to_string()));
+        self.0.extend(roster.pairings.of_patient(patient).map(|pairing| pairing.device.to_string()));
     }
 
     pub fn contains(&self, device: &str) -> bool {

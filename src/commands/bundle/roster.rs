@@ -84,7 +84,7 @@ webhook_url = "https://pages.example/secret"
         }
         let narrow = crate::roster::parse(&text, &TenantId::default()).unwrap();
         assert_eq!(
-            (narrow.patients.len(), narrow.devices.len(), narrow.pairings),
+            (narrow.patients.len(), narrow.devices.len(), narrow.pairings.to_vec()),
             (1, 1, roster.pairings[..1].to_vec())
         );
         assert_eq!(narrow.patients[&patient].zones, roster.patients[&patient].zones);

@@ -12,7 +12,7 @@ use painwatch_domain::{
 
 use super::start_of;
 
-const PACKS: [&str; 7] = ["opioid-safety", "post-op", "function", "adherence", "sleep", "fluid", "pain"];
+pub const PACKS: [&str; 7] = ["opioid-safety", "post-op", "function", "adherence", "sleep", "fluid", "pain"];
 const DEVICES: [&str; 6] = ["watch", "oximeter", "scale", "phone", "cap", "cuff"];
 const SCHEDULED: &str = "morphine-er-15mg";
 const AS_NEEDED: &str = "oxycodone-5mg";

@@ -89,6 +89,8 @@ struct Slot {
     held: Held,
     /// Counts up with each use of the cache.
     used: u64,
+    /// Stands in the cache's list of changed blocks.
+    is_changed: bool,
     /// As measured when loaded or last written.
     bytes: usize,
 }
@@ -136,7 +138,7 @@ impl BlockCache {
         };
         self.uses += 1;
         let bytes = held.memory_bytes();
-        self.slots.insert(key, Slot { held, used: self.uses, bytes });
+        self.slots.insert(key, Slot { held, used: self.uses, is_changed: false, bytes });
         Ok(())
     }
 
@@ -176,7 +178,8 @@ impl BlockCache {
     }
 
     pub(super) fn mark_changed(&mut self, key: &BlockKey) {
-        if !self.changed.contains(key) {
+        let known = self.slots.get_mut(key).map(|slot| &mut slot.is_changed);
+        if known.is_none_or(|changed| !std::mem::replace(changed, true)) {
             self.changed.insert(key.clone());
         }
     }
@@ -187,6 +190,7 @@ impl BlockCache {
         let changed = std::mem::take(&mut self.changed);
         let packed = changed.into_iter().filter_map(|key| {
             let slot = self.slots.get_mut(&key)?;
+            slot.is_changed = false;
             let bytes = slot.held.pack();
             slot.bytes = slot.held.memory_bytes();
             Some((key, bytes))
@@ -200,7 +204,7 @@ impl BlockCache {
         if held <= budget_bytes {
             return;
         }
-        let mut idle: Vec<_> = self.slots.iter().filter(|(key, _)| !self.changed.contains(key)).collect();
+        let mut idle: Vec<_> = self.slots.iter().filter(|(_, slot)| !slot.is_changed).collect();
         idle.sort_unstable_by_key(|(_, slot)| slot.used);
         let mut dropped = Vec::new();
         for (key, slot) in idle {

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 
 use painwatch_domain::reading::Identity;
 use painwatch_domain::time::DAY_MS;
-use painwatch_domain::{BatchVerdict, EventTime, ReadingId, Roster, Series, TenantId};
+use painwatch_domain::{BatchVerdict, EventTime, ReadingId, Roster, Sample, Series, TenantId};
 
 pub use block::Block;
 pub use cache::{BLOB_KIND, BlockCache, BlockKey, Place};
@@ -43,6 +43,14 @@ use visit::Visit;
 /// Which blocks [`handle`] needs for this series and are not at hand. Ask again after loading them, until there are
 /// none: the block that knows an id names the block that holds it.
 pub fn missing(cache: &BlockCache, tenant: &TenantId, series: &Series) -> Vec<BlockKey> {
+    let first = series.samples.first().map_or(0, |sample| day_of(sample.device_time));
+    let beside =
+        |sample: &Sample| day_of(sample.device_time) != first || visited_day(sample.device_time, sample.time).is_some();
+    // What a live device sends lies on one day.
+    if series.meta.id.is_none() && !series.samples.iter().any(beside) {
+        let key = BlockKey::day(tenant, &series.device, series.measure, first);
+        return if series.samples.is_empty() || cache.contains(&key) { Vec::new() } else { vec![key] };
+    }
     let mut wanted = BTreeSet::new();
     let day_key = |day| BlockKey::day(tenant, &series.device, series.measure, day);
     let mut last = None;

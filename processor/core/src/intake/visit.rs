@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use painwatch_domain::reading::Identity;
+use painwatch_domain::roster::Pairings;
 use painwatch_domain::{BatchVerdict, Class, EventTime, Meta, PatientId, Roster, Sample, Series, Status, Value};
 
 use super::block::{Block, Strand, lag_fits};
@@ -41,7 +42,8 @@ struct Wearer {
 
 impl Wearer {
     fn at(roster: &Roster, series: &Series, time: EventTime) -> Self {
-        let pairings = roster.pairings.iter().filter(|pairing| pairing.device == series.device);
+        let pairings = roster.pairings.of_device(&series.device);
+        let patient = Pairings::wearer(pairings.clone(), time).cloned();
         let (mut from, mut until) = (EventTime::MIN, EventTime::MAX);
         for edge in pairings.flat_map(|pairing| [Some(pairing.from), pairing.until]).flatten() {
             if edge <= time {
@@ -50,7 +52,7 @@ impl Wearer {
                 until = until.min(edge);
             }
         }
-        Self { patient: roster.wearer(&series.device, time).cloned(), from, until }
+        Self { patient, from, until }
     }
 
     fn covers(&self, time: EventTime) -> bool {

@@ -248,7 +248,8 @@ impl Clinic {
     }
 
     fn note_changed(&mut self, patient: &PatientId) {
-        if !self.changed.contains(patient) {
+        let known = self.patients.get_mut(patient).map(|state| &mut state.is_noted);
+        if known.is_none_or(|noted| !std::mem::replace(noted, true)) {
             self.changed.insert(patient.clone());
         }
     }
@@ -391,7 +392,9 @@ impl Clinic {
         let past = std::mem::take(&mut self.changed_past).into_iter().map(|patient| (patient, Part::Past));
         let watch = std::mem::take(&mut self.changed_watch).into_iter().map(|patient| (patient, Part::Watch));
         let snapshot = |(patient, part): (PatientId, Part)| {
-            let bytes = self.patients.get(&patient)?.encode(part);
+            let state = self.patients.get_mut(&patient)?;
+            state.is_noted &= part != Part::Now;
+            let bytes = state.encode(part);
             Some(Snapshot { patient, part, bytes })
         };
         now.chain(past).chain(watch).filter_map(snapshot).collect()

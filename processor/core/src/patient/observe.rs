@@ -13,8 +13,8 @@ use super::compiled::Ruled;
 use super::day::{self, Group, Observation, Reach, rhythm};
 use super::perform::group_of;
 use super::signal::{HoldSignal, Live, Look, hour_of};
-use super::state::{PatientState, Work};
-use super::{Clinic, GATHER_MS, closes_after_ms};
+use super::state::{Quiet, Work};
+use super::{Clinic, GATHER_MS, HORIZON_DAYS, closes_after_ms};
 use crate::metrics::hysteresis::EpisodeChange;
 
 /// What a run of readings has in common.
@@ -64,15 +64,19 @@ impl Clinic {
         let roster = Arc::clone(&self.roster);
         let Some(person) = roster.patients.get(patient) else { return };
         let seen: Vec<(i64, Option<&Value>)> = seen.map(|(time, value)| (time.0, value)).collect();
-        let days = self.days_of(person, seen.iter().map(|(time, _)| *time));
-        let horizon = self.horizon(Calendar::of(person), now);
-        for day in days {
-            self.watch(person, day, horizon, now);
-            self.mark_day(person, sight.measure, day.0, now);
+        let Some(span) = bounds(seen.iter().map(|(time, _)| *time)) else { return };
+        if !self.is_quiet(patient, sight.measure, span, now) {
+            let days = self.days_of(person, seen.iter().map(|(time, _)| *time));
+            let horizon = self.horizon(Calendar::of(person), now);
+            for day in days {
+                self.watch(person, day, horizon, now);
+                self.mark_day(person, sight.measure, day.0, now);
+            }
+            self.note_quiet(person, span.1);
         }
         self.judge_set(person, sight.measure, &seen, now);
         self.note_seen(person, sight, &seen, now);
-        self.mark_held_over(person, sight.measure, seen.iter().map(|(time, _)| *time), now);
+        self.mark_held_over(person, sight.measure, span, now);
         self.judge_samples(person, sight, &seen, now);
     }
 
@@ -83,6 +87,23 @@ impl Clinic {
         let sight = Sight { measure: first.reading.measure, new: false, historical };
         let seen = history.iter().map(|seen| (EventTime(seen.time), Some(&seen.reading.value)));
         self.observe(&person.id, sight, seen, now);
+    }
+
+    /// Whether readings within `span` ask for no day to be judged again: most readings do not, and the calendar is dear.
+    fn is_quiet(&self, patient: &PatientId, measure: Measure, (first, last): (i64, i64), now: JournalTime) -> bool {
+        let quiet = self.patients.get(patient).and_then(|state| state.quiet);
+        let at_once = || Group::affected_by(measure).iter().any(|(group, _)| group.is_judged_on_arrival());
+        quiet.is_some_and(|quiet| quiet.from <= first && last < quiet.to && now.0 < quiet.until) && !at_once()
+    }
+
+    fn note_quiet(&mut self, person: &Patient, time: i64) {
+        let Some(state) = self.patients.get_mut(&person.id) else { return };
+        let today = state.today.filter(|(_, start, end)| (*start..*end).contains(&time));
+        state.quiet = today.zip(state.agenda.watched_since).map(|((_, start, end), since)| Quiet {
+            from: start.max(since),
+            to: end,
+            until: end + closes_after_ms(&person.id),
+        });
     }
 
     /// The local days of the readings, each with its earliest reading.
@@ -176,13 +197,10 @@ impl Clinic {
     }
 
     /// What hold rules could see of a closed day changes with its samples, and with those held into it.
-    fn mark_held_over(
-        &mut self,
-        person: &Patient,
-        measure: Measure,
-        times: impl Iterator<Item = i64>,
-        now: JournalTime,
-    ) {
+    fn mark_held_over(&mut self, person: &Patient, measure: Measure, (first, last): (i64, i64), now: JournalTime) {
+        if first + closes_after_ms(&person.id) > now.0 {
+            return;
+        }
         let Some(gap) = self
             .rules_of(&person.id)
             .iter()
@@ -194,14 +212,20 @@ impl Clinic {
         else {
             return;
         };
-        let Some((first, last)) = bounds(times).filter(|(first, _)| first + closes_after_ms(&person.id) <= now.0)
-        else {
-            return;
-        };
         let calendar = Calendar::of(person);
         for day in calendar.day_of(first)..=calendar.day_of(last + gap) {
             self.mark(person, Group::Coverage, day, now);
         }
+    }
+
+    /// Event time from which readings are judged by hold rules. What is surely within the horizon asks no calendar.
+    fn earliest_judged(&self, person: &Patient, seen: &[(i64, Option<&Value>)], now: JournalTime) -> i64 {
+        let sure = now.0.saturating_sub(SURELY_WITHIN_MS);
+        if seen.iter().all(|(time, _)| *time >= sure) {
+            return sure;
+        }
+        let calendar = Calendar::of(person);
+        calendar.start(self.horizon(calendar, now))
     }
 
     fn judge_samples(&mut self, person: &Patient, sight: Sight, seen: &[(i64, Option<&Value>)], now: JournalTime) {
@@ -211,38 +235,51 @@ impl Clinic {
         if rules.is_empty() {
             return;
         }
-        self.note_changed(&person.id);
-        let calendar = Calendar::of(person);
-        let horizon = calendar.start(self.horizon(calendar, now));
+        let horizon = self.earliest_judged(person, seen, now);
         let Some(state) = self.patients.get_mut(&person.id) else { return };
-        let signal = signal_of(state, sight.measure);
-        let mut lives: Vec<(String, Live)> = rules.iter().map(|rule| take_live(signal, rule)).collect();
-        let (mut asked, mut changes) = (Asked::default(), Vec::new());
+        if !std::mem::replace(&mut state.is_noted, true) {
+            self.changed.insert(person.id.clone());
+        }
+        if !state.holds.contains_key(sight.measure.name()) {
+            state.holds.insert(sight.measure.name().to_owned(), HoldSignal::default());
+        }
+        let Some(signal) = state.holds.get_mut(sight.measure.name()) else { return };
+        let (mut asked, mut changes, mut in_order) = (Asked::default(), Vec::new(), Vec::with_capacity(seen.len()));
+        let mut hour = None;
         for &(time, value) in seen.iter().filter(|(time, _)| *time >= horizon) {
-            signal.stale.insert(hour_of(time));
+            if hour.replace(hour_of(time)) != Some(hour_of(time)) {
+                signal.stale.insert(hour_of(time));
+            }
             if sight.new && signal.newest.is_none_or(|newest| time > newest) {
                 signal.newest = Some(time);
-                let recent = !sight.historical && signal.dormant;
-                for (rule, (_, live)) in rules.iter().zip(&mut lives) {
-                    let number = value.and_then(|value| rule.newest().number(sight.measure, value));
-                    step(rule, live, (time, number), recent, now, &mut changes, &mut asked);
-                }
+                in_order.push((time, value));
             } else {
                 late(&rules, sight, value, now, &mut asked);
             }
         }
-        signal.live.extend(lives);
+        let recent = !sight.historical && signal.dormant;
+        for rule in &rules {
+            ready_live(signal, rule);
+            let Some(live) = signal.live.get_mut(rule.id()) else { continue };
+            for &(time, value) in &in_order {
+                let number = value.and_then(|value| rule.newest().number(sight.measure, value));
+                step(rule, live, (time, number), recent, now, &mut changes, &mut asked);
+            }
+        }
         let look = asked.look_at.filter(|at| signal.look_at.is_none_or(|known| *at < known));
         signal.look_at = look.or(signal.look_at);
-        let measure = sight.measure.name().to_owned();
+        let measure = || sight.measure.name().to_owned();
         if let Some(at) = asked.fold_at {
-            self.owe(&person.id, JournalTime(at), Work::Fold(measure.clone()));
+            self.owe(&person.id, JournalTime(at), Work::Fold(measure()));
         }
         if let Some(at) = look {
-            self.owe(&person.id, JournalTime(at), Work::Look(measure));
+            self.owe(&person.id, JournalTime(at), Work::Look(measure()));
         }
     }
 }
+
+/// Longer than any horizon's days can last, whatever the patient's travels.
+const SURELY_WITHIN_MS: i64 = (HORIZON_DAYS as i64 - 5) * DAY_MS;
 
 fn bounds(times: impl Iterator<Item = i64>) -> Option<(i64, i64)> {
     times.fold(None, |known, time| {
@@ -250,16 +287,12 @@ fn bounds(times: impl Iterator<Item = i64>) -> Option<(i64, i64)> {
     })
 }
 
-fn signal_of(state: &mut PatientState, measure: Measure) -> &mut HoldSignal {
-    if !state.holds.contains_key(measure.name()) {
-        state.holds.insert(measure.name().to_owned(), HoldSignal::default());
+/// Puts the live automaton of a rule where it is missing.
+fn ready_live(signal: &mut HoldSignal, rule: &Ruled) {
+    if !signal.live.contains_key(rule.id()) {
+        let new = Live(rule.measure_held().map_or_else(unheld, |(_, hold)| hold.automaton()));
+        signal.live.insert(rule.id().to_owned(), new);
     }
-    state.holds.entry(measure.name().to_owned()).or_default()
-}
-
-fn take_live(signal: &mut HoldSignal, rule: &Ruled) -> (String, Live) {
-    let new = || (rule.id().to_owned(), Live(rule.measure_held().map_or_else(unheld, |(_, hold)| hold.automaton())));
-    signal.live.remove_entry(rule.id()).unwrap_or_else(new)
 }
 
 /// Never reached: only rules that hold over a measure are asked.

@@ -30,7 +30,8 @@ impl Clinic {
         for person in roster.patients.values() {
             let calendar = Calendar::of(person);
             let horizon = self.horizon(calendar, now);
-            self.patients.entry(person.id.clone()).or_default().today = None;
+            let state = self.patients.entry(person.id.clone()).or_default();
+            (state.today, state.quiet) = (None, None);
             self.watch(person, (calendar.day_of(now.0), now.0), horizon, now);
             self.owe_close(person, now);
             if let Some(before) = old.patients.get(&person.id) {
@@ -71,7 +72,7 @@ impl Clinic {
             self.count_days_anew(person, now);
         }
         if before.zones != person.zones || before.packs != person.packs {
-            let own = roster.pairings.iter().filter(|pairing| pairing.patient == person.id);
+            let own = roster.pairings.of_patient(&person.id);
             let devices: BTreeSet<&DeviceId> = own.map(|pairing| &pairing.device).collect();
             for device in devices {
                 self.notice_stored(&person.id, device, (i64::MIN, i64::MAX), stored, now);
@@ -185,7 +186,7 @@ fn devices_of(rosters: [&Roster; 2]) -> BTreeSet<&DeviceId> {
 
 /// Between two neighbours of these instants the wearer does not change, before or after.
 fn edges_of(rosters: [&Roster; 2], device: &DeviceId) -> Vec<i64> {
-    let pairings = rosters.into_iter().flat_map(|roster| &roster.pairings).filter(|pairing| &pairing.device == device);
+    let pairings = rosters.into_iter().flat_map(|roster| roster.pairings.of_device(device));
     let ends = |pairing: &Pairing| [Some(pairing.from), pairing.until];
     let mut edges: Vec<i64> =
         pairings.flat_map(ends).flatten().map(EventTime::ms).chain([i64::MIN, i64::MAX]).collect();

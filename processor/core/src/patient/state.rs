@@ -88,7 +88,19 @@ pub struct PatientState {
     pub watch: Watch,
     /// The local day of the newest reading and its bounds: spares the hot path the calendar.
     pub today: Option<(i32, i64, i64)>,
+    pub quiet: Option<Quiet>,
+    /// Stands in the clinic's list of those whose snapshot differs.
+    pub is_noted: bool,
     pub past: Shelf,
+}
+
+/// Event times `[from, to)` of one watched local day, and the journal time before which that day is not closed: until then a
+/// reading of it asks for no day to be judged again, unless its measure is judged on arrival.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet {
+    pub from: i64,
+    pub to: i64,
+    pub until: i64,
 }
 
 /// The past, packed or at hand. Most patients are not worked on at any one time: the packed form is what their memory costs.

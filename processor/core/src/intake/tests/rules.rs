@@ -177,7 +177,7 @@ fn semantics_6_an_unknown_medication_is_stored_and_named() {
 #[test]
 fn semantics_8_a_reading_belongs_to_whoever_wore_the_device_at_its_event_time() {
     let mut bench = Bench::default();
-    bench.roster.pairings = vec![pairing("p-1", 5_000, Some(10_000)), pairing("p-2", 15_000, None)];
+    bench.roster.pairings = vec![pairing("p-1", 5_000, Some(10_000)), pairing("p-2", 15_000, None)].into();
     let range = |samples, name: Option<&str>| Change::Fresh { samples, wearer: name.map(patient) };
     let changes = bench.take(&heart_rate(0, &[70, 71, 72, 73, 74]), None).to_vec();
     assert_eq!(changes, [range(0..1, None), range(1..2, Some("p-1")), range(2..3, None), range(3..5, Some("p-2"))]);
@@ -186,7 +186,7 @@ fn semantics_8_a_reading_belongs_to_whoever_wore_the_device_at_its_event_time() 
 #[test]
 fn semantics_8_a_corrected_time_may_change_the_wearer() {
     let mut bench = Bench::default();
-    bench.roster.pairings = vec![pairing("p-1", 0, Some(10_000)), pairing("p-2", 10_000, None)];
+    bench.roster.pairings = vec![pairing("p-1", 0, Some(10_000)), pairing("p-2", 10_000, None)].into();
     let reading = heart_rate(5_000, &[70]);
     bench.take(&reading, None);
     let mut corrected = with(reading, |meta| meta.revision = 1);
