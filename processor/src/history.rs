@@ -10,7 +10,7 @@ use painwatch_domain::{DeviceId, EventTime, Flags, Measure, PatientId, Roster, S
 use painwatch_processor_core::intake::scale::{self, Weight};
 use painwatch_processor_core::intake::{self, BLOB_KIND, BlockCache, BlockKey, EffectiveReading, Place};
 use painwatch_processor_core::patient::Task;
-use painwatch_processor_core::patient::day::Observation;
+use painwatch_processor_core::patient::day::{Observation, in_order};
 use painwatch_store::{Blob, Store};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,11 @@ impl Index {
                 self.days.get(&Self::stream(&key.tenant, &key.device, measure)).is_some_and(|days| days.contains(&day))
             }
         }
+    }
+
+    /// Whether the device ever told the measure.
+    fn has_stream(&self, tenant: &TenantId, device: &DeviceId, measure: Measure) -> bool {
+        self.days.contains_key(&Self::stream(tenant, device, measure))
     }
 
     /// Notes the days of a series, by the device's clock and corrected.
@@ -113,9 +118,7 @@ impl History {
             }
         }
         // What was found of one device and measure is in order of identity already, and stays so.
-        let place = |seen: &Observation| (seen.time, seen.reading.measure);
-        found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.reading.device.cmp(&b.reading.device)));
-        Ok(found)
+        Ok(in_order(found))
     }
 
     async fn add(
@@ -128,6 +131,9 @@ impl History {
         found: &mut Vec<Observation>,
     ) -> Result<()> {
         let tenant = &roster.tenant;
+        if !self.index.has_stream(tenant, device, measure) {
+            return Ok(());
+        }
         let (from, to) = (EventTime(window.0), EventTime(window.1));
         self.load_for_window(tenant, device, measure, (from, to)).await?;
         let pairings = Pairings::of(roster, device);

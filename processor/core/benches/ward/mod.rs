@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use painwatch_domain::reading::Mode;
 use painwatch_domain::time::DAY_MS;
-use painwatch_domain::{BatchVerdict, DeviceId, EventTime, Finding, JournalTime, PatientId, Roster, Series, TenantId};
+use painwatch_domain::{
+    BatchVerdict, DeviceId, EventTime, Finding, JournalTime, Measure, PatientId, Roster, Series, TenantId,
+};
 use painwatch_processor_core::intake::{self, BlockCache, Change, Incoming};
-use painwatch_processor_core::patient::day::Observation;
+use painwatch_processor_core::patient::day::{Observation, in_order};
 use painwatch_processor_core::patient::{Clinic, Sight, Task};
 use painwatch_processor_core::rules;
 
@@ -21,6 +23,8 @@ pub struct Ward {
     /// Devices by wearer.
     worn: BTreeMap<PatientId, Vec<DeviceId>>,
     changes: Vec<Change>,
+    /// What was ever told by a device.
+    told: BTreeSet<(DeviceId, Measure)>,
     pub readings: u64,
     pub tasks: u64,
     pub findings: Vec<Finding>,
@@ -35,8 +39,8 @@ impl Ward {
         for pairing in &roster.pairings {
             worn.entry(pairing.patient.clone()).or_default().push(pairing.device.clone());
         }
-        let (cache, changes) = (BlockCache::default(), Vec::new());
-        Self { clinic, cache, roster, worn, changes, readings: 0, tasks: 0, findings: Vec::new() }
+        let (cache, changes, told) = (BlockCache::default(), Vec::new(), BTreeSet::new());
+        Self { clinic, cache, roster, worn, changes, told, readings: 0, tasks: 0, findings: Vec::new() }
     }
 
     /// What the engine does with one series of a batch.
@@ -44,6 +48,7 @@ impl Ward {
         let tenant = TenantId::default();
         for key in intake::missing(&self.cache, &tenant, series) {
             self.cache.load(key, None).expect("an empty block");
+            self.told.insert((series.device.clone(), series.measure));
         }
         let (sent_at, packed) = (Some(at), series.samples.len() > 1);
         let incoming =
@@ -83,6 +88,9 @@ impl Ward {
         let devices = self.worn.get(&task.patient).map_or(&[][..], Vec::as_slice);
         for device in devices.iter().filter(|_| !task.needs.is_empty()) {
             for &(measure, from, to) in &task.needs {
+                if !self.told.contains(&(device.clone(), measure)) {
+                    continue;
+                }
                 let window = (EventTime(from), EventTime(to));
                 for key in self.cache.missing_for(&tenant, device, measure, window.0, window.1) {
                     self.cache.load(key, None).expect("an empty block");
@@ -91,9 +99,7 @@ impl Ward {
                 found.extend(standing.into_iter().map(Observation::new));
             }
         }
-        let place = |seen: &Observation| (seen.time, seen.reading.measure);
-        found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.reading.device.cmp(&b.reading.device)));
-        found
+        in_order(found)
     }
 
     /// `days` days of every patient of the roster, as their hubs send them.

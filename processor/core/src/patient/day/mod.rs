@@ -43,6 +43,21 @@ pub struct Observation {
     pub reading: EffectiveReading,
 }
 
+/// By time, measure and device; what is equal in these stays as it is. Readings are large: each moves once.
+pub fn in_order(found: Vec<Observation>) -> Vec<Observation> {
+    let mut places: Vec<u32> = (0..found.len() as u32).collect();
+    let key = |place: u32| {
+        let seen = &found[place as usize];
+        (seen.time, seen.reading.measure, &seen.reading.device)
+    };
+    if places.is_sorted_by(|a, b| key(*a) <= key(*b)) {
+        return found;
+    }
+    places.sort_by(|a, b| key(*a).cmp(&key(*b)));
+    let mut found: Vec<Option<Observation>> = found.into_iter().map(Some).collect();
+    places.into_iter().filter_map(|place| found[place as usize].take()).collect()
+}
+
 impl Observation {
     pub fn new(reading: EffectiveReading) -> Self {
         let (time, historical) = (reading.time.0, reading.mode == Mode::Historical);
