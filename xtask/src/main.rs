@@ -5,6 +5,7 @@
 mod build;
 mod decoders;
 mod defects;
+mod instructions;
 mod machine;
 mod report;
 mod soak;
@@ -55,6 +56,13 @@ enum Task {
         /// Only these.
         only: Vec<String>,
     },
+    /// Counts the instructions of the cores' main paths under callgrind and fails where they are over what was recorded.
+    #[command(after_help = "Examples:\n  cargo xtask instructions\n  cargo xtask instructions --record")]
+    Instructions {
+        /// Makes the counts the budgets, in benches/instructions.toml.
+        #[arg(long)]
+        record: bool,
+    },
     /// Installs what the tests need beyond Rust, or names the command that does.
     Tools,
 }
@@ -64,6 +72,7 @@ fn main() -> ExitCode {
         Task::Test { only } => test::run(&only),
         Task::Soak { list, size, only } => soak::run(list, size, &only),
         Task::Defects { all_tests, only } => defects::run(&only, all_tests),
+        Task::Instructions { record } => instructions::run(&root(), record),
         Task::Tools => machine::prepare(&root()).map(|()| true),
     };
     match done {
