@@ -15,7 +15,7 @@ use painwatch_access::{Access, Secret};
 use painwatch_alerts::{Alerts, LinkBase, Opened, WebhookConfig, WebhookSecret};
 use painwatch_console::Console;
 use painwatch_domain::{Clock, JournalTime, Offset, TenantId};
-use painwatch_ingest::{Admission, IngestHandle, IngestLimits};
+use painwatch_ingest::{Admission, IngestHandle, IngestLimits, who_may_order};
 use painwatch_journal::file::{FileJournal, Options};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_processor::ProcessorHandle;
@@ -293,9 +293,10 @@ impl System {
 
     /// Submits again what is in quarantine, where no server runs to be asked.
     pub fn redrive(&self, clock: Arc<dyn Clock>) -> Redrive {
-        let (journal, roster) = (Arc::clone(&self.journal), self.processor.roster.clone());
-        let admission = Admission::new(journal, clock, roster, Arc::default(), IngestLimits::default().budget_bytes);
-        self.redrive_with(Arc::new(admission.with_clocks(self.processor.clocks.clone())))
+        let (journal, rosters) = (Arc::clone(&self.journal), self.processor.rosters.clone());
+        let admission = Admission::new(journal, clock, rosters, Arc::default(), IngestLimits::default().budget_bytes);
+        let admission = admission.with_clocks(self.processor.clocks.clone());
+        self.redrive_with(Arc::new(admission.with_orders_of(who_may_order(&self.access))))
     }
 
     /// Waits until everything that is durable now is in the tables, findings and alerts included.

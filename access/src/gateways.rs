@@ -52,6 +52,11 @@ impl Gateways {
         Some(credential(who, Source::Certificate(std::sync::Arc::clone(certificate))))
     }
 
+    /// Whether the gateway may write orders and fills.
+    pub fn may_order(&self, who: &GatewayPrincipal) -> bool {
+        self.current().registry.may_order(who)
+    }
+
     pub fn lease(&self, credential: &GatewayCredential) -> Lease {
         self.leases.take(credential)
     }

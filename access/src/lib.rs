@@ -114,6 +114,11 @@ impl Access {
         self.gateways.by_token(token, now_ms)
     }
 
+    /// Whether the register lets a gateway write orders and fills: change what is prescribed.
+    pub fn may_order(&self, who: &GatewayPrincipal) -> bool {
+        self.gateways.may_order(who)
+    }
+
     /// To be held for as long as the session runs that was opened with this credential.
     pub fn lease(&self, credential: &GatewayCredential) -> Lease {
         self.gateways.lease(credential)

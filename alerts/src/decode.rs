@@ -53,6 +53,7 @@ fn control(tenant: &TenantId, control: pb::Control, parse_roster: ParseRoster) -
             | Action::GatewayStatus(_)
             | Action::Refusals(_)
             | Action::MqttSessions(_)
+            | Action::Orders(_)
             | Action::InputState(_),
         )
         | None => Ok(None),

@@ -94,7 +94,7 @@ pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) ->
         journal: Arc::clone(&journal),
         access: Arc::new(Access::open(dir.path())?),
         clock: Arc::clone(&clock),
-        roster: processor.roster.clone(),
+        rosters: processor.rosters.clone(),
         clocks: processor.clocks.clone(),
         store: Arc::clone(&store),
         applied: processor.applied.clone(),

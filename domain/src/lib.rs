@@ -7,7 +7,11 @@ pub mod clock;
 pub mod finding;
 pub mod ids;
 pub mod measure;
+<<<<<<< HEAD
 mod pairings;
+=======
+pub mod order;
+>>>>>>> 639b2ca (Orders and fills of gateways stand beside the roster, and every clinic's roster holds at the doors)
 pub mod reading;
 pub mod roster;
 pub mod sequence;
@@ -21,7 +25,7 @@ pub use finding::{Episode, Finding, FindingKind};
 pub use ids::{AlertId, DeviceId, GatewayId, Hash128, IdError, MedicationId, PatientId, ReadingId, RuleId, TenantId};
 pub use measure::{Measure, Shape};
 pub use reading::{Flags, Meta, Mode, Sample, Series, Status, Value};
-pub use roster::Roster;
+pub use roster::{Roster, Rosters};
 pub use sequence::SequenceRanges;
 pub use time::{Clock, EventTime, JournalTime, LocalDay, ReceivedAt, Zone};
 pub use verdict::{BatchVerdict, Class, Problem, ProblemCode};

@@ -2,6 +2,7 @@
 //! roster; what it means at an event time is answered here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::alert::Priority;
 use crate::ids::{DeviceId, GatewayId, MedicationId, PatientId, RuleId, TenantId};
@@ -180,6 +181,33 @@ pub struct Roster {
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what `roster export` prints.
     pub source: String,
+}
+
+/// The roster of every clinic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rosters {
+    by_tenant: BTreeMap<TenantId, Arc<Roster>>,
+    /// Of a clinic that has declared nothing.
+    nothing: Arc<Roster>,
+}
+
+impl Rosters {
+    pub fn of(&self, tenant: &TenantId) -> &Arc<Roster> {
+        self.by_tenant.get(tenant).unwrap_or(&self.nothing)
+    }
+}
+
+impl FromIterator<Arc<Roster>> for Rosters {
+    fn from_iter<I: IntoIterator<Item = Arc<Roster>>>(rosters: I) -> Self {
+        let by_tenant = rosters.into_iter().map(|roster| (roster.tenant.clone(), roster)).collect();
+        Self { by_tenant, nothing: Arc::default() }
+    }
+}
+
+impl From<Roster> for Rosters {
+    fn from(roster: Roster) -> Self {
+        [Arc::new(roster)].into_iter().collect()
+    }
 }
 
 impl Roster {

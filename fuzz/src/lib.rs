@@ -26,7 +26,7 @@ pub fn judge(payload: &[u8], format: Format) {
         device_clock: &|_| None,
         may_speak_for: &|device| !device.as_str().starts_with("other"),
         roster: &Roster::default(),
-        takes_orders: true,
+        takes_orders: &|| true,
         limits: &Limits::default(),
     };
     if let Ok(submission) = judge_bytes(payload, format, &envelope) {

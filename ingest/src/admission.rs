@@ -12,13 +12,16 @@ use futures::future::BoxFuture;
 use painwatch_access::GatewayPrincipal;
 use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{
-    BatchVerdict, Clock, DeviceId, EventTime, GatewayId, KnownClocks, Offset, Problem, ReceivedAt, Roster, TenantId,
-    Zone,
+    BatchVerdict, Clock, DeviceId, EventTime, GatewayId, KnownClocks, Offset, Problem, ReceivedAt, Roster, Rosters,
+    TenantId, Zone,
 };
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::ingest::v1::ReadingBatch;
-use painwatch_proto::journal::v1::{Control, GatewayStatus, MqttExchange, RefusalCount, Refusals, control};
+use painwatch_proto::journal::v1::{
+    Control, GatewayStatus, MqttExchange, OrdersWritten, RefusalCount, Refusals, control,
+};
+use painwatch_proto::record::{encode_fill, encode_order};
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -71,12 +74,16 @@ impl Accepted {
     }
 }
 
+/// Whether a gateway may change what is prescribed.
+pub type MayOrder = Arc<dyn Fn(&GatewayPrincipal) -> bool + Send + Sync>;
+
 pub struct Admission {
     pub(crate) journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
-    roster: watch::Receiver<Arc<Roster>>,
+    rosters: watch::Receiver<Arc<Rosters>>,
     clocks: watch::Receiver<Arc<KnownClocks>>,
     pub(crate) limits: Limits,
+    may_order: MayOrder,
     ledger: Arc<Ledger>,
     budget: Arc<Semaphore>,
     budget_bytes: usize,
@@ -95,20 +102,38 @@ impl Admission {
     pub fn new(
         journal: Arc<dyn Journal>,
         clock: Arc<dyn Clock>,
-        roster: watch::Receiver<Arc<Roster>>,
+        rosters: watch::Receiver<Arc<Rosters>>,
         ledger: Arc<Ledger>,
         budget_bytes: usize,
     ) -> Self {
         let budget = Arc::new(Semaphore::new(budget_bytes));
         let closed = CancellationToken::new();
         let clocks = watch::channel(Arc::default()).1;
-        Self { journal, clock, roster, clocks, limits: Limits::default(), ledger, budget, budget_bytes, closed }
+        let may_order: MayOrder = Arc::new(|_| false);
+        Self {
+            journal,
+            clock,
+            rosters,
+            clocks,
+            limits: Limits::default(),
+            may_order,
+            ledger,
+            budget,
+            budget_bytes,
+            closed,
+        }
     }
 
     /// Corrects event times by the clocks that are known to be wrong; the sender follows the journal (semantics 7).
     #[must_use]
     pub fn with_clocks(self, clocks: watch::Receiver<Arc<KnownClocks>>) -> Self {
         Self { clocks, ..self }
+    }
+
+    /// Who may write orders and fills beside the roster; nobody else may.
+    #[must_use]
+    pub fn with_orders_of(self, may_order: MayOrder) -> Self {
+        Self { may_order, ..self }
     }
 
     /// What one payload may hold.
@@ -222,18 +247,18 @@ impl Admission {
         received_at: ReceivedAt,
         judge: impl FnOnce(&Envelope<'_>) -> Result<Submission, Refused>,
     ) -> Result<Submission, Refused> {
-        let (roster, clocks) = (Arc::clone(&self.roster.borrow()), Arc::clone(&self.clocks.borrow()));
+        let (rosters, clocks) = (Arc::clone(&self.rosters.borrow()), Arc::clone(&self.clocks.borrow()));
+        let roster = rosters.of(&from.tenant);
         judge(&Envelope {
             tenant: &from.tenant,
             gateway: &from.gateway,
             protocol,
             received_at,
-            device_zone: &|device| zone_of(&roster, from, device, received_at),
+            device_zone: &|device| zone_of(roster, device, received_at),
             device_clock: &|device| clocks.of(&from.tenant, device),
-            may_speak_for: &|device| may_speak_for(&roster, from, device),
-            roster: &roster,
-            // No credential says yet that its gateway may change what is prescribed.
-            takes_orders: false,
+            may_speak_for: &|device| may_speak_for(roster, from, device),
+            roster,
+            takes_orders: &|| (self.may_order)(from),
             limits: &self.limits,
         })
     }
@@ -250,13 +275,14 @@ impl Admission {
                 return std::future::ready(Outcome::Refused(refused)).boxed();
             }
         };
-        let record = NewRecord {
+        let mut records = vec![NewRecord {
             class: Class::Batch,
             tenant: from.tenant.clone(),
             key_id: 0,
             logic_version: LOGIC_VERSION,
             payload: Bytes::from(submission.batch.encode_to_vec()),
-        };
+        }];
+        records.extend(orders_record(from, &submission));
         let sections = submission.batch.sections;
         let accepted = Accepted {
             cause: Offset(0),
@@ -270,7 +296,7 @@ impl Admission {
         let (journal, ledger, closed) = (Arc::clone(&self.journal), Arc::clone(&self.ledger), self.closed.clone());
         async move {
             fail::fail_point!("ingest::before_append");
-            let appended = journal.append(vec![record], AppendOptions::default()).await;
+            let appended = journal.append(records, AppendOptions::default()).await;
             let outcome = outcome_of(appended, accepted, &ledger);
             if matches!(outcome, Outcome::Closed) {
                 closed.cancel();
@@ -283,7 +309,7 @@ impl Admission {
 
     /// Whether the roster in force lets a gateway bring, ask about, or speak for a device.
     pub fn may_speak_for(&self, from: &GatewayPrincipal, device: &DeviceId) -> bool {
-        may_speak_for(&self.roster.borrow(), from, device)
+        may_speak_for(self.rosters.borrow().of(&from.tenant), from, device)
     }
 
     /// Journals how a gateway says it is.
@@ -347,16 +373,41 @@ fn refusal_of(refused: &Refused) -> Refusal {
     }
 }
 
+/// What a submission orders and hands over, as a record beside its own. It decides nothing about a reading.
+pub(crate) fn orders_record(from: &GatewayPrincipal, submission: &Submission) -> Option<NewRecord> {
+    if submission.orders.is_empty() && submission.fills.is_empty() {
+        return None;
+    }
+    let written = OrdersWritten {
+        gateway: from.gateway.to_string(),
+        orders: submission.orders.iter().map(encode_order).collect(),
+        fills: submission.fills.iter().map(encode_fill).collect(),
+    };
+    let control = Control {
+        actor: format!("gateway:{}", from.gateway),
+        wall_ms: submission.batch.received_at_ms,
+        action: Some(control::Action::Orders(written)),
+        ..Control::default()
+    };
+    Some(NewRecord {
+        class: Class::Control,
+        tenant: from.tenant.clone(),
+        key_id: 0,
+        logic_version: LOGIC_VERSION,
+        payload: Bytes::from(control.encode_to_vec()),
+    })
+}
+
 /// A device the roster does not know belongs to whoever brings it: its readings are stored with no patient (semantics 6). The
 /// roster of one tenant says nothing about a device of another that has the same id.
 fn may_speak_for(roster: &Roster, from: &GatewayPrincipal, device: &DeviceId) -> bool {
-    let Some(known) = roster.devices.get(device).filter(|_| roster.tenant == from.tenant) else { return true };
+    let Some(known) = roster.devices.get(device) else { return true };
     known.gateways.is_empty() || known.gateways.contains(&from.gateway)
 }
 
 /// The zone in which a stamp without an offset is read: that of whoever wears the device now.
-fn zone_of(roster: &Roster, from: &GatewayPrincipal, device: &DeviceId, now: ReceivedAt) -> Option<Zone> {
+fn zone_of(roster: &Roster, device: &DeviceId, now: ReceivedAt) -> Option<Zone> {
     let now = EventTime(now.ms());
-    let wearer = roster.wearer(device, now).filter(|_| roster.tenant == from.tenant)?;
+    let wearer = roster.wearer(device, now)?;
     roster.patients.get(wearer).map(|patient| patient.zone_at(now).clone())
 }

@@ -20,5 +20,5 @@ pub use broker::BrokerConfig;
 pub use grpc::GrpcLimits;
 pub use ledger::{Ledger, Refusal, Tally};
 pub use redrive::{Fate, Item, RedriveError};
-pub use run::{Deps, IngestConfig, IngestHandle, IngestLimits, ServeError, serve};
+pub use run::{Deps, IngestConfig, IngestHandle, IngestLimits, ServeError, serve, who_may_order};
 pub use verdicts::VerdictBoard;

@@ -12,7 +12,7 @@ use painwatch_journal::{AppendOptions, Appended, Class, JournalError, NewRecord,
 use painwatch_proto::journal::v1::{Batch, Redriven};
 use prost::Message as _;
 
-use crate::admission::{Admission, LOGIC_VERSION};
+use crate::admission::{Admission, LOGIC_VERSION, orders_record};
 
 /// Records of one append: one fsync for so many items, and little to judge again should it fail.
 const GROUP: usize = 256;
@@ -63,7 +63,9 @@ impl Admission {
                 judged.push((item, self.again(item).await?));
             }
             let leaving = judged.iter().filter_map(|(item, judged)| Some(record(item, judged.as_ref().ok()?)));
-            let mut at = self.take(leaving.collect()).await?;
+            let ordered = judged.iter().filter_map(|(item, judged)| orders_of(item, judged.as_ref().ok()?));
+            // Behind the records of the items, which are told by their place.
+            let mut at = self.take(leaving.chain(ordered).collect()).await?;
             for (item, judged) in judged {
                 let left = |submission: Submission| {
                     let (admitted, still_refused) = (submission.admitted, submission.quarantined);
@@ -110,7 +112,7 @@ impl Admission {
         let judged =
             self.judge_received(&from, Protocol::Http, item.received_at, |envelope| judge_again(&kept, envelope));
         Ok(match judged {
-            Ok(mut submission) if submission.admitted > 0 => {
+            Ok(mut submission) if submission.says_something() => {
                 submission.batch.protocol = first.protocol;
                 Ok(submission)
             }
@@ -130,6 +132,11 @@ impl Admission {
         let brought = |record: &Record| record.offset == item.cause && record.class == Class::Batch;
         Ok(records.into_iter().find(brought).and_then(|record| Batch::decode(record.payload).ok()))
     }
+}
+
+fn orders_of(item: &Item, submission: &Submission) -> Option<NewRecord> {
+    let from = GatewayPrincipal { tenant: item.tenant.clone(), gateway: item.gateway.clone() };
+    orders_record(&from, submission)
 }
 
 fn record(item: &Item, submission: &Submission) -> NewRecord {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use painwatch_access::Access;
 use painwatch_access::tls::{Door, Security};
-use painwatch_domain::{Clock, KnownClocks, Offset, Roster};
+use painwatch_domain::{Clock, KnownClocks, Offset, Rosters};
 use painwatch_journal::Journal;
 use painwatch_store::Store;
 use tokio::net::{TcpListener, TcpSocket};
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, MayOrder};
 use crate::answer::Answers;
 use crate::broker::{self, BrokerConfig};
 use crate::grpc::GrpcLimits;
@@ -87,8 +87,8 @@ pub struct Deps {
     pub journal: Arc<dyn Journal>,
     pub access: Arc<Access>,
     pub clock: Arc<dyn Clock>,
-    /// The roster in force; the sender follows the journal.
-    pub roster: watch::Receiver<Arc<Roster>>,
+    /// The rosters in force; the sender follows the journal.
+    pub rosters: watch::Receiver<Arc<Rosters>>,
     /// The clocks known to be wrong; the sender follows the journal.
     pub clocks: watch::Receiver<Arc<KnownClocks>>,
     /// Where answers to earlier submissions are kept …
@@ -146,6 +146,12 @@ impl IngestHandle {
     }
 }
 
+/// The register is asked with each payload that holds an order: what it says may change at any time.
+pub fn who_may_order(access: &Arc<Access>) -> MayOrder {
+    let access = Arc::clone(access);
+    Arc::new(move |from| access.may_order(from))
+}
+
 /// Opens the doors that `config` names. Cancelling `shutdown` closes them: what is being appended is acknowledged,
 /// nothing more is read, and after [`IngestLimits::stop_deadline`] connections are cut.
 ///
@@ -156,14 +162,15 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let mqtt_listener = bind("mqtt", config.mqtt_listen)?;
     let grpc_listener = bind("grpc", config.grpc_listen)?;
     let ledger = Arc::new(Ledger::default());
-    let Deps { journal, access, clock, roster, clocks, store, applied } = deps;
+    let Deps { journal, access, clock, rosters, clocks, store, applied } = deps;
     let kept = Kept { store, journal: Arc::clone(&journal), applied };
     let board = Arc::new(VerdictBoard::default());
     let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
-    let admission = Admission::new(Arc::clone(&journal), clock, roster, Arc::clone(&ledger), limits.budget_bytes);
-    let admission = Arc::new(admission.with_clocks(clocks).with_limits(limits.payload));
+    let admission = Admission::new(Arc::clone(&journal), clock, rosters, Arc::clone(&ledger), limits.budget_bytes);
+    let admission =
+        Arc::new(admission.with_clocks(clocks).with_limits(limits.payload).with_orders_of(who_may_order(&access)));
     let answers = Answers { admission: Arc::clone(&admission), board };
     tail.spawn(record_refusals(Arc::clone(&admission)));
     let stop = shutdown.child_token();

@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use painwatch_domain::order::Written;
 use painwatch_domain::{BatchVerdict, Finding, JournalTime, Offset, PatientId, Roster, TenantId};
 use painwatch_journal::{Class, Record};
 use painwatch_processor_core::intake::clock::Clocks;
-use painwatch_processor_core::patient::{Clinic, OwnNumbers, Part, Snapshot};
-use painwatch_processor_core::rules::{self, Rule};
+use painwatch_processor_core::patient::{Clinic, Part, Snapshot};
+use painwatch_processor_core::rules::Rule;
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::encode_finding;
 use painwatch_store::{Blob, Rows, RuleRow, Store};
 use prost::Message as _;
-use serde::{Deserialize, Serialize};
 
 use crate::assumed::Assumed;
-use crate::history::{History, Index};
+use crate::history::History;
 use crate::redriven::Redriven;
 use crate::sequences::Sequences;
+use crate::state::{EngineState, RuleDocument};
 use crate::technical::Raised;
 use crate::{paths, performed, rows};
 
@@ -29,12 +30,6 @@ pub type ParseRoster = fn(&str, &TenantId) -> Result<Roster>;
 const PATIENT_KIND: &str = "patient";
 const ENGINE_KIND: &str = "engine";
 const ENGINE_KEY: &str = "state";
-/// Raise with every change to the form of [`EngineState`].
-const ENGINE_FORMAT: u8 = 3;
-/// The form before patients had numbers of their own.
-const ENGINE_FORMAT_WITHOUT_OVERRIDES: u8 = 2;
-/// The form before clocks: it reads as one in which none has been seen.
-const ENGINE_FORMAT_WITHOUT_CLOCKS: u8 = 1;
 
 /// What applying a record led to.
 #[derive(Debug, Default)]
@@ -61,73 +56,18 @@ impl Output {
     }
 }
 
-/// What is kept between two runs beside patients and blocks.
-#[derive(Default, Serialize, Deserialize)]
-struct EngineState {
-    /// Everything below this offset is in the checkpoint.
-    next: u64,
-    /// Roster documents by tenant.
-    rosters: BTreeMap<String, String>,
-    /// Rules that were accepted or added, by tenant, in order.
-    rules: BTreeMap<String, Vec<RuleDocument>>,
-    raised: Raised,
-    index: Index,
-    clocks: Clocks,
-    /// Numbers of rules that patients have of their own, by tenant.
-    own_numbers: BTreeMap<String, Vec<OwnNumbers>>,
-}
-
-/// [`EngineState`] in format 2.
-#[derive(Deserialize)]
-struct WithoutOverrides {
-    next: u64,
-    rosters: BTreeMap<String, String>,
-    rules: BTreeMap<String, Vec<RuleDocument>>,
-    raised: Raised,
-    index: Index,
-    clocks: Clocks,
-}
-
-/// [`EngineState`] in format 1.
-#[derive(Deserialize)]
-struct WithoutClocks {
-    next: u64,
-    rosters: BTreeMap<String, String>,
-    rules: BTreeMap<String, Vec<RuleDocument>>,
-    raised: Raised,
-    index: Index,
-}
-
-/// A rule as a control record brought it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct RuleDocument {
-    pack: String,
-    toml: String,
-    /// Journal time from which it is in force.
-    from: i64,
-}
-
-impl RuleDocument {
-    fn read(&self) -> Result<Rule> {
-        // What it names beside itself was there when it was accepted, or comes with a later record.
-        let parsed = rules::parse_beside(&self.toml, &format!("{}.toml", self.pack), None);
-        let parsed = parsed.map_err(|errors| {
-            anyhow::anyhow!("rule record: {}", errors.first().map_or(String::new(), ToString::to_string))
-        })?;
-        parsed.into_iter().next().context("rule record is empty")
-    }
-}
-
 pub struct Engine {
-    clinics: BTreeMap<TenantId, Clinic>,
+    pub(crate) clinics: BTreeMap<TenantId, Clinic>,
+    /// Orders and fills out of gateways, beside what is declared.
+    pub(crate) written: BTreeMap<TenantId, Written>,
     pub(crate) history: History,
     pub(crate) sequences: Sequences,
     pub(crate) raised: Raised,
     rules: BTreeMap<TenantId, Vec<RuleDocument>>,
     pub(crate) clocks: Clocks,
     pub(crate) redriven: Redriven,
-    parse_roster: ParseRoster,
-    assumed: Assumed,
+    pub(crate) parse_roster: ParseRoster,
+    pub(crate) assumed: Assumed,
     next: Offset,
     coverage_defects: u64,
     beyond_horizon: u64,
@@ -154,11 +94,12 @@ impl Engine {
     /// As [`Self::open`].
     pub async fn assuming(store: Arc<dyn Store>, parse_roster: ParseRoster, assumed: Assumed) -> Result<Self> {
         let state = match store.blob(ENGINE_KIND, ENGINE_KEY.to_owned()).await? {
-            Some(bytes) => decode_state(&bytes)?,
+            Some(bytes) => EngineState::decode(&bytes)?,
             None => EngineState::default(),
         };
         let mut engine = Self {
             clinics: BTreeMap::new(),
+            written: BTreeMap::new(),
             history: History::new(Arc::clone(&store), state.index),
             sequences: Sequences::new(Arc::clone(&store)),
             raised: state.raised,
@@ -171,10 +112,14 @@ impl Engine {
             coverage_defects: 0,
             beyond_horizon: 0,
         };
+        for (tenant, message) in &state.written {
+            let written = pb::OrdersWritten::decode(message.as_slice()).context("orders in the checkpoint")?;
+            engine.take_orders(&TenantId::parse(tenant)?, &written)?;
+        }
         for (tenant, document) in &state.rosters {
             let tenant = TenantId::parse(tenant)?;
             let roster = parse_roster(document, &tenant).context("roster in the checkpoint")?;
-            let roster = engine.assumed.roster(roster);
+            let roster = engine.completed(roster);
             engine.clinic(&tenant).restore_roster(Arc::new(roster));
         }
         for (tenant, documents) in state.rules {
@@ -221,6 +166,10 @@ impl Engine {
     /// The rules of a tenant as they are in force.
     pub fn rules(&mut self, tenant: &TenantId) -> Vec<Rule> {
         self.clinic(tenant).rules().cloned().collect()
+    }
+
+    pub(crate) fn clinics(&self) -> impl Iterator<Item = &Clinic> {
+        self.clinics.values()
     }
 
     pub(crate) fn clinics_mut(&mut self) -> impl Iterator<Item = &mut Clinic> {
@@ -304,16 +253,9 @@ impl Engine {
         let tenant = &record.tenant;
         match control.action {
             Some(pb::control::Action::Roster(applied)) => {
-                let roster = (self.parse_roster)(&applied.toml, tenant).context("roster record")?;
-                let roster = self.assumed.roster(roster);
-                out.rows.roster = Some(rows::roster_rows(&roster));
-                let history = &self.history;
-                let stored = |device: &painwatch_domain::DeviceId| history.index.days_of(tenant, device);
-                let clinics = self.clinics.entry(tenant.clone());
-                let clinic = clinics.or_insert_with(|| Clinic::new(tenant.clone(), self.assumed.rules()));
-                clinic.set_roster(Arc::new(roster), &stored, record.journal_time)?;
-                out.rows.rules.extend(own_rule_rows(clinic, tenant, record.offset));
+                self.declared(record, &applied.toml, out)?;
             }
+            Some(pb::control::Action::Orders(orders)) => self.ordered(record, &orders, out)?,
             Some(pb::control::Action::RuleAccepted(accepted)) => {
                 let known = self
                     .clinic(tenant)
@@ -376,10 +318,9 @@ impl Engine {
                 .map(|(tenant, clinic)| (tenant.to_string(), clinic.own_numbers().to_vec()))
                 .filter(|(_, own)| !own.is_empty())
                 .collect(),
+            written: self.orders_written(),
         };
-        let mut bytes = vec![ENGINE_FORMAT];
-        bytes.extend(postcard::to_stdvec(&state).unwrap_or_default());
-        blobs.push(Blob { kind: ENGINE_KIND, key: ENGINE_KEY.to_owned(), bytes: Some(bytes) });
+        blobs.push(Blob { kind: ENGINE_KIND, key: ENGINE_KEY.to_owned(), bytes: Some(state.encode()) });
         blobs
     }
 
@@ -398,30 +339,11 @@ fn parse_key(key: &str) -> Option<(TenantId, PatientId, Part)> {
     Some((tenant, patient, Part::parse(parts.next()?)?))
 }
 
-fn decode_state(bytes: &[u8]) -> Result<EngineState> {
-    match bytes.split_first() {
-        Some((&ENGINE_FORMAT, rest)) => postcard::from_bytes(rest).context("engine checkpoint damaged"),
-        Some((&ENGINE_FORMAT_WITHOUT_OVERRIDES, rest)) => {
-            let WithoutOverrides { next, rosters, rules, raised, index, clocks } =
-                postcard::from_bytes(rest).context("engine checkpoint damaged")?;
-            Ok(EngineState { next, rosters, rules, raised, index, clocks, own_numbers: BTreeMap::new() })
-        }
-        Some((&ENGINE_FORMAT_WITHOUT_CLOCKS, rest)) => {
-            let WithoutClocks { next, rosters, rules, raised, index } =
-                postcard::from_bytes(rest).context("engine checkpoint damaged")?;
-            let (clocks, own_numbers) = (Clocks::default(), BTreeMap::new());
-            Ok(EngineState { next, rosters, rules, raised, index, clocks, own_numbers })
-        }
-        Some((found, _)) => anyhow::bail!("engine checkpoint format {found}, this program reads {ENGINE_FORMAT}"),
-        None => anyhow::bail!("engine checkpoint is empty"),
-    }
-}
-
 /// Begins the TOML of a version in the table of rules that single patients have alone.
 pub const OF_PATIENTS: &str = "# With numbers of single patients: [[override]] in the roster.\n";
 
 /// Versions that single patients have: what an alert of theirs names must be found.
-fn own_rule_rows(clinic: &Clinic, tenant: &TenantId, known_from: Offset) -> Vec<RuleRow> {
+pub(crate) fn own_rule_rows(clinic: &Clinic, tenant: &TenantId, known_from: Offset) -> Vec<RuleRow> {
     let row = |rule: &Rule| {
         let row = rule_row(tenant, rule, known_from);
         RuleRow { toml: format!("{OF_PATIENTS}{}", row.toml), ..row }

@@ -11,6 +11,7 @@ mod engine;
 mod explain;
 mod history;
 mod intake;
+mod orders;
 mod paths;
 mod performed;
 mod redriven;
@@ -18,6 +19,7 @@ pub mod rerun;
 mod rows;
 mod run;
 mod sequences;
+mod state;
 mod technical;
 mod weights;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use painwatch_domain::{Clock, JournalTime, KnownClocks, Offset, Roster, TenantId};
+use painwatch_domain::{Clock, JournalTime, KnownClocks, Offset, Rosters, TenantId};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::encode_verdict;
@@ -50,8 +50,8 @@ pub struct Config {
 pub struct ProcessorHandle {
     /// Everything below is in the tables.
     pub applied: watch::Receiver<Offset>,
-    /// The main tenant's roster as applied: for the doors.
-    pub roster: watch::Receiver<Arc<Roster>>,
+    /// Every clinic's roster as applied: for the doors.
+    pub rosters: watch::Receiver<Arc<Rosters>>,
     /// The clocks known to be wrong, once the rows of what they were known by are in the tables.
     pub clocks: watch::Receiver<Arc<KnownClocks>>,
     pub counts: Arc<Counts>,
@@ -68,7 +68,7 @@ struct Processor {
     checkpoint_at_ms: i64,
     since_checkpoint: u64,
     applied: watch::Sender<Offset>,
-    roster: watch::Sender<Arc<Roster>>,
+    rosters: watch::Sender<Arc<Rosters>>,
     clocks: watch::Sender<Arc<KnownClocks>>,
     /// A decision about clocks was applied and is not told yet.
     clocks_moved: bool,
@@ -93,11 +93,11 @@ pub async fn run(
     config: Config,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(ProcessorHandle, tokio::task::JoinHandle<Result<()>>)> {
-    let mut engine = Engine::open(Arc::clone(&deps.store), deps.parse_roster).await?;
+    let engine = Engine::open(Arc::clone(&deps.store), deps.parse_roster).await?;
     let rows_done = deps.store.applied(Consumer::Processor).await?.map_or(Offset(0), |applied| applied.next);
     let done = answered(&*deps.journal, engine.next()).await?;
     let (applied, receiver) = watch::channel(engine.next());
-    let (roster, roster_receiver) = watch::channel(engine.roster(&TenantId::default()));
+    let (rosters, rosters_receiver) = watch::channel(Arc::new(engine.rosters()));
     let (clocks, clocks_receiver) = watch::channel(Arc::new(engine.known_clocks()));
     let counts = Arc::new(Counts::default());
     let checkpoint_at_ms = deps.clock.monotonic_ms() + config.checkpoint_ms;
@@ -110,13 +110,13 @@ pub async fn run(
         checkpoint_at_ms,
         since_checkpoint: 0,
         applied,
-        roster,
+        rosters,
         clocks,
         clocks_moved: false,
         counts: Arc::clone(&counts),
     };
     let task = tokio::spawn(processor.run(shutdown));
-    Ok((ProcessorHandle { applied: receiver, roster: roster_receiver, clocks: clocks_receiver, counts }, task))
+    Ok((ProcessorHandle { applied: receiver, rosters: rosters_receiver, clocks: clocks_receiver, counts }, task))
 }
 
 /// What was answered at or after `from`.
@@ -179,7 +179,7 @@ impl Processor {
             answers.extend(self.answers(&output));
             self.clocks_moved |= !output.rows.clocks.is_empty();
             if output.rows.roster.is_some() {
-                self.roster.send_replace(self.engine.roster(&TenantId::default()));
+                self.rosters.send_replace(Arc::new(self.engine.rosters()));
             }
             if record.offset >= self.rows_done {
                 output.rows.batches.iter().for_each(|batch| self.counts.add(batch));

@@ -5,11 +5,13 @@
 mod columns;
 mod finding;
 mod meta;
+mod order;
 
 #[cfg(test)]
 mod tests;
 
 pub use finding::{decode_finding, decode_problem, decode_verdict, encode_finding, encode_problem, encode_verdict};
+pub use order::{decode_fill, decode_order, encode_fill, encode_order};
 
 use painwatch_domain::ids::IdError;
 use painwatch_domain::{DeviceId, Measure, Series};

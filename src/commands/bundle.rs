@@ -148,6 +148,11 @@ fn control(
             status.devices.retain(|device| devices.contains(&device.device));
             Action::GatewayStatus(status)
         }
+        Some(Action::Orders(mut written)) => {
+            written.orders.retain(|order| order.patient == patient.as_str());
+            written.fills.retain(|fill| fill.patient == patient.as_str());
+            Action::Orders(written)
+        }
         Some(accepted @ Action::RuleAccepted(_)) => accepted,
         _ => return Ok(None),
     };

@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         device_clock: &|_| None,
         may_speak_for: &|_| true,
         roster: &Roster::default(),
-        takes_orders: false,
+        takes_orders: &|| false,
         limits: &limits,
     };
     let submission = match judge_bytes(&payload, format, &envelope) {

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use painwatch_domain::LocalDay;
+use painwatch_domain::{LocalDay, TenantId};
 use painwatch_gateway::import::{self, ImportOptions, ImportedSubject};
 use painwatch_gateway::outgoing::Step;
 use painwatch_gateway::replay::{self, DEMO_EPOCH_MS, PlanOptions};
@@ -185,7 +185,15 @@ async fn prepare(system: &System, mut roster: RosterDraft, receiver: String) -> 
         webhook_url: receiver,
         min_priority: "low".to_owned(),
     });
-    let known = system.processor.roster.borrow().patients.keys().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let known = system
+        .processor
+        .rosters
+        .borrow()
+        .of(&TenantId::default())
+        .patients
+        .keys()
+        .map(ToString::to_string)
+        .collect::<BTreeSet<_>>();
     if roster.patient.iter().all(|patient| known.contains(&patient.id)) {
         return Ok(());
     }

@@ -17,8 +17,9 @@ use crate::enrolment::{DAY_MS, Enrolment, Lasts, Shown};
 #[derive(Debug, clap::Subcommand)]
 pub enum Gateway {
     /// Registers a gateway; one that was revoked is let in again.
-    #[command(after_help = "Example:\n  painwatch gateway add gw-17 --tenant main")]
-    Add(Who),
+    #[command(after_help = "Examples:\n  painwatch gateway add gw-17 --tenant main\n  \
+                            painwatch gateway add ehr --orders  # it may write prescriptions and dispenses")]
+    Add(Add),
     /// Issues a credential, registering the gateway where needed: a token, or a certificate for a key that stays with it.
     #[command(after_help = "Examples:\n  painwatch gateway enrol gw-17                  # a token, shown once\n  \
                             painwatch gateway enrol gw-17 --one-time       # a code that the gateway trades for a certificate\n  \
@@ -42,6 +43,18 @@ pub struct Who {
     /// The clinic it sends for.
     #[arg(long, value_name = "T", default_value = "main")]
     tenant: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Add {
+    #[command(flatten)]
+    who: Who,
+    /// It may change what is prescribed: orders and fills out of its FHIR payloads stand beside the roster.
+    #[arg(long, conflicts_with = "no_orders")]
+    orders: bool,
+    /// It may no longer do so; what it wrote stands.
+    #[arg(long)]
+    no_orders: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,7 +91,7 @@ pub fn run(command: Gateway, context: &Context) -> Result<ExitCode> {
     let enrolment = open(context)?;
     let now_ms = SystemClock::new().wall_ms();
     match command {
-        Gateway::Add(who) => add(&enrolment, &who.principal()?, now_ms, context)?,
+        Gateway::Add(wanted) => add(&enrolment, &wanted, now_ms, context)?,
         Gateway::Enrol(issue) => enrol(&enrolment, &issue, now_ms, context)?,
         Gateway::Rotate(rotate) => {
             let lasts = Lasts { until_ms: until_ms(now_ms, rotate.days), overlap_ms: Some(rotate.overlap) };
@@ -137,14 +150,27 @@ fn duration_ms(text: &str) -> Result<i64, String> {
     Ok(i64::from(count) * unit_ms)
 }
 
-fn add(enrolment: &Enrolment, who: &GatewayPrincipal, now_ms: i64, context: &Context) -> Result<()> {
-    let news = enrolment.change(|registry| Ok(registry.add(who, now_ms)))?;
+fn add(enrolment: &Enrolment, wanted: &Add, now_ms: i64, context: &Context) -> Result<()> {
+    let who = wanted.who.principal()?;
+    let (news, orders) = enrolment.change(|registry| {
+        let news = registry.add(&who, now_ms);
+        if wanted.orders || wanted.no_orders {
+            registry.let_order(&who, wanted.orders)?;
+        }
+        Ok((news, registry.may_order(&who)))
+    })?;
     if context.json {
         println!(
             "{}",
-            serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(), "added": news})
+            serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(), "added": news,
+                "orders": orders})
         );
-    } else if news {
+        return Ok(());
+    }
+    if orders {
+        println!("gateway {} of tenant {} may write orders and fills", who.gateway, who.tenant);
+    }
+    if news {
         println!(
             "gateway {} of tenant {} is registered; `painwatch gateway enrol` gives it a credential",
             who.gateway, who.tenant
@@ -238,7 +264,7 @@ fn list(enrolment: &Enrolment, now_ms: i64, context: &Context) -> Result<()> {
     if context.json {
         let rows = registry.gateways().map(|(who, entry)| {
             serde_json::json!({"gateway": who.gateway.as_str(), "tenant": who.tenant.as_str(),
-                "revoked": entry.revoked_ms.is_some(),
+                "revoked": entry.revoked_ms.is_some(), "orders": entry.may_order,
                 "credentials": live(entry, now_ms).map(|grant| serde_json::json!({"kind": grant.kind.as_str(),
                     "name": grant.name(), "valid_until": until_text(grant)})).collect::<Vec<_>>()})
         });
@@ -246,7 +272,8 @@ fn list(enrolment: &Enrolment, now_ms: i64, context: &Context) -> Result<()> {
         return Ok(());
     }
     for (who, entry) in registry.gateways() {
-        println!("{}  {}{}", who.tenant, who.gateway, if entry.revoked_ms.is_some() { "  revoked" } else { "" });
+        let revoked = if entry.revoked_ms.is_some() { "  revoked" } else { "" };
+        println!("{}  {}{}{revoked}", who.tenant, who.gateway, if entry.may_order { "  writes orders" } else { "" });
         for grant in live(entry, now_ms) {
             println!(
                 "    {:12} {}  until {}",

@@ -1,5 +1,7 @@
 //! `painwatch roster`: the clinic as a document.
 
+mod orders;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -106,7 +108,7 @@ async fn diff(wanted: &Clinic, context: &Context) -> Result<()> {
 async fn in_force(context: &Context) -> Result<String> {
     let mut system =
         operator::look(&context.config).await.context("stop the server first, or copy the file it was applied from")?;
-    let text = system.processor.roster.borrow_and_update().source.clone();
+    let text = orders::with_orders(system.processor.rosters.borrow_and_update().of(&TenantId::default()))?;
     system.stop().await?;
     Ok(text)
 }

@@ -48,7 +48,7 @@ impl System {
             journal: Arc::clone(&self.journal),
             access: Arc::clone(&self.access),
             clock: Arc::clone(clock),
-            roster: self.processor.roster.clone(),
+            rosters: self.processor.rosters.clone(),
             clocks: self.processor.clocks.clone(),
             store: Arc::clone(&self.store),
             applied: self.processor.applied.clone(),

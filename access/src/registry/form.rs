@@ -25,6 +25,8 @@ struct GatewayForm {
     id: String,
     added_ms: i64,
     revoked_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    may_order: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     grant: Vec<GrantForm>,
 }
@@ -66,7 +68,7 @@ impl Registry {
                 return Err(format!("gateway {}: {} {} stands twice", who.gateway, grant.kind.as_str(), grant.name()));
             }
         }
-        let entry = Entry { added_ms: form.added_ms, revoked_ms: form.revoked_ms, grants };
+        let entry = Entry { added_ms: form.added_ms, revoked_ms: form.revoked_ms, may_order: form.may_order, grants };
         match self.gateways.insert(who.clone(), entry) {
             None => Ok(()),
             Some(_) => Err(format!("gateway {} of tenant {} stands twice", who.gateway, who.tenant)),
@@ -81,6 +83,7 @@ impl Registry {
             id: who.gateway.to_string(),
             added_ms: entry.added_ms,
             revoked_ms: entry.revoked_ms,
+            may_order: entry.may_order,
             grant: entry.grants.iter().map(form_of).collect(),
         });
         let form = FileForm { format: FORMAT, gateway: gateway.collect() };

@@ -75,6 +75,8 @@ pub struct Entry {
     pub added_ms: i64,
     /// Set while nothing lets it in.
     pub revoked_ms: Option<i64>,
+    /// It may change what is prescribed: write orders and fills beside the roster.
+    pub may_order: bool,
     pub grants: Vec<Grant>,
 }
 
@@ -122,6 +124,20 @@ impl Registry {
     /// Whether the gateway is registered and not revoked, whatever it brings.
     pub fn is_admitted(&self, who: &GatewayPrincipal) -> bool {
         self.gateways.get(who).is_some_and(|entry| entry.revoked_ms.is_none())
+    }
+
+    /// Whether the gateway may write orders and fills.
+    pub fn may_order(&self, who: &GatewayPrincipal) -> bool {
+        self.gateways.get(who).is_some_and(|entry| entry.revoked_ms.is_none() && entry.may_order)
+    }
+
+    /// Lets a gateway write orders and fills, or no longer.
+    ///
+    /// # Errors
+    /// The gateway is unknown or revoked.
+    pub fn let_order(&mut self, who: &GatewayPrincipal, may_order: bool) -> Result<(), ChangeError> {
+        Self::admitted(&mut self.gateways, who)?.may_order = may_order;
+        Ok(())
     }
 
     /// Registers the gateway; one that was revoked is let in again, its earlier grants are not. True when that was news.

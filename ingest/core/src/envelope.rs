@@ -7,7 +7,7 @@ use painwatch_proto::ingest::v1::Mode;
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::json::Header;
 
-use crate::orders::{Fill, Order};
+use painwatch_domain::order::{Fill, Order};
 
 /// The encodings a payload can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,7 +113,7 @@ pub struct Envelope<'a> {
     /// By which codes people and medications are known here.
     pub roster: &'a Roster,
     /// Whether this gateway may write orders and fills. Where not, they are quarantined.
-    pub takes_orders: bool,
+    pub takes_orders: &'a dyn Fn() -> bool,
     pub limits: &'a Limits,
 }
 
@@ -170,6 +170,11 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// Whether anything of it was taken: a reading, an order or a fill.
+    pub const fn says_something(&self) -> bool {
+        self.admitted > 0 || !self.orders.is_empty() || !self.fills.is_empty()
+    }
+
     pub const fn submitted(&self) -> u64 {
         self.admitted + self.quarantined
     }

@@ -12,10 +12,10 @@ use prost::Message as _;
 use crate::decode::{self, Source, Stop};
 use crate::envelope::{Envelope, Format, Kept, Refused, Submission};
 use crate::formats::{Bundle, Language, Meaning};
-use crate::orders::{Fill, Order};
 use crate::quarantine::{self, Item};
 use crate::reading::{self, BadSample, Judged, Refusal};
 use crate::times::SentAt;
+use painwatch_domain::order::{Fill, Order};
 
 /// Judges a payload as it came off a wire.
 ///
@@ -220,13 +220,13 @@ impl<'e> Books<'e> {
                 several => self.several(index, source, several)?,
             },
             Meaning::Context => {}
-            Meaning::Order(_) | Meaning::Fill(_) if !self.envelope.takes_orders => {
+            Meaning::Order(_) | Meaning::Fill(_) if !(self.envelope.takes_orders)() => {
                 let detail =
                     "this gateway may not write orders or fills: prescriptions and dispenses stand in the roster";
                 self.refuse_entry(index, source, None, (None, 1), Refusal::unreadable(detail));
             }
-            Meaning::Order(order) => self.orders.push(Order { index, ..*order }),
-            Meaning::Fill(fill) => self.fills.push(Fill { index, ..*fill }),
+            Meaning::Order(order) => self.orders.push(*order),
+            Meaning::Fill(fill) => self.fills.push(*fill),
         }
         Ok(())
     }

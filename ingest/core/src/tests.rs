@@ -50,7 +50,7 @@ pub(crate) fn with_roster<T>(
         device_clock: &|_| None,
         may_speak_for: &|device| !device.as_str().starts_with("other"),
         roster,
-        takes_orders,
+        takes_orders: &|| takes_orders,
         limits: &limits,
     })
 }

@@ -24,7 +24,7 @@ fn the_journal_bytes_of_a_fixed_batch_stay_as_they_were() {
         device_clock: &|_| None,
         may_speak_for: &|_| true,
         roster: &Roster::default(),
-        takes_orders: false,
+        takes_orders: &|| false,
         limits: &Limits::default(),
     };
     let submission = judge_bytes(include_bytes!("golden/batch.json"), Format::Json, &envelope).unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use painwatch_access::Access;
-use painwatch_domain::{Clock, Offset, Roster};
+use painwatch_domain::{Clock, Offset};
 use painwatch_journal::{Class, Journal, MemoryJournal};
 use painwatch_proto::journal::v1::{Control, control};
 use prost::Message as _;
@@ -49,11 +49,11 @@ impl House {
         let token = table["gateway"]["token"].as_str().unwrap().to_owned();
         let clock: Arc<dyn Clock> = Arc::new(StillClock(AtomicI64::new(1_772_366_405_000)));
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(1, Arc::clone(&clock)));
-        let (_, roster) = watch::channel(Arc::new(Roster::default()));
+        let (_, rosters) = watch::channel(Arc::default());
         let limits = IngestLimits { mqtt, ..IngestLimits::default() };
         let budget = limits.budget_bytes;
         let admission =
-            Arc::new(Admission::new(Arc::clone(&journal), clock, roster, Arc::new(Ledger::default()), budget));
+            Arc::new(Admission::new(Arc::clone(&journal), clock, rosters, Arc::new(Ledger::default()), budget));
         let answers = Answers { admission, board: Arc::new(VerdictBoard::default()) };
         let endpoint =
             Endpoint::open(&*journal, answers, access, limits, Arc::default(), CancellationToken::new()).await;

@@ -1,6 +1,5 @@
 //! `painwatch.ingest.v1.Ingest` through a tonic client.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use painwatch_domain::roster::Device;
@@ -144,7 +143,7 @@ async fn a_device_of_another_gateway_is_permission_denied() {
         gateways,
         source_priority: 0,
     };
-    house.roster.send_replace(Arc::new(Roster { devices: [(id, device)].into(), ..Roster::default() }));
+    house.declare(Roster { devices: [(id, device)].into(), ..Roster::default() });
     let refusal = client(&house).await.submit(authorized(&house.token, batch(1))).await.unwrap_err();
     assert_eq!(refusal.code(), Code::PermissionDenied);
     let rich = RichStatus::decode(refusal.details()).unwrap();

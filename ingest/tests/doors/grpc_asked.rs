@@ -112,7 +112,7 @@ fn registered(device: &str, gateway: &str) -> Roster {
 #[tokio::test]
 async fn gaps_are_told_by_device_and_boot_to_the_gateways_that_may_speak_for_it() {
     let house = House::open().await;
-    house.roster.send_replace(Arc::new(registered("cuff-0001", "gw-2")));
+    house.declare(registered("cuff-0001", "gw-2"));
     let sequences = vec![
         sequence("cuff-0001", 1, "gw-2", "7"),
         sequence("watch-0001", 3, "gw-1", "2-3 31-38"),
@@ -172,7 +172,7 @@ async fn a_batch_that_is_durable_by_the_callers_deadline_is_answered_and_not_fai
 #[tokio::test]
 async fn what_was_refused_is_journalled_by_gateway_and_reason_when_the_doors_close() {
     let house = House::open().await;
-    house.roster.send_replace(Arc::new(registered("watch-0001", "gw-2")));
+    house.declare(registered("watch-0001", "gw-2"));
     let mut client = client(&house).await;
     for _ in 0..2 {
         client.submit(authorized(&house.token, batch(1))).await.unwrap_err();
@@ -198,7 +198,7 @@ async fn what_was_refused_is_journalled_by_gateway_and_reason_when_the_doors_clo
 #[tokio::test]
 async fn what_a_gateway_is_refused_over_mqtt_stands_in_its_own_book() {
     let house = House::open().await;
-    house.roster.send_replace(Arc::new(registered("watch-0001", "gw-2")));
+    house.declare(registered("watch-0001", "gw-2"));
     let mut raw = Raw::connect(&house, Version::V5, "gw-1").await;
     let status = r#"{"online": true, "devices": [{"device": "watch-0001"}]}"#;
     for (packet_id, (topic, payload)) in (1..).zip([

@@ -18,6 +18,7 @@ mod mqtt_limits;
 mod mqtt_qos2;
 mod mqtt_sessions;
 mod mqtt_verdicts;
+mod orders;
 mod support;
 mod tls;
 mod weather;

@@ -1,7 +1,6 @@
 //! The contract's MQTT table, against a real client and by hand.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use painwatch_domain::roster::Device;
 use painwatch_domain::{DeviceId, GatewayId, Roster};
@@ -226,7 +225,7 @@ async fn a_device_of_another_gateway_is_refused_for_good() {
         source_priority: 0,
     };
     let roster = Roster { devices: [(id, device)].into(), ..Roster::default() };
-    house.roster.send_replace(Arc::new(roster));
+    house.declare(roster);
     let mut one = Raw::connect(&house, Version::V5, "gw-1").await;
     one.publish(TOPIC, 1, 1, batch_json(0).as_bytes()).await;
     assert_eq!(confirmed(&one.receive().await), (1, 0x87));

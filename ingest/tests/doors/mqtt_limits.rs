@@ -1,6 +1,5 @@
 //! Time, takeover, back-pressure, wills, and the end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use painwatch_domain::roster::Device;
@@ -189,7 +188,7 @@ async fn a_status_may_speak_of_the_devices_that_its_gateway_may_speak_for() {
         gateways: vec![GatewayId::parse("gw-2").unwrap()],
         source_priority: 0,
     };
-    house.roster.send_replace(Arc::new(Roster { devices: [(id, device)].into(), ..Roster::default() }));
+    house.declare(Roster { devices: [(id, device)].into(), ..Roster::default() });
     let mut raw = Raw::connect(&house, Version::V5, "gw-1").await;
     let status =
         |device: &str| format!(r#"{{"online": true, "devices": [{{"device": "{device}", "battery_pct": 41}}]}}"#);

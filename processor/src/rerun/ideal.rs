@@ -12,7 +12,7 @@ use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::{Entry, decode_series, encode_series};
 use prost::Message as _;
 
-use super::select::{accepted_rule, roster_of};
+use super::select::{accepted_rule, orders_of, roster_of};
 
 /// One device's part of a submission, kept as it lies in the journal: a few bytes a reading.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Ideal {
     pieces: Vec<Piece>,
     /// The last roster of each tenant: what was known in the end about who wore what when.
     rosters: BTreeMap<TenantId, Record>,
+    /// What gateways ordered beside it.
+    orders: Vec<Record>,
     /// Other rules, as they were accepted last.
     rules: BTreeMap<(TenantId, String), Record>,
     offset: u64,
@@ -54,7 +56,9 @@ impl Ideal {
                 Ok(())
             }
             Class::Control => {
-                if let Some(accepted) = accepted_rule(record)? {
+                if orders_of(record)?.is_some() {
+                    self.orders.push(record.clone());
+                } else if let Some(accepted) = accepted_rule(record)? {
                     self.rules.insert((record.tenant.clone(), accepted.rule), record.clone());
                 }
                 Ok(())
@@ -86,7 +90,8 @@ impl Ideal {
     pub fn beginning(&mut self) -> Vec<Record> {
         let at = JournalTime(self.span().map_or(0, |(first, _)| first.saturating_sub(1)));
         let (rosters, rules) = (std::mem::take(&mut self.rosters), std::mem::take(&mut self.rules));
-        let records: Vec<Record> = rosters.into_values().chain(rules.into_values()).collect();
+        let orders = std::mem::take(&mut self.orders);
+        let records = rosters.into_values().chain(orders).chain(rules.into_values()).collect::<Vec<Record>>();
         records.into_iter().map(|record| Record { offset: self.next(), journal_time: at, ..record }).collect()
     }
 

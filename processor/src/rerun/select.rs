@@ -49,6 +49,17 @@ pub fn roster_of(record: &Record) -> Result<Option<String>> {
     })
 }
 
+/// The orders that a record writes.
+///
+/// # Errors
+/// The payload is not what this program writes.
+pub fn orders_of(record: &Record) -> Result<Option<pb::OrdersWritten>> {
+    Ok(match control(record)? {
+        Some(pb::control::Action::Orders(orders)) => Some(orders),
+        _ => None,
+    })
+}
+
 /// The rule that a record puts in force.
 ///
 /// # Errors

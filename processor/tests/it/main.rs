@@ -11,6 +11,7 @@ mod gateways;
 mod golden;
 mod metrics;
 mod oracle;
+mod orders;
 mod overrides;
 mod properties;
 mod recovery;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use painwatch_domain::order::{Fill, Order};
 use painwatch_domain::reading::{Dose, DoseEvent};
 use painwatch_domain::{
     BatchVerdict, EventTime, Finding, Flags, JournalTime, Measure, MedicationId, Meta, Offset, Sample, Series,
@@ -10,7 +11,7 @@ use painwatch_domain::{
 use painwatch_journal::{Class, Record};
 use painwatch_processor::{Engine, Output};
 use painwatch_proto::journal::v1 as pb;
-use painwatch_proto::record::{Entry, encode_series};
+use painwatch_proto::record::{Entry, encode_fill, encode_order, encode_series};
 use painwatch_store::{Applied, Commit, Consumer, MemoryStore, Store};
 use prost::Message as _;
 
@@ -150,6 +151,17 @@ impl Journal {
         let accepted = pb::RuleAccepted { rule: id, toml, pack: pack.to_owned(), ..Default::default() };
         let action = pb::control::Action::RuleAccepted(accepted);
         self.push(at, Class::Control, pb::Control { action: Some(action), ..Default::default() }.encode_to_vec());
+    }
+
+    /// What a gateway orders and hands over.
+    pub fn orders(&mut self, at: i64, gateway: &str, orders: &[Order], fills: &[Fill]) {
+        let written = pb::OrdersWritten {
+            gateway: gateway.to_owned(),
+            orders: orders.iter().map(encode_order).collect(),
+            fills: fills.iter().map(encode_fill).collect(),
+        };
+        let action = Some(pb::control::Action::Orders(written));
+        self.push(at, Class::Control, pb::Control { action, ..Default::default() }.encode_to_vec());
     }
 
     /// One batch; all of one mode.

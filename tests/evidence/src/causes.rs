@@ -191,7 +191,7 @@ impl World {
             device_clock: &|_| None,
             may_speak_for: &|_| true,
             roster: &parsed,
-            takes_orders: false,
+            takes_orders: &|| false,
             limits: &Limits::default(),
         };
         let judged = judge_batch(&batch, None, &envelope)?;

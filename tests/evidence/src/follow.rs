@@ -119,7 +119,7 @@ impl Pipeline {
             device_clock: &|_| None,
             may_speak_for: &|_| true,
             roster,
-            takes_orders: false,
+            takes_orders: &|| false,
             limits: &Limits::default(),
         };
         let judged = judge_batch(batch, None, &envelope).context("a simulated or imported batch is admissible")?;

@@ -247,7 +247,7 @@ fn open_the_door(
     tasks.keep(tokio::spawn(tail));
     let ledger = Arc::new(Ledger::default());
     let admission =
-        Admission::new(Arc::clone(&journal), world.clock.clone(), processor.roster.clone(), ledger, BUDGET_BYTES);
+        Admission::new(Arc::clone(&journal), world.clock.clone(), processor.rosters.clone(), ledger, BUDGET_BYTES);
     let answers = Answers { admission: Arc::new(admission), board };
     world.open_the_door(Door { answers, journal, life: Arc::clone(life) });
 }
@@ -255,7 +255,7 @@ fn open_the_door(
 /// Rules that a clinician accepted, and then the roster, whose presence says that all of it is there.
 async fn found_the_clinic(journal: &dyn Journal, processor: &ProcessorHandle) -> Result<()> {
     let toml = clinic::roster();
-    if processor.roster.borrow().source == toml {
+    if processor.rosters.borrow().of(&TenantId::default()).source == toml {
         return Ok(());
     }
     let actor = "A clinician (simulated)".to_owned();

@@ -10,8 +10,8 @@ use painwatch_domain::ProblemCode;
 use painwatch_proto::ingest::v1::Reading;
 
 use crate::envelope::Envelope;
-use crate::orders::{Fill, Order};
 use crate::reading::Refusal;
+use painwatch_domain::order::{Fill, Order};
 
 pub(crate) use fhir::Bundle;
 

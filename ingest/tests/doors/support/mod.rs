@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use painwatch_access::Access;
 use painwatch_access::tls::Security;
-use painwatch_domain::{Clock, GatewayId, JournalTime, Offset, Roster, TenantId};
+use painwatch_domain::{Clock, GatewayId, JournalTime, Offset, Roster, Rosters, TenantId};
 use painwatch_ingest::{Deps, IngestConfig, IngestHandle, IngestLimits, serve};
 use painwatch_journal::{AppendOptions, Class, Journal, NewRecord};
 use painwatch_proto::journal::v1::{Batch, Control, DeviceReadings, Verdict, Verdicts, control};
@@ -64,7 +64,7 @@ pub struct Doors {
     pub handle: IngestHandle,
     pub token: String,
     pub stop: CancellationToken,
-    pub roster: watch::Sender<Arc<Roster>>,
+    pub rosters: watch::Sender<Arc<Rosters>>,
     pub access: Arc<Access>,
     pub clock: Arc<TestClock>,
     pub data: tempfile::TempDir,
@@ -89,16 +89,21 @@ impl Doors {
         let access = Arc::new(Access::open(data.path()).unwrap());
         let table: toml::Table = std::fs::read_to_string(access.credentials_path()).unwrap().parse().unwrap();
         let token = table["gateway"]["token"].as_str().unwrap().to_owned();
-        let (roster, in_force) = watch::channel(Arc::new(Roster::default()));
+        let (rosters, in_force) = watch::channel(Arc::default());
         let any = Some("127.0.0.1:0".parse().unwrap());
         let config = IngestConfig { mqtt_listen: any, grpc_listen: any, broker: None, limits, security };
         let now: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let clocks = watch::channel(Arc::default()).1;
         let access_of = Arc::clone(&access);
-        let deps = Deps { journal, access: access_of, clock: now, roster: in_force, clocks, store, applied };
+        let deps = Deps { journal, access: access_of, clock: now, rosters: in_force, clocks, store, applied };
         let stop = CancellationToken::new();
         let handle = serve(config, deps, stop.clone()).await.unwrap();
-        Self { handle, token, stop, roster, access, clock, data }
+        Self { handle, token, stop, rosters, access, clock, data }
+    }
+
+    /// Puts a roster in force.
+    pub fn declare(&self, roster: Roster) {
+        self.rosters.send_replace(Arc::new(roster.into()));
     }
 
     pub fn mqtt_port(&self) -> u16 {

@@ -11,8 +11,8 @@ use super::Resource;
 use super::intake::dose_unit;
 use super::medication::{medication, patient};
 use super::value::quantity_of;
-use crate::orders::{Fill, Order, OrderState};
 use crate::reading::Refusal;
+use painwatch_domain::order::{Fill, Order, OrderState};
 
 pub(super) fn order(resource: &Resource<'_>) -> Result<Order, Refusal> {
     let node = resource.node;
@@ -44,7 +44,8 @@ pub(super) fn order(resource: &Resource<'_>) -> Result<Order, Refusal> {
         times_min,
         prn,
     };
-    Ok(Order { index: 0, id: resource.id()?, state, prescription })
+    let revision = resource.revision(state != OrderState::Active)?;
+    Ok(Order { id: own_id(resource)?, revision, state, prescription })
 }
 
 pub(super) fn fill(resource: &Resource<'_>) -> Result<Fill, Refusal> {
@@ -70,14 +71,20 @@ pub(super) fn fill(resource: &Resource<'_>) -> Result<Fill, Refusal> {
         return Err(Refusal::unreadable("daysSupply must be a whole number of days, at most ten years"));
     }
     Ok(Fill {
-        index: 0,
-        id: resource.id()?,
+        id: own_id(resource)?,
+        revision: resource.revision(entered_in_error)?,
         patient: patient.id.clone(),
         medication: known_medication(resource)?.id.clone(),
         handed_over: instant("whenHandedOver", handed_over, patient)?,
         days_supply: days as u32,
         entered_in_error,
     })
+}
+
+/// Without a name of its own it could be neither changed nor ended.
+fn own_id(resource: &Resource<'_>) -> Result<String, Refusal> {
+    let id = resource.id()?;
+    if id.is_empty() { Err(value_missing("an order or a fill needs an identifier or an id")) } else { Ok(id) }
 }
 
 fn state(status: &str) -> Result<OrderState, Refusal> {
