@@ -49,7 +49,12 @@ pub async fn run(dir: &Path) -> Result<()> {
 }
 
 fn resident_mib() -> u64 {
+    resident_bytes() >> 20
+}
+
+/// Of this process.
+pub fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

@@ -20,7 +20,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// The operating system's clock.
-struct SystemClock(Instant);
+pub struct SystemClock(Instant);
+
+impl SystemClock {
+    pub fn new() -> Self {
+        Self(Instant::now())
+    }
+}
 
 impl Clock for SystemClock {
     fn wall_ms(&self) -> i64 {
@@ -52,8 +58,19 @@ pub struct System {
 /// # Errors
 /// Whatever does not start.
 pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) -> Result<System> {
-    let dir = tempfile::tempdir_in(dir)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock(Instant::now()));
+    start_in(tempfile::tempdir_in(dir)?, roster, IngestConfig::default()).await
+}
+
+/// As [`start`], in a data directory that is there already, with limits and security of its own.
+///
+/// # Errors
+/// Whatever does not start.
+pub async fn start_in(
+    dir: tempfile::TempDir,
+    roster: fn(&str, &TenantId) -> Result<Roster>,
+    doors: IngestConfig,
+) -> Result<System> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let journal: Arc<dyn Journal> =
         Arc::new(FileJournal::open(dir.path().join("journal"), Options::new(Arc::clone(&clock)))?);
     let url = format!("sqlite:{}", dir.path().join("painwatch.db").display());
@@ -99,7 +116,7 @@ pub async fn start(dir: &Path, roster: fn(&str, &TenantId) -> Result<Roster>) ->
         store: Arc::clone(&store),
         applied: processor.applied.clone(),
     };
-    let doors = IngestConfig { mqtt_listen: any, grpc_listen: any, ..IngestConfig::default() };
+    let doors = IngestConfig { mqtt_listen: any, grpc_listen: any, ..doors };
     let ingest = painwatch_ingest::serve(doors, deps, stop.clone()).await?;
     let access = Access::open(dir.path())?;
     let alerts_applied = handle.applied;
