@@ -143,6 +143,17 @@ impl PatientEvent {
     pub const KINDS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
 }
 
+/// Where a patient wants to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goal {
+    pub patient: PatientId,
+    /// A daily metric, in whose canonical unit the target is.
+    pub metric: String,
+    pub target: F64Bits,
+    /// When it should be reached.
+    pub by: Option<EventTime>,
+}
+
 /// Numbers of a rule that a clinician set for one patient, from a moment of event time on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
@@ -175,6 +186,7 @@ pub struct Roster {
     pub prescriptions: Vec<Prescription>,
     pub dispenses: Vec<Dispense>,
     pub patient_events: Vec<PatientEvent>,
+    pub goals: Vec<Goal>,
     pub overrides: Vec<Override>,
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what `roster export` prints.

@@ -1,5 +1,7 @@
-//! The patient core as a whole: silence and combinations, on a ward that lives in memory.
+//! The patient core as a whole: silence, combinations and examples of the catalogue, on a ward that lives in memory.
 
+mod catalogue;
 mod combinations;
+mod goals;
 mod silence;
 mod ward;

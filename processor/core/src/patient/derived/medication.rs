@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Book, like};
 use crate::metrics::medication_overuse::{self, DaysWith, Overuse};
-use crate::metrics::prn_escalation;
+use crate::metrics::{mme_mean, prn_escalation};
 use crate::patient::day::DailyValue;
 use crate::rules::tables;
 
@@ -20,6 +20,9 @@ pub(super) fn derive(book: &mut Book) {
     }
     if book.wants(&["medication_event.mme_rise_pct"]) {
         rise(book);
+    }
+    if book.wants(&["medication_event.mme_mean_90d"]) {
+        mean_of_90_days(book);
     }
     if book.wants(&["medication_event.days_over_limit"]) {
         days_in_a_row(book);
@@ -60,6 +63,16 @@ fn rise(book: &mut Book) {
         let pct = least.zip(value.value).map(|(least, now)| 100.0 * (now - least) / least);
         let told = DailyValue { quality: value.quality.clone(), ..like(value, pct, before.len()) };
         book.put(day, "medication_event.mme_rise_pct", told, (least, None));
+    }
+}
+
+/// The marks are those of the last day: which table, and whether it is complete.
+fn mean_of_90_days(book: &mut Book) {
+    let numbers = book.numbers("medication_event.mme_prescribed");
+    for (day, value) in book.each("medication_event.mme_prescribed") {
+        let mean = mme_mean::over_90_days(&numbers, day);
+        let told = DailyValue { quality: value.quality.clone(), ..like(value, mean, mme_mean::DAYS as usize) };
+        book.put(day, "medication_event.mme_mean_90d", told, (None, None));
     }
 }
 
