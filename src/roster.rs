@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use painwatch_domain::measure::Measure;
 use painwatch_domain::roster::{
-    Contact, Device, Dispense, F64Bits, Medication, Override, Pairing, Patient, PatientEvent, Prescription, Prn,
-    Roster, Stream,
+    Contact, Device, Dispense, F64Bits, Goal, Hours, Medication, Override, Pairing, Patient, PatientEvent,
+    Prescription, Prn, Roster, Stream,
 };
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_stamp};
 use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, RuleId, TenantId, Zone};
-use painwatch_processor_core::rules::check_keys;
+use painwatch_processor_core::patient::derived::goals::GOALS;
+use painwatch_processor_core::rules::{check_keys, nearest};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -31,6 +32,8 @@ struct File {
     dispense: Vec<DispenseEntry>,
     #[serde(default)]
     patient_event: Vec<PatientEventEntry>,
+    #[serde(default)]
+    goal: Vec<GoalEntry>,
     #[serde(default, rename = "override")]
     overrides: Vec<OverrideEntry>,
     #[serde(default)]
@@ -107,6 +110,8 @@ struct StreamEntry {
     measure: String,
     every: String,
     alert_after: Option<String>,
+    from: Option<String>,
+    until: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -188,6 +193,15 @@ struct PatientEventEntry {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoalEntry {
+    patient: String,
+    metric: String,
+    target: f64,
+    by: Option<toml::Value>,
+}
+
+#[derive(Deserialize)]
 struct OverrideEntry {
     patient: String,
     rule: String,
@@ -247,6 +261,10 @@ pub fn parse(text: &str, tenant: &TenantId) -> Result<Roster> {
     for entry in &file.patient_event {
         let event = patient_event(entry, &roster);
         roster.patient_events.push(event.with_context(|| format!("[[patient_event]] of {:?}", entry.patient))?);
+    }
+    for entry in &file.goal {
+        let goal = goal(entry, &roster).with_context(|| format!("[[goal]] of {:?}", entry.patient))?;
+        roster.goals.push(goal);
     }
     for entry in &file.overrides {
         let set = own_numbers(entry, &roster);
@@ -315,7 +333,8 @@ fn device(entry: &DeviceEntry) -> Result<Device> {
         let measure =
             Measure::parse(&stream.measure).with_context(|| format!("unknown measure {:?}", stream.measure))?;
         let alert_after_ms = stream.alert_after.as_deref().map(duration_ms).transpose()?;
-        Ok(Stream { measure, every_ms: duration_ms(&stream.every)?, alert_after_ms })
+        let hours = hours(stream).with_context(|| format!("stream of {}", stream.measure))?;
+        Ok(Stream { measure, every_ms: duration_ms(&stream.every)?, alert_after_ms, hours })
     };
     Ok(Device {
         id: DeviceId::parse(&entry.id)?,
@@ -325,6 +344,22 @@ fn device(entry: &DeviceEntry) -> Result<Device> {
         gateways: entry.gateways.iter().map(|id| Ok(GatewayId::parse(id)?)).collect::<Result<_>>()?,
         source_priority: entry.source_priority,
     })
+}
+
+/// Hours of the patient's day, over midnight where they end before they begin.
+fn hours(stream: &StreamEntry) -> Result<Option<Hours>> {
+    let (from, until) = match (&stream.from, &stream.until) {
+        (None, None) => return Ok(None),
+        (Some(from), Some(until)) => (time_of_day(from)?, time_of_day(until)?),
+        _ => bail!("`from` and `until` come together, such as from = \"22:00\", until = \"07:00\""),
+    };
+    if from == until {
+        bail!(
+            "`from` and `until` are both {}: leave them out for a stream that is expected all day",
+            stream.from.as_deref().unwrap_or_default()
+        );
+    }
+    Ok(Some(Hours { from_min: from, until_min: until }))
 }
 
 fn medication(entry: &MedicationEntry) -> Result<Medication> {
@@ -384,6 +419,26 @@ fn patient_event(entry: &PatientEventEntry, roster: &Roster) -> Result<PatientEv
         bail!("it ends before it begins");
     }
     Ok(PatientEvent { patient, kind: entry.kind.clone(), start, end })
+}
+
+fn goal(entry: &GoalEntry, roster: &Roster) -> Result<Goal> {
+    let patient = PatientId::parse(&entry.patient)?;
+    let zone = zone_of(&patient, roster)?;
+    if !GOALS.iter().any(|(metric, _)| *metric == entry.metric) {
+        let known: Vec<&str> = GOALS.iter().map(|(metric, _)| *metric).collect();
+        let near = nearest(&entry.metric, known.iter().copied()).map(|near| format!("; did you mean {near}?"));
+        bail!(
+            "no goal can be set on {:?}, expected one of {}{}",
+            entry.metric,
+            known.join(" "),
+            near.unwrap_or_default()
+        );
+    }
+    if !entry.target.is_finite() {
+        bail!("target is {}, expected a number", entry.target);
+    }
+    let by = entry.by.as_ref().map(|value| instant(value, zone)).transpose()?;
+    Ok(Goal { patient, metric: entry.metric.clone(), target: F64Bits::new(entry.target), by })
 }
 
 fn pairing(entry: &PairingEntry, roster: &Roster) -> Result<Pairing> {

@@ -54,6 +54,16 @@ pub struct Stream {
     pub every_ms: i64,
     /// After how long a silence it is told; `None`: after a day.
     pub alert_after_ms: Option<i64>,
+    /// When it is expected; `None`: always.
+    pub hours: Option<Hours>,
+}
+
+/// Hours of each local day of a patient, half-open; over midnight where they end before they begin. Never the same minute twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hours {
+    /// Minutes of the local day.
+    pub from_min: u32,
+    pub until_min: u32,
 }
 
 /// `patient` wears `device` in `[from, until)` of event time.

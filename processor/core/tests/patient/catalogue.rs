@@ -196,3 +196,96 @@ fn days_with_data_are_counted_for_each_device_over_thirty_days() {
     ward.tick(DAY + 2 * DAY_MS + 2 * HOUR_MS);
     assert_eq!(ward.quality("reporting.data_days_30d", DAY), "phone=1");
 }
+
+/// Rate 7 and saturation 87 at once, an hour after a dose.
+#[test]
+fn two_sensors_that_agree_are_high_within_an_exposure() {
+    const RULE: &str = "breathing-slow-and-saturation-low";
+    let told = |with_dose: bool, saturation: f64| {
+        let mut roster = clinic();
+        prescribed(&mut roster, "ann", DAY - 30 * DAY_MS, &[480]);
+        let mut ward = Ward::new(roster, None, DAY);
+        if with_dose {
+            send_all(&mut ward, vec![dose("phone", DAY + 8 * HOUR_MS)]);
+        }
+        for minute in 0..6 {
+            let at = DAY + 9 * HOUR_MS + minute * MINUTE_MS;
+            let both = [
+                number("watch", Measure::RespiratoryRate, at, 7.0),
+                number("watch", Measure::OxygenSaturation, at, saturation),
+            ];
+            send_all(&mut ward, both.to_vec());
+        }
+        ward.tick(DAY + 10 * HOUR_MS);
+        peak(&ward, RULE)
+    };
+    assert_eq!(
+        (told(true, 87.0), told(false, 87.0), told(true, 95.0)),
+        (Some(Priority::High), Some(Priority::Medium), None)
+    );
+}
+
+/// 184 over 96, once.
+#[test]
+fn one_severe_reading_asks_for_a_repeat_by_either_of_its_numbers() {
+    let told = |systolic: f64, diastolic: f64| {
+        let mut ward = Ward::new(clinic(), None, DAY);
+        send_all(&mut ward, vec![pressure(DAY + 9 * HOUR_MS, systolic, diastolic)]);
+        ward.tick(DAY + 10 * HOUR_MS);
+        peak(&ward, "blood-pressure-repeat")
+    };
+    assert_eq!((told(184.0, 96.0), told(150.0, 122.0)), (Some(Priority::Info), Some(Priority::Info)));
+    assert_eq!(told(180.0, 120.0), None);
+}
+
+/// Pain 8 at nine and eleven on the first day, and nothing after that.
+#[test]
+fn silence_after_severe_pain_is_no_relief() {
+    const RULE: &str = "severe-pain-and-then-silence";
+    let pain =
+        |day: i64, hour: i64, score: f64| number("phone", Measure::PainNrs, DAY + day * DAY_MS + hour * HOUR_MS, score);
+    let mut ward = Ward::new(clinic(), None, DAY);
+    send_all(&mut ward, vec![pain(0, 9, 8.0), pain(0, 11, 8.0)]);
+    ward.tick(DAY + DAY_MS + 11 * HOUR_MS);
+    assert_eq!(ward.told(RULE), []);
+    ward.tick(DAY + DAY_MS + 12 * HOUR_MS);
+    assert_eq!(ward.told(RULE), OPENED);
+    let mut ward = Ward::new(clinic(), None, DAY);
+    send_all(&mut ward, vec![pain(0, 9, 8.0), pain(0, 11, 8.0), pain(1, 8, 3.0), pain(1, 20, 3.0), pain(2, 8, 3.0)]);
+    ward.tick(DAY + 3 * DAY_MS);
+    assert_eq!(ward.told(RULE), []);
+}
+
+/// Three weeks as usual, then few steps, much pain and a bad night of the pulse on one day.
+#[test]
+fn three_signals_of_a_flare_within_a_day_ask_for_a_check_in() {
+    const RULE: &str = "flare-three-signals";
+    let told = |pain: f64| {
+        let mut ward = Ward::new(clinic(), None, DAY);
+        for day in 0..24 {
+            let (start, bad) = (DAY + day * DAY_MS, day >= 22);
+            let mut readings = Vec::new();
+            for minute in 0..7 * 60 {
+                let rate = if bad { 70.0 } else { 58.0 + (day % 3) as f64 };
+                readings.push(number("watch", Measure::HeartRate, start + minute * MINUTE_MS, rate));
+            }
+            let mut steps = reading("phone", Measure::StepCount, start, Value::Number(0));
+            let count = if bad { 500.0 } else { 5000.0 + 100.0 * (day % 4) as f64 };
+            (steps.value, steps.end) = (Value::Number(Measure::StepCount.to_scaled(count)), Some(start + DAY_MS));
+            for hour in [9, 18] {
+                let score = if bad { pain } else { 3.0 + 0.5 * (day % 3) as f64 };
+                readings.push(number("phone", Measure::PainNrs, start + hour * HOUR_MS, score));
+            }
+            readings.extend(
+                (7 * 60..19 * 60)
+                    .step_by(10)
+                    .map(|minute| number("watch", Measure::HeartRate, start + minute * MINUTE_MS, 75.0)),
+            );
+            send_all(&mut ward, readings);
+            ward.send(steps, start + DAY_MS);
+        }
+        ward.tick(DAY + 26 * DAY_MS);
+        ward.told(RULE)
+    };
+    assert_eq!((told(8.0), told(3.0)), (OPENED.to_vec(), vec![]));
+}

@@ -58,8 +58,12 @@ pub fn person(name: &str, packs: &[&str]) -> Patient {
 
 /// Gives a patient a device with streams, from the beginning of time.
 pub fn wears(roster: &mut Roster, patient: &str, device: &str, streams: &[(Measure, i64)]) {
-    let stream =
-        |(measure, every_ms): &(Measure, i64)| Stream { measure: *measure, every_ms: *every_ms, alert_after_ms: None };
+    let stream = |(measure, every_ms): &(Measure, i64)| Stream {
+        measure: *measure,
+        every_ms: *every_ms,
+        alert_after_ms: None,
+        hours: None,
+    };
     let id = device_id(device);
     let known = Device {
         id: id.clone(),
