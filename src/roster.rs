@@ -1,19 +1,22 @@
 //! The roster file: the clinic as a declarative TOML document, read into the words of the domain. Every error names the
 //! table, the entry and what was expected.
 
+#[path = "roster/about.rs"]
+mod about;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use painwatch_domain::measure::Measure;
 use painwatch_domain::roster::{
-    Contact, Device, Dispense, F64Bits, Goal, Hours, Medication, Override, Pairing, Patient, PatientEvent,
-    Prescription, Prn, Roster, Stream,
+    Contact, Device, F64Bits, Hours, Medication, Override, Pairing, Patient, Prescription, Prn, Roster, Stream,
 };
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_stamp};
 use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, RuleId, TenantId, Zone};
-use painwatch_processor_core::patient::derived::goals::GOALS;
-use painwatch_processor_core::rules::{check_keys, nearest};
+use painwatch_processor_core::rules::check_keys;
 use serde::Deserialize;
+
+use about::{DispenseEntry, GoalEntry, PatientEventEntry, dispense, goal, patient_event};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,33 +175,6 @@ struct PrescriptionEntry {
 struct PrnEntry {
     max_per_day: u32,
     min_interval: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DispenseEntry {
-    patient: String,
-    medication: String,
-    date: toml::Value,
-    days_supply: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PatientEventEntry {
-    patient: String,
-    kind: String,
-    start: toml::Value,
-    end: Option<toml::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GoalEntry {
-    patient: String,
-    metric: String,
-    target: f64,
-    by: Option<toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -392,53 +368,6 @@ fn with_strengths(ingredients: &str, strengths: &str) -> Result<String> {
     };
     let parts = names.iter().zip(amounts).map(|(name, mg)| format!("{} {mg} mg", name.trim()));
     Ok(parts.collect::<Vec<_>>().join("/"))
-}
-
-fn dispense(entry: &DispenseEntry, roster: &Roster) -> Result<Dispense> {
-    let patient = PatientId::parse(&entry.patient)?;
-    let date = instant(&entry.date, zone_of(&patient, roster)?)?;
-    let medication = MedicationId::parse(&entry.medication)?;
-    if !roster.medications.contains_key(&medication) {
-        bail!("no [[medication]] {medication}");
-    }
-    if entry.days_supply > 366 {
-        bail!("days_supply is {}, expected at most 366", entry.days_supply);
-    }
-    Ok(Dispense { patient, medication, date, days_supply: entry.days_supply })
-}
-
-fn patient_event(entry: &PatientEventEntry, roster: &Roster) -> Result<PatientEvent> {
-    if !PatientEvent::KINDS.contains(&entry.kind.as_str()) {
-        bail!("kind is {:?}, expected one of {}", entry.kind, PatientEvent::KINDS.join(" "));
-    }
-    let patient = PatientId::parse(&entry.patient)?;
-    let zone = zone_of(&patient, roster)?;
-    let (start, end) =
-        (instant(&entry.start, zone)?, entry.end.as_ref().map(|value| instant(value, zone)).transpose()?);
-    if end.is_some_and(|end| end <= start) {
-        bail!("it ends before it begins");
-    }
-    Ok(PatientEvent { patient, kind: entry.kind.clone(), start, end })
-}
-
-fn goal(entry: &GoalEntry, roster: &Roster) -> Result<Goal> {
-    let patient = PatientId::parse(&entry.patient)?;
-    let zone = zone_of(&patient, roster)?;
-    if !GOALS.iter().any(|(metric, _)| *metric == entry.metric) {
-        let known: Vec<&str> = GOALS.iter().map(|(metric, _)| *metric).collect();
-        let near = nearest(&entry.metric, known.iter().copied()).map(|near| format!("; did you mean {near}?"));
-        bail!(
-            "no goal can be set on {:?}, expected one of {}{}",
-            entry.metric,
-            known.join(" "),
-            near.unwrap_or_default()
-        );
-    }
-    if !entry.target.is_finite() {
-        bail!("target is {}, expected a number", entry.target);
-    }
-    let by = entry.by.as_ref().map(|value| instant(value, zone)).transpose()?;
-    Ok(Goal { patient, metric: entry.metric.clone(), target: F64Bits::new(entry.target), by })
 }
 
 fn pairing(entry: &PairingEntry, roster: &Roster) -> Result<Pairing> {

@@ -412,7 +412,7 @@ fn a_device_that_is_expected_at_night_is_silent_by_night_and_lost_only_then() {
                 ward.send(dose("cap", at), at);
             }
             let third = minute >= 44 * 60;
-            if (hour >= 22 || hour < 6) && (worn_in_third_night || !third) {
+            if !(6..22).contains(&hour) && (worn_in_third_night || !third) {
                 ward.send(number("finger", SPO2, at, 97.0), at);
             }
         }

@@ -1,7 +1,11 @@
 //! Progress against day 0, and towards the roster's goals (clinical catalogue F8).
 
+use painwatch_domain::Roster;
+use painwatch_domain::roster::{self, Patient};
+
 use super::{Book, like};
 use crate::metrics::goal_progress::{By, LEVEL_DAYS, Scale, arrow, level, percent};
+use crate::patient::calendar::Calendar;
 use crate::patient::daily::Days;
 use crate::patient::day::DailyValue;
 
@@ -38,6 +42,18 @@ pub struct Goal {
     pub metric: String,
     pub target: f64,
     pub by: Option<i32>,
+}
+
+/// The goals of a patient.
+pub(super) fn of(clinic: &Roster, person: &Patient) -> Vec<Goal> {
+    let calendar = Calendar::of(person);
+    let own = clinic.goals.iter().filter(|goal| goal.patient == person.id);
+    let goal = |goal: &roster::Goal| Goal {
+        metric: goal.metric.clone(),
+        target: goal.target.get(),
+        by: goal.by.map(|by| calendar.day_of(by.0)),
+    };
+    own.map(goal).collect()
 }
 
 /// A value that is a level by itself, asked for now and then or ordered.

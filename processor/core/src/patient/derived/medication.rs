@@ -1,11 +1,14 @@
 //! Escalation of as-needed doses, rise of equivalents, days in a row, and overuse over months (clinical catalogue E1, E4,
 //! E6, E7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use painwatch_domain::Roster;
+use painwatch_domain::roster::Patient;
 
 use super::{Book, like};
 use crate::metrics::medication_overuse::{self, DaysWith, Overuse};
-use crate::metrics::{mme_mean, prn_escalation};
+use crate::metrics::{mme_mean, prn_escalation, withdrawal};
 use crate::patient::day::DailyValue;
 use crate::rules::tables;
 
@@ -13,6 +16,14 @@ const RECENT_DAYS: i32 = 7;
 const REFERENCE_DAYS: i32 = 28;
 /// Equivalents are compared with the least of so many days before (clinical catalogue E1: rise in 7 d).
 const RISE_DAYS: i32 = 7;
+
+/// Medications that the patient is or was ordered and whose sudden stop brings withdrawal or relapse.
+pub(super) fn threatening(roster: &Roster, person: &Patient) -> BTreeSet<String> {
+    let ordered = roster.prescriptions.iter().filter(|order| order.patient == person.id);
+    let known = ordered.filter_map(|order| roster.medications.get(&order.medication));
+    let threatening = known.filter(|known| withdrawal::threatens(&known.ingredient, &known.release));
+    threatening.map(|known| known.id.to_string()).collect()
+}
 
 pub(super) fn derive(book: &mut Book) {
     if book.wants(&["medication_event.prn_7d", "medication_event.prn_escalation"]) {

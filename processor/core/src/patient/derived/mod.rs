@@ -17,7 +17,6 @@ use super::calendar::Calendar;
 use super::daily::{self, Days, Derived, DerivedDays};
 use super::day::DailyValue;
 use super::frozen::Frozen;
-use crate::metrics::withdrawal;
 use crate::rules::ingredients::is_of_class;
 use crate::rules::tables::has_condition;
 
@@ -57,8 +56,8 @@ impl Facts {
             surgeries,
             nsaid_starts,
             has_headache: has_condition(&person.conditions, "headache"),
-            withdrawal: threatening(roster, person),
-            goals: goals_of(roster, person),
+            withdrawal: medication::threatening(roster, person),
+            goals: goals::of(roster, person),
             frozen: Frozen::of(person, roster),
         }
     }
@@ -67,24 +66,6 @@ impl Facts {
     fn latest(of: &[i32], day: i32) -> Option<i32> {
         of.iter().rev().find(|start| **start <= day).copied()
     }
-}
-
-fn goals_of(roster: &Roster, person: &Patient) -> Vec<goals::Goal> {
-    let calendar = Calendar::of(person);
-    let own = roster.goals.iter().filter(|goal| goal.patient == person.id);
-    let goal = |goal: &painwatch_domain::roster::Goal| goals::Goal {
-        metric: goal.metric.clone(),
-        target: goal.target.get(),
-        by: goal.by.map(|by| calendar.day_of(by.0)),
-    };
-    own.map(goal).collect()
-}
-
-fn threatening(roster: &Roster, person: &Patient) -> BTreeSet<String> {
-    let ordered = roster.prescriptions.iter().filter(|order| order.patient == person.id);
-    let known = ordered.filter_map(|order| roster.medications.get(&order.medication));
-    let threatening = known.filter(|known| withdrawal::threatens(&known.ingredient, &known.release));
-    threatening.map(|known| known.id.to_string()).collect()
 }
 
 /// When the patient began an order of a class that no other order of the class, in force the day before, goes on with.
