@@ -1,18 +1,22 @@
 //! The roster file: the clinic as a declarative TOML document, read into the words of the domain. Every error names the
 //! table, the entry and what was expected.
 
+#[path = "roster/about.rs"]
+mod about;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use painwatch_domain::measure::Measure;
 use painwatch_domain::roster::{
-    Contact, Device, Dispense, F64Bits, Medication, Override, Pairing, Patient, PatientEvent, Prescription, Prn,
-    Roster, Stream,
+    Contact, Device, F64Bits, Hours, Medication, Override, Pairing, Patient, Prescription, Prn, Roster, Stream,
 };
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, parse_stamp};
 use painwatch_domain::{DeviceId, EventTime, GatewayId, MedicationId, PatientId, Priority, RuleId, TenantId, Zone};
 use painwatch_processor_core::rules::check_keys;
 use serde::Deserialize;
+
+use about::{DispenseEntry, GoalEntry, PatientEventEntry, dispense, goal, patient_event};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +35,8 @@ struct File {
     dispense: Vec<DispenseEntry>,
     #[serde(default)]
     patient_event: Vec<PatientEventEntry>,
+    #[serde(default)]
+    goal: Vec<GoalEntry>,
     #[serde(default, rename = "override")]
     overrides: Vec<OverrideEntry>,
     #[serde(default)]
@@ -107,6 +113,8 @@ struct StreamEntry {
     measure: String,
     every: String,
     alert_after: Option<String>,
+    from: Option<String>,
+    until: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -170,24 +178,6 @@ struct PrnEntry {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DispenseEntry {
-    patient: String,
-    medication: String,
-    date: toml::Value,
-    days_supply: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PatientEventEntry {
-    patient: String,
-    kind: String,
-    start: toml::Value,
-    end: Option<toml::Value>,
-}
-
-#[derive(Deserialize)]
 struct OverrideEntry {
     patient: String,
     rule: String,
@@ -247,6 +237,10 @@ pub fn parse(text: &str, tenant: &TenantId) -> Result<Roster> {
     for entry in &file.patient_event {
         let event = patient_event(entry, &roster);
         roster.patient_events.push(event.with_context(|| format!("[[patient_event]] of {:?}", entry.patient))?);
+    }
+    for entry in &file.goal {
+        let goal = goal(entry, &roster).with_context(|| format!("[[goal]] of {:?}", entry.patient))?;
+        roster.goals.push(goal);
     }
     for entry in &file.overrides {
         let set = own_numbers(entry, &roster);
@@ -315,7 +309,8 @@ fn device(entry: &DeviceEntry) -> Result<Device> {
         let measure =
             Measure::parse(&stream.measure).with_context(|| format!("unknown measure {:?}", stream.measure))?;
         let alert_after_ms = stream.alert_after.as_deref().map(duration_ms).transpose()?;
-        Ok(Stream { measure, every_ms: duration_ms(&stream.every)?, alert_after_ms })
+        let hours = hours(stream).with_context(|| format!("stream of {}", stream.measure))?;
+        Ok(Stream { measure, every_ms: duration_ms(&stream.every)?, alert_after_ms, hours })
     };
     Ok(Device {
         id: DeviceId::parse(&entry.id)?,
@@ -325,6 +320,22 @@ fn device(entry: &DeviceEntry) -> Result<Device> {
         gateways: entry.gateways.iter().map(|id| Ok(GatewayId::parse(id)?)).collect::<Result<_>>()?,
         source_priority: entry.source_priority,
     })
+}
+
+/// Hours of the patient's day, over midnight where they end before they begin.
+fn hours(stream: &StreamEntry) -> Result<Option<Hours>> {
+    let (from, until) = match (&stream.from, &stream.until) {
+        (None, None) => return Ok(None),
+        (Some(from), Some(until)) => (time_of_day(from)?, time_of_day(until)?),
+        _ => bail!("`from` and `until` come together, such as from = \"22:00\", until = \"07:00\""),
+    };
+    if from == until {
+        bail!(
+            "`from` and `until` are both {}: leave them out for a stream that is expected all day",
+            stream.from.as_deref().unwrap_or_default()
+        );
+    }
+    Ok(Some(Hours { from_min: from, until_min: until }))
 }
 
 fn medication(entry: &MedicationEntry) -> Result<Medication> {
@@ -357,33 +368,6 @@ fn with_strengths(ingredients: &str, strengths: &str) -> Result<String> {
     };
     let parts = names.iter().zip(amounts).map(|(name, mg)| format!("{} {mg} mg", name.trim()));
     Ok(parts.collect::<Vec<_>>().join("/"))
-}
-
-fn dispense(entry: &DispenseEntry, roster: &Roster) -> Result<Dispense> {
-    let patient = PatientId::parse(&entry.patient)?;
-    let date = instant(&entry.date, zone_of(&patient, roster)?)?;
-    let medication = MedicationId::parse(&entry.medication)?;
-    if !roster.medications.contains_key(&medication) {
-        bail!("no [[medication]] {medication}");
-    }
-    if entry.days_supply > 366 {
-        bail!("days_supply is {}, expected at most 366", entry.days_supply);
-    }
-    Ok(Dispense { patient, medication, date, days_supply: entry.days_supply })
-}
-
-fn patient_event(entry: &PatientEventEntry, roster: &Roster) -> Result<PatientEvent> {
-    if !PatientEvent::KINDS.contains(&entry.kind.as_str()) {
-        bail!("kind is {:?}, expected one of {}", entry.kind, PatientEvent::KINDS.join(" "));
-    }
-    let patient = PatientId::parse(&entry.patient)?;
-    let zone = zone_of(&patient, roster)?;
-    let (start, end) =
-        (instant(&entry.start, zone)?, entry.end.as_ref().map(|value| instant(value, zone)).transpose()?);
-    if end.is_some_and(|end| end <= start) {
-        bail!("it ends before it begins");
-    }
-    Ok(PatientEvent { patient, kind: entry.kind.clone(), start, end })
 }
 
 fn pairing(entry: &PairingEntry, roster: &Roster) -> Result<Pairing> {

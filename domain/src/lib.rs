@@ -7,11 +7,8 @@ pub mod clock;
 pub mod finding;
 pub mod ids;
 pub mod measure;
-<<<<<<< HEAD
-mod pairings;
-=======
 pub mod order;
->>>>>>> 639b2ca (Orders and fills of gateways stand beside the roster, and every clinic's roster holds at the doors)
+mod pairings;
 pub mod reading;
 pub mod roster;
 pub mod sequence;

@@ -126,8 +126,11 @@ impl Flags {
     pub const DATE_ONLY: Self = Self(1 << 5);
     /// The device's clock is known to be wrong: its event time was corrected by a journalled estimate (semantics 7).
     pub const CLOCK_CORRECTED: Self = Self(1 << 6);
+    /// The source itself says that nobody can rely on the value: poor signal, motion, off the finger. Threshold rules run, and
+    /// it proves nothing to be calm.
+    pub const UNUSABLE: Self = Self(1 << 7);
 
-    pub const NAMED: [(Self, &'static str); 7] = [
+    pub const NAMED: [(Self, &'static str); 8] = [
         (Self::ZONE_ASSUMED, "zone_assumed"),
         (Self::CLOCK_AHEAD, "clock_ahead"),
         (Self::BACKDATED, "backdated"),
@@ -135,6 +138,7 @@ impl Flags {
         (Self::WEAR_UNKNOWN, "wear_unknown"),
         (Self::DATE_ONLY, "date_only"),
         (Self::CLOCK_CORRECTED, "clock_corrected"),
+        (Self::UNUSABLE, "unusable"),
     ];
 
     pub const fn has(self, other: Self) -> bool {

@@ -56,6 +56,16 @@ pub struct Stream {
     pub every_ms: i64,
     /// After how long a silence it is told; `None`: after a day.
     pub alert_after_ms: Option<i64>,
+    /// When it is expected; `None`: always.
+    pub hours: Option<Hours>,
+}
+
+/// Hours of each local day of a patient, half-open; over midnight where they end before they begin. Never the same minute twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hours {
+    /// Minutes of the local day.
+    pub from_min: u32,
+    pub until_min: u32,
 }
 
 /// `patient` wears `device` in `[from, until)` of event time.
@@ -145,6 +155,17 @@ impl PatientEvent {
     pub const KINDS: [&str; 6] = ["surgery", "admission", "dose_change", "flare", "holiday", "therapy"];
 }
 
+/// Where a patient wants to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goal {
+    pub patient: PatientId,
+    /// A daily metric, in whose canonical unit the target is.
+    pub metric: String,
+    pub target: F64Bits,
+    /// When it should be reached.
+    pub by: Option<EventTime>,
+}
+
 /// Numbers of a rule that a clinician set for one patient, from a moment of event time on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
@@ -177,6 +198,7 @@ pub struct Roster {
     pub prescriptions: Vec<Prescription>,
     pub dispenses: Vec<Dispense>,
     pub patient_events: Vec<PatientEvent>,
+    pub goals: Vec<Goal>,
     pub overrides: Vec<Override>,
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what `roster export` prints.

@@ -45,6 +45,11 @@ pub struct DeviceEntry {
 pub struct StreamEntry {
     pub measure: String,
     pub every: String,
+    /// Local time from when until when it is expected; none: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -141,7 +146,12 @@ impl RosterDraft {
 }
 
 pub fn stream(measure: Measure, every: &str) -> StreamEntry {
-    StreamEntry { measure: measure.name().to_owned(), every: every.to_owned() }
+    StreamEntry { measure: measure.name().to_owned(), every: every.to_owned(), from: None, until: None }
+}
+
+/// A stream that is expected at some hours of the patient's day.
+pub fn stream_between(measure: Measure, every: &str, (from, until): (&str, &str)) -> StreamEntry {
+    StreamEntry { from: Some(from.to_owned()), until: Some(until.to_owned()), ..stream(measure, every) }
 }
 
 #[cfg(test)]

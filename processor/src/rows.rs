@@ -5,11 +5,12 @@ use painwatch_domain::{
     BatchVerdict, EventTime, GatewayId, JournalTime, Measure, Offset, PatientId, ReceivedAt, Roster, Sample, Series,
     TenantId, Value,
 };
+use painwatch_processor_core::metrics::catalogue;
 use painwatch_proto::journal::v1 as pb;
 use painwatch_proto::record::encode_verdict;
 use painwatch_store::{
-    BatchRow, DeviceRow, EpisodeRow, LedgerRow, MedicationEventRow, PairingRow, PatientRow, PrescriptionRow,
-    ReadingRow, RosterRows, Rows, VerdictRow,
+    BatchRow, ConditionRow, DeviceRow, DispenseRow, EpisodeRow, GoalRow, LedgerRow, MedicationEventRow, PairingRow,
+    PatientEventRow, PatientRow, PrescriptionRow, ReadingRow, RosterRows, Rows, VerdictRow,
 };
 use prost::Message as _;
 use serde_json::{Map, json};
@@ -281,6 +282,42 @@ pub fn roster_rows(roster: &Roster) -> RosterRows {
         devices: devices.collect(),
         pairings: pairings.collect(),
         prescriptions: prescriptions.collect(),
+        ..about_patients(roster)
+    }
+}
+
+/// What happened to patients, what they have and where they want to be.
+fn about_patients(roster: &Roster) -> RosterRows {
+    let dispenses = roster.dispenses.iter().map(|dispense| DispenseRow {
+        patient: dispense.patient.clone(),
+        medication: dispense.medication.to_string(),
+        date: dispense.date,
+        days_supply: i64::from(dispense.days_supply),
+    });
+    let events = roster.patient_events.iter().map(|event| PatientEventRow {
+        patient: event.patient.clone(),
+        kind: event.kind.clone(),
+        start: event.start,
+        end: event.end,
+    });
+    let conditions = roster.patients.values().flat_map(|patient| {
+        let row = |condition: &String| ConditionRow { patient: patient.id.clone(), condition: condition.clone() };
+        patient.conditions.iter().map(row)
+    });
+    let unit = |metric: &str| catalogue::find(metric).map_or("", |info| info.unit).to_owned();
+    let goals = roster.goals.iter().map(|goal| GoalRow {
+        patient: goal.patient.clone(),
+        metric: goal.metric.clone(),
+        target: goal.target.get(),
+        unit: unit(&goal.metric),
+        by: goal.by,
+    });
+    RosterRows {
+        dispenses: dispenses.collect(),
+        patient_events: events.collect(),
+        conditions: conditions.collect(),
+        goals: goals.collect(),
+        ..RosterRows::default()
     }
 }
 

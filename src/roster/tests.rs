@@ -97,3 +97,42 @@ fn an_override_names_its_numbers_its_clinician_and_its_reason() {
         assert!(error.contains("[[override]] of \"spo2-sustained-low\"") && error.contains(said), "{error}");
     }
 }
+
+#[test]
+fn a_goal_is_set_on_a_metric_that_may_have_one() {
+    let goal = r#"
+        [[goal]]
+        patient = "p-1"
+        metric = "step_count.daily_sum"
+        target = 6000
+        by = 2026-06-30
+    "#;
+    let text = format!("{CLINIC}{goal}");
+    let roster = parse(&text, &TenantId::default()).unwrap();
+    assert_eq!(roster.goals[0].target.get(), 6000.0);
+    assert_eq!(roster.goals[0].by.unwrap().to_string(), "2026-06-29T22:00:00Z");
+    let error = format!("{:#}", parse(&text.replace("daily_sum", "daily_sun"), &TenantId::default()).unwrap_err());
+    assert!(error.contains("did you mean step_count.daily_sum?"), "{error}");
+    let error = format!(
+        "{:#}",
+        parse(&text.replace("\"p-1\"\n        metric", "\"p-2\"\n        metric"), &TenantId::default()).unwrap_err()
+    );
+    assert!(error.contains("p-2"), "{error}");
+}
+
+#[test]
+fn a_stream_may_be_expected_at_some_hours_and_needs_both_of_them() {
+    let with =
+        |hours: &str| parse(&CLINIC.replace("every = \"5s\"", &format!("every = \"5s\"{hours}")), &TenantId::default());
+    let roster = with(r#", from = "22:00", until = "07:00""#).unwrap();
+    let hours = roster.devices.values().next().unwrap().streams[0].hours;
+    assert_eq!(hours, Some(Hours { from_min: 1320, until_min: 420 }));
+    for (wrong, said) in [
+        (r#", from = "22:00""#, "come together"),
+        (r#", from = "22:00", until = "22:00""#, "expected all day"),
+        (r#", from = "25:00", until = "07:00""#, "is not a time of day"),
+    ] {
+        let error = format!("{:#}", with(wrong).unwrap_err());
+        assert!(error.contains(said), "{error}");
+    }
+}

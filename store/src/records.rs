@@ -154,6 +154,22 @@ roster_record!(PrescriptionRow, "prescriptions", key [], {
     end => "end_time", times => "times",
 });
 
+roster_record!(DispenseRow, "dispenses", key [], {
+    patient => "patient_id", medication => "medication", date => "date", days_supply => "days_supply",
+});
+
+roster_record!(PatientEventRow, "patient_events", key [], {
+    patient => "patient_id", kind => "kind", start => "start_time", end => "end_time",
+});
+
+roster_record!(GoalRow, "goals", key [], {
+    patient => "patient_id", metric => "metric", target => "target", unit => "unit", by => "by_time",
+});
+
+roster_record!(ConditionRow, "conditions", key [], {
+    patient => "patient_id", condition => "condition",
+});
+
 record!(MeasureRow, "measures", key ["tenant_id", "measure"], {
     tenant => "tenant_id", measure => "measure", loinc => "loinc", unit => "unit", reject_low => "reject_low",
     reject_high => "reject_high", verify_low => "verify_low", verify_high => "verify_high",
@@ -196,6 +212,10 @@ pub fn tables() -> &'static [&'static TableDef] {
             Of::<DeviceRow>::table(),
             Of::<PairingRow>::table(),
             Of::<PrescriptionRow>::table(),
+            Of::<DispenseRow>::table(),
+            Of::<PatientEventRow>::table(),
+            Of::<ConditionRow>::table(),
+            Of::<GoalRow>::table(),
             RuleRow::table(),
             BatchRow::table(),
             QuarantineRow::table(),

@@ -321,13 +321,17 @@ pub struct ClockRow {
     pub known_from: Offset,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RosterRows {
     pub tenant: TenantId,
     pub patients: Vec<PatientRow>,
     pub devices: Vec<DeviceRow>,
     pub pairings: Vec<PairingRow>,
     pub prescriptions: Vec<PrescriptionRow>,
+    pub dispenses: Vec<DispenseRow>,
+    pub patient_events: Vec<PatientEventRow>,
+    pub conditions: Vec<ConditionRow>,
+    pub goals: Vec<GoalRow>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -368,6 +372,43 @@ pub struct PrescriptionRow {
     pub end: Option<EventTime>,
     /// `08:00,20:00` or `prn`.
     pub times: String,
+}
+
+/// A supply that was handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DispenseRow {
+    pub patient: PatientId,
+    pub medication: String,
+    pub date: EventTime,
+    pub days_supply: i64,
+}
+
+/// What a person entered about a patient: surgery, admission, flare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatientEventRow {
+    pub patient: PatientId,
+    pub kind: String,
+    pub start: EventTime,
+    /// `None` while it lasts, or for a moment.
+    pub end: Option<EventTime>,
+}
+
+/// One entry of a problem list, in the clinic's words or codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionRow {
+    pub patient: PatientId,
+    pub condition: String,
+}
+
+/// Where a patient wants to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoalRow {
+    pub patient: PatientId,
+    pub metric: String,
+    pub target: f64,
+    /// Canonical unit of the metric.
+    pub unit: String,
+    pub by: Option<EventTime>,
 }
 
 /// Key: (tenant, rule, version).

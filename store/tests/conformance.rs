@@ -611,6 +611,28 @@ async fn a_roster_replaces_the_one_before(store: Arc<dyn Store>) {
         devices: vec![device.clone()],
         pairings: vec![pairing.clone()],
         prescriptions: vec![prescription.clone()],
+        dispenses: vec![DispenseRow {
+            patient: patient(1),
+            medication: "oxycodone-5mg".into(),
+            date: EventTime(START),
+            days_supply: 30,
+        }],
+        patient_events: vec![PatientEventRow {
+            patient: patient(1),
+            kind: "surgery".into(),
+            start: EventTime(START),
+            end: None,
+        }],
+        conditions: ["I50.1", "liver_disease"]
+            .map(|condition| ConditionRow { patient: patient(1), condition: condition.into() })
+            .to_vec(),
+        goals: vec![GoalRow {
+            patient: patient(1),
+            metric: "peg.score".into(),
+            target: 3.5,
+            unit: "{score}".into(),
+            by: Some(EventTime(START)),
+        }],
     };
     for (of, patients) in
         [("main", vec![person(1), person(2)]), ("other", vec![person(3)]), ("main", vec![person(4), person(2)])]
@@ -620,7 +642,16 @@ async fn a_roster_replaces_the_one_before(store: Arc<dyn Store>) {
     assert_eq!(store.patients(tenant()).await.unwrap(), [person(2), person(4)]);
     assert_eq!(store.patients(TenantId::parse("other").unwrap()).await.unwrap(), [person(3)]);
     assert_eq!(store.devices(tenant()).await.unwrap(), [device]);
-    assert_eq!((rows_of(&*store, "pairings").await, rows_of(&*store, "prescriptions").await), (2, 2));
+    for (table, rows) in [
+        ("pairings", 2),
+        ("prescriptions", 2),
+        ("dispenses", 2),
+        ("patient_events", 2),
+        ("conditions", 4),
+        ("goals", 2),
+    ] {
+        assert_eq!(rows_of(&*store, table).await, rows, "{table}");
+    }
 }
 
 async fn every_version_of_a_rule_is_told_once_as_it_came_last(store: Arc<dyn Store>) {

@@ -2,7 +2,7 @@
 
 use painwatch_domain::{LocalDay, Measure, Zone};
 
-use crate::roster::{MedicationEntry, PatientEntry, PrescriptionEntry, PrnEntry, RosterDraft, stream};
+use crate::roster::{MedicationEntry, PatientEntry, PrescriptionEntry, PrnEntry, RosterDraft, stream, stream_between};
 
 pub const SCHEDULED: &str = "morphine-er-15mg";
 pub const AS_NEEDED: &str = "oxycodone-5mg";
@@ -35,9 +35,10 @@ impl Declared<'_> {
             synthetic: true,
         });
         let start = self.start.plus(-1).to_string();
+        let at_night = |measure| stream_between(measure, "30s", ("22:00", "06:00"));
         let devices = [
             ("watch", vec![stream(Measure::HeartRate, "1m"), stream(Measure::StepCount, "5m")]),
-            ("oximeter", vec![stream(Measure::OxygenSaturation, "30s"), stream(Measure::RespiratoryRate, "30s")]),
+            ("oximeter", vec![at_night(Measure::OxygenSaturation), at_night(Measure::RespiratoryRate)]),
             ("scale", vec![stream(Measure::BodyWeight, "1d")]),
             ("cap", vec![stream(Measure::MedicationEvent, "12h")]),
             ("phone", vec![stream(Measure::PainNrs, "8h")]),

@@ -269,12 +269,38 @@ fn identity(reading: &Reading, series: &Series, claim: &Claim) -> Result<Option<
     Ok(Some(format!("{}@{boot}.{seq}{}", series.measure.name(), series.discriminator()).into()))
 }
 
+/// Words by which sources say that a value is of no use: signal, motion, place of the sensor.
+const UNUSABLE: [&str; 19] = [
+    "unusable",
+    "unreliable",
+    "invalid",
+    "bad",
+    "poor",
+    "poor_signal",
+    "low_signal",
+    "no_signal",
+    "low_perfusion",
+    "motion",
+    "artefact",
+    "artifact",
+    "sensor_off",
+    "off_body",
+    "signal_poor",
+    "signal_inadequate",
+    "signal_erratic",
+    "signal_nonpulsatile",
+    "sensor_displaced",
+];
+
 /// What the source says about its own value. Our own marks are worked out anew; doubt in words we do not know is doubt.
 fn quality(words: &str) -> Result<Flags, Refusal> {
     text("quality", words)?;
     let mark = |word: &str| match word.trim() {
         "" | "good" | "ok" | "zone_assumed" | "clock_ahead" | "backdated" | "date_only" => Flags::default(),
         "wear_unknown" => Flags::WEAR_UNKNOWN,
+        word if UNUSABLE.contains(&word.to_lowercase().replace([' ', '-'], "_").as_str()) => {
+            Flags::VERIFY.with(Flags::UNUSABLE)
+        }
         _ => Flags::VERIFY,
     };
     Ok(words.split(',').map(mark).fold(Flags::default(), Flags::with))

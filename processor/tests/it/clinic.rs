@@ -68,7 +68,7 @@ pub fn with_device(mut roster: Roster, name: &str, source_priority: u32) -> Rost
 pub fn with_stream(mut roster: Roster, name: &str, measure: Measure, every_ms: i64) -> Roster {
     roster = with_device(roster, name, 1);
     if let Some(device) = roster.devices.get_mut(&device_id(name)) {
-        device.streams.push(Stream { measure, every_ms, alert_after_ms: None });
+        device.streams.push(Stream { measure, every_ms, alert_after_ms: None, hours: None });
     }
     roster
 }

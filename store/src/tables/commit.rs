@@ -331,7 +331,11 @@ async fn roster(tx: &mut Tx, roster: &RosterRows) -> Result<()> {
     replace(tx, &roster.tenant, &roster.patients).await?;
     replace(tx, &roster.tenant, &roster.devices).await?;
     replace(tx, &roster.tenant, &roster.pairings).await?;
-    replace(tx, &roster.tenant, &roster.prescriptions).await
+    replace(tx, &roster.tenant, &roster.prescriptions).await?;
+    replace(tx, &roster.tenant, &roster.dispenses).await?;
+    replace(tx, &roster.tenant, &roster.patient_events).await?;
+    replace(tx, &roster.tenant, &roster.conditions).await?;
+    replace(tx, &roster.tenant, &roster.goals).await
 }
 
 async fn replace<T: Clone>(tx: &mut Tx, tenant: &TenantId, rows: &[T]) -> Result<()>

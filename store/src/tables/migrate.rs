@@ -10,11 +10,12 @@ use crate::records::{MeasureRow, measure_rows};
 use crate::schema::{Record, TableDef, to_batch};
 use crate::{Result, StoreError};
 
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("../../migrations/0001_tables.sql"),
     include_str!("../../migrations/0002_lake_catalog.sql"),
     include_str!("../../migrations/0003_gateway_answers.sql"),
     include_str!("../../migrations/0004_clocks.sql"),
+    include_str!("../../migrations/0005_roster.sql"),
 ];
 
 /// The schema this program works with.

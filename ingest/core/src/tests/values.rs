@@ -164,6 +164,9 @@ fn a_doubt_of_the_source_is_kept_as_a_mark() {
     let quality =
         |words: &str| number(&reading("heart_rate", &format!(r#""value": 70, "unit": "bpm", "quality": "{words}""#))).1;
     assert_eq!(quality("good"), Flags::default());
-    assert_eq!(quality("motion"), Flags::VERIFY);
+    assert_eq!(quality("who knows"), Flags::VERIFY);
+    for words in ["motion", "Poor signal", "good, low-perfusion", "signal_poor"] {
+        assert_eq!(quality(words), Flags::VERIFY.with(Flags::UNUSABLE), "{words}");
+    }
     assert_eq!(quality("wear_unknown, clock_ahead"), Flags::WEAR_UNKNOWN);
 }

@@ -9,6 +9,8 @@
 use serde::{Deserialize, Serialize};
 
 pub const ON_TIME_MS: i64 = 60 * 60_000;
+/// The longest gap that may still be kept: that of one dose a day.
+pub const LONGEST_KEPT_MS: i64 = longest_kept(24 * 60 * 60_000);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,8 +110,17 @@ const fn status(due: i64, matched: Option<i64>, on_time: i64) -> Status {
 
 fn interval_ok_pct(taken: &[i64], interval: i64) -> Option<f64> {
     let gaps = taken.windows(2).map(|pair| pair[1] - pair[0]);
-    let within = gaps.filter(|gap| 4 * (gap - interval).abs() <= interval).count();
-    percent(within, taken.len().saturating_sub(1))
+    percent(gaps.filter(|gap| is_kept(*gap, interval)).count(), taken.len().saturating_sub(1))
+}
+
+/// Whether a gap between two doses is within 25 % of the prescribed interval.
+pub const fn is_kept(gap: i64, interval: i64) -> bool {
+    4 * (gap - interval).abs() <= interval
+}
+
+/// The longest gap that is.
+pub const fn longest_kept(interval: i64) -> i64 {
+    interval + interval / 4
 }
 
 fn percent(part: usize, whole: usize) -> Option<f64> {
@@ -129,6 +140,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_gap_beyond_the_longest_is_kept(gap in 0i64..200, interval in 1i64..100) {
+            prop_assert!(!is_kept(gap, interval) || gap <= longest_kept(interval));
+            prop_assert!(is_kept(longest_kept(interval), interval) && !is_kept(longest_kept(interval) + 1, interval));
+        }
+
         #[test]
         fn every_dose_is_matched_once_or_extra_whatever_the_order(mut taken in prop::collection::vec(-20i64..80, 0..12)) {
             let got = adherence(&[0, 12, 24, 36, 48], &taken, 1, 12);

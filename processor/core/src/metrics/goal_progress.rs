@@ -1,8 +1,11 @@
 //! Progress towards a patient's goals (clinical catalogue F8).
 //!
-//! Definition: for PEG, steps, sleep and equivalents of morphine one arrow each against day 0, the first valid values that
-//! are kept: better (1), as it was (0), worse (-1). PEG by 1 point (F3); the median of the last 7 valid days of steps by 10 %
-//! (F7) and of sleep by 30 min; equivalents by 30 % (E1). No single weighted score: no validated weights were found.
+//! Definition: for PEG, steps, sleep and equivalents of morphine one arrow each against day 0: better (1), as it was (0),
+//! worse (-1). PEG by 1 point (F3); the median of the last 7 valid days of steps by 10 % (F7), of sleep by 30 min and of its
+//! efficiency by 5 %; equivalents by 30 % (E1). Day 0 is the first level since the patient is watched: the first PEG, the first
+//! day with an opioid order, the median of the first 7 valid days. It stays when the days around it are forgotten. Towards a
+//! goal of the roster: 100 * (now - day 0) / (target - day 0), 100 is there, below 0 is the wrong way. No single weighted
+//! score: no validated weights were found.
 
 use super::summary_stats::{median, sorted_present};
 
@@ -43,6 +46,13 @@ pub fn arrow(scale: Scale, day_0: f64, now: f64) -> Option<f64> {
     })
 }
 
+/// How much of the way from day 0 to a target is done, in percent; `None` where there was no way to go.
+pub fn percent(day_0: f64, now: f64, target: f64) -> Option<f64> {
+    let way = target - day_0;
+    // No way at all is one zero, whichever way was to go.
+    (way != 0.0).then(|| 100.0 * (now - day_0) / way + 0.0)
+}
+
 /// The median of values, at least seven of them.
 pub fn level(values: &[f64]) -> Option<f64> {
     let known: Vec<_> = values.iter().copied().map(Some).collect();
@@ -52,6 +62,15 @@ pub fn level(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_to_a_goal_is_the_same_up_and_down() {
+        assert_eq!([percent(2000.0, 3000.0, 6000.0), percent(8.0, 7.0, 4.0)], [Some(25.0), Some(25.0)]);
+        assert_eq!(
+            [percent(8.0, 9.0, 4.0), percent(8.0, 4.0, 4.0), percent(4.0, 3.0, 4.0)],
+            [Some(-25.0), Some(100.0), None]
+        );
+    }
 
     #[test]
     fn an_arrow_points_up_when_it_is_better_whichever_way_that_is() {

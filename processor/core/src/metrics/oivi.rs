@@ -60,6 +60,8 @@ pub struct Combined {
     pub moderate: Vec<(i64, i64)>,
     /// OIVI-5: for each report of sedation beside any of the others, when both had begun.
     pub sedated: Vec<i64>,
+    /// Every episode of OIVI-1 to OIVI-4, ascending.
+    pub any: Vec<(i64, i64)>,
 }
 
 pub fn combined(rates: &[(i64, f64)], saturations: &[(i64, f64)], reports: &[(i64, u8)]) -> Combined {
@@ -75,7 +77,9 @@ pub fn combined(rates: &[(i64, f64)], saturations: &[(i64, f64)], reports: &[(i6
         near.map(|(start, _)| at.max(*start)).min()
     };
     let sedated = reports.iter().filter(|(_, level)| *level >= UNACCEPTABLE_FROM);
-    Combined { moderate, sedated: sedated.filter_map(|(at, _)| beside(*at)).collect() }
+    let sedated = sedated.filter_map(|(at, _)| beside(*at)).collect();
+    any.sort_unstable();
+    Combined { moderate, sedated, any }
 }
 
 #[cfg(test)]

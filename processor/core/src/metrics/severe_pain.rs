@@ -2,7 +2,8 @@
 //!
 //! Definition: two reports >= 7 at least 1 h apart on one day, or one >= 7 an hour (30 to 120 min) after a rescue dose.
 //! Response of a dose = the report nearest to 60 min after it (30 to 120) minus the last one at or before it, at most 2 h
-//! old; told as the median of at least 5 such pairs.
+//! old; told as the median of at least 5 such pairs. With a new neurological red flag answered yes on the same day it is more
+//! urgent; which symptoms are red flags is data: `processor/rules/tables/symptoms.toml`.
 
 use painwatch_domain::time::{HOUR_MS, MINUTE_MS};
 
@@ -22,6 +23,11 @@ pub fn lasting(reports: &[(i64, f64)], rescue: &[i64]) -> Option<i64> {
     let again = severe().find(|time| time - first >= HOUR_MS);
     let after_dose = severe().find(|time| rescue.iter().any(|dose| AFTER_MS.contains(&(time - dose))));
     again.into_iter().chain(after_dose).min()
+}
+
+/// When severe pain that lasts and a red flag of the same day were both known.
+pub fn with_red_flag(lasting: Option<i64>, red_flags: &[i64]) -> Option<i64> {
+    lasting.zip(red_flags.iter().min().copied()).map(|(pain, flag)| pain.max(flag))
 }
 
 /// The change of each rescue dose that has a report before and after it.
@@ -51,6 +57,12 @@ mod tests {
         assert_eq!(lasting(&[(0, 7.0), (HOUR_MS, 8.0)], &[]), Some(HOUR_MS));
         assert_eq!(lasting(&[(HOUR_MS, 7.0)], &[0]), Some(HOUR_MS));
         assert_eq!(lasting(&[(HOUR_MS, 6.9)], &[0]), None);
+    }
+
+    #[test]
+    fn a_red_flag_by_itself_is_no_severe_pain() {
+        assert_eq!((with_red_flag(None, &[5]), with_red_flag(Some(7), &[])), (None, None));
+        assert_eq!((with_red_flag(Some(7), &[9, 5]), with_red_flag(Some(7), &[9])), (Some(7), Some(9)));
     }
 
     #[test]

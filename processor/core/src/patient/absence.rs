@@ -60,7 +60,7 @@ fn start(limits: &Limits, last: i64, down: &[Interval]) -> i64 {
 }
 
 /// `from` and as much later as it takes for `ms` outside of `down` to pass.
-fn after_up_time(from: i64, ms: i64, down: &[Interval]) -> i64 {
+pub(super) fn after_up_time(from: i64, ms: i64, down: &[Interval]) -> i64 {
     let (mut at, mut left) = (from, ms);
     for &(start, end) in down.iter().filter(|(_, end)| *end > from) {
         let up = start.saturating_sub(at).max(0);

@@ -16,6 +16,11 @@ impl<'a> Calendar<'a> {
         Self(&patient.zones)
     }
 
+    #[cfg(test)]
+    pub const fn of_zones(zones: &'a [(EventTime, Zone)]) -> Self {
+        Self(zones)
+    }
+
     pub fn start(self, day: i32) -> i64 {
         let mut start = i64::MIN;
         for (index, (from, zone)) in self.0.iter().enumerate() {

@@ -30,6 +30,8 @@ pub type Days = BTreeMap<i32, ByMetric<DailyValue>>;
 pub(super) const FIRST_DAY: i32 = i32::MIN / 2;
 
 pub const MISSED: &str = "medication_event.missed_in_a_row";
+/// The same of medicines whose sudden stop brings withdrawal or relapse.
+pub const WITHDRAWAL_MISSED: &str = "medication_event.withdrawal_missed_in_a_row";
 
 /// Daily metrics that have a personal baseline of their own, and the name of the deviation.
 pub const BASELINES: [(&str, &str); 7] = [
@@ -91,9 +93,11 @@ pub fn derive(past: &Kept, since: i32, wanted: impl Fn(&str) -> bool) -> Derived
     if wanted("body_weight.gain_1d") {
         derive_gains(days, since, &mut derived);
     }
-    if wanted(MISSED) {
-        let runs = missed_runs(missed).into_iter().filter(|(day, _)| *day >= since);
-        derived.extend(runs.map(|(day, value)| ((day, MISSED), Derived { value, baseline: None, deviation: None })));
+    let of_withdrawal = |medication: &str| facts.withdrawal.contains(medication);
+    for metric in [MISSED, WITHDRAWAL_MISSED].into_iter().filter(|metric| wanted(metric)) {
+        let runs = missed_runs(missed, &|medication| metric == MISSED || of_withdrawal(medication));
+        let runs = runs.into_iter().filter(|(day, _)| *day >= since);
+        derived.extend(runs.map(|(day, value)| ((day, metric), Derived { value, baseline: None, deviation: None })));
     }
     derived
 }
@@ -102,7 +106,7 @@ pub fn derive(past: &Kept, since: i32, wanted: impl Fn(&str) -> bool) -> Derived
 pub fn is_derived(metric: &str) -> bool {
     let of_baseline = || BASELINES.iter().any(|(_, target)| *target == metric);
     let gains = ["body_weight.gain_1d", "body_weight.gain_3d", "body_weight.gain_7d"];
-    metric == MISSED
+    [MISSED, WITHDRAWAL_MISSED].contains(&metric)
         || gains.contains(&metric)
         || of_baseline()
         || trends::is_trend(metric)
@@ -161,16 +165,16 @@ fn derive_gains(days: &Days, since: i32, derived: &mut DerivedDays) {
 
 /// For each day with scheduled doses, the longest run of missed ones that ends on it: two missed in the morning stay two
 /// missed when the third is taken at night.
-fn missed_runs(missed: &Missed) -> BTreeMap<i32, DailyValue> {
+fn missed_runs(missed: &Missed, is: &dyn Fn(&str) -> bool) -> BTreeMap<i32, DailyValue> {
     let mut running: BTreeMap<&str, u32> = BTreeMap::new();
     let mut runs = BTreeMap::new();
     for (day, medications) in missed {
-        let longest = medications
-            .iter()
+        let medications = || medications.iter().filter(|(medication, _)| is(medication));
+        let longest = medications()
             .map(|(medication, doses)| longest_run(running.entry(medication).or_default(), medication, doses));
         let worst = longest.max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(a.1)));
         let Some((run, medication, held_at)) = worst else { continue };
-        let n = medications.values().map(|doses| doses.len() as u32).sum();
+        let n = medications().map(|(_, doses)| doses.len() as u32).sum();
         let value = Some(f64::from(run));
         runs.insert(*day, DailyValue { value, n, held_at, quality: medication.to_owned(), ..DailyValue::default() });
     }

@@ -15,6 +15,7 @@ pub mod daily;
 pub mod day;
 pub mod derived;
 pub mod episodes;
+mod expected;
 pub mod explain;
 mod frozen;
 pub mod hold;

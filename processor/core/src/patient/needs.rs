@@ -9,9 +9,11 @@ use painwatch_domain::{JournalTime, Measure};
 use super::Clinic;
 use super::calendar::Calendar;
 use super::compiled::Ruled;
+use super::day::orders::LOOK_BACK_MS;
 use super::day::{Group, rhythm};
 use super::signal::{HOUR, HoldSignal};
 use super::state::Work;
+use crate::metrics::dose_adherence::LONGEST_KEPT_MS;
 use crate::metrics::news2::SET_WITHIN_MS;
 use crate::metrics::severe_pain::BEFORE_MS;
 
@@ -89,17 +91,18 @@ fn group_windows(calendar: Calendar, group: Group, day: i32) -> Windows {
         return Windows::new();
     }
     let window = |measure: &Measure| match (group, measure) {
-        // The set that begins before the day, and the order of a standing test.
-        (Group::Safety, _) => (*measure, from - SET_WITHIN_MS, to),
         (Group::Rescue, _) => (*measure, calendar.start(day - 6) - BEFORE_MS, to),
         // From noon before the first day: its night.
         (Group::Rhythm, _) => (*measure, calendar.start(day + 1 - rhythm::DAYS) - DAY_MS, to),
+        (Group::Safety, Measure::MedicationEvent) => (*measure, from - LOOK_BACK_MS, to),
+        // The set that begins before the day, and the order of a standing test.
+        (Group::Safety, _) => (*measure, from - SET_WITHIN_MS, to),
         (Group::Pain, Measure::MedicationEvent) => (*measure, from - BEFORE_MS, to),
         // The night before, and the doses that may fill a neighbouring day's cell.
         (_, Measure::TotalSleepTime | Measure::SleepStage | Measure::ActivityCount) => (*measure, from - DAY_MS, to),
-        // Sums look 24 hours back, also after a day of 23.
+        // Sums look 24 hours back, also after a day of 23, and gaps between doses a quarter further.
         (_, Measure::MedicationEvent) => {
-            (*measure, calendar.start(day - 1).min(from - DAY_MS), calendar.start(day + 2))
+            (*measure, calendar.start(day - 1).min(from - LONGEST_KEPT_MS), calendar.start(day + 2))
         }
         _ => (*measure, from, to),
     };

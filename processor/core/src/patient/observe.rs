@@ -15,6 +15,7 @@ use super::perform::group_of;
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{Quiet, Work};
 use super::{Clinic, GATHER_MS, HORIZON_DAYS, closes_after_ms};
+use crate::metrics::dose_adherence::LONGEST_KEPT_MS;
 use crate::metrics::hysteresis::EpisodeChange;
 
 /// What a run of readings has in common.
@@ -149,11 +150,12 @@ impl Clinic {
     /// Marks what must be computed again because of a reading on `day`.
     fn mark_day(&mut self, person: &Patient, measure: Measure, day: i32, now: JournalTime) {
         let calendar = Calendar::of(person);
-        let next = calendar.day_of(calendar.start(day + 1) - 1 + DAY_MS);
+        let reached = |by_ms: i64| calendar.day_of(calendar.start(day + 1) - 1 + by_ms);
+        let next = reached(DAY_MS);
         for &(group, reach) in Group::affected_by(measure) {
             let days = match reach {
                 Reach::Day => day..=day,
-                Reach::Beside => day - 1..=next.max(day + 1),
+                Reach::Beside => day - 1..=reached(LONGEST_KEPT_MS).max(day + 1),
                 Reach::Hours24 => day..=next,
                 Reach::Week => day..=day + rhythm::DAYS,
             };

@@ -51,12 +51,17 @@ impl Clinic {
         let calendar = Calendar::of(person);
         let horizon = self.horizon(calendar, now);
         let kept_from = horizon - self.lookback_days;
-        past.days = past.days.split_off(&kept_from.min(horizon - FARTHEST_DAYS));
-        for (_, values) in past.days.range_mut(..kept_from.min(horizon - FAR_DAYS)) {
-            values.retain(|name| name == FARTHEST);
+        // The level of day 0 is kept for ever.
+        let day_0 = derived::goals::day_0(&past.days);
+        let is_day_0 = |day: i32, name: &str| day_0.iter().any(|(of, source)| *of == day && *source == name);
+        for (day, values) in past.days.range_mut(..kept_from.min(horizon - FARTHEST_DAYS)) {
+            values.retain(|name| is_day_0(*day, name));
         }
-        for (_, values) in past.days.range_mut(..kept_from) {
-            values.retain(|name| LOOKED_AT_FROM_AFAR.contains(&name));
+        for (day, values) in past.days.range_mut(..kept_from.min(horizon - FAR_DAYS)) {
+            values.retain(|name| name == FARTHEST || is_day_0(*day, name));
+        }
+        for (day, values) in past.days.range_mut(..kept_from) {
+            values.retain(|name| LOOKED_AT_FROM_AFAR.contains(&name) || is_day_0(*day, name));
             // What showed it is no evidence of anything that may still change.
             values.values_mut().for_each(|(_, value)| value.evidence.clear());
         }

@@ -41,7 +41,7 @@ pub(super) fn lost_ms(stream: &Stream) -> Option<i64> {
     shows.then(|| LOST_MS.min(stream.alert_after_ms.unwrap_or(LOST_MS)).max(least_ms(stream)))
 }
 
-/// The shortest silence of a stream that anything is said about.
+/// The shortest silence of a stream that anything is said about, in time that counts: by the clock it is longer.
 fn pause_ms(stream: &Stream) -> i64 {
     silent_ms(stream).min(lost_ms(stream).unwrap_or(i64::MAX))
 }

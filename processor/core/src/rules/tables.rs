@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 const MME: &str = include_str!("../../../rules/tables/mme.toml");
 const MAXIMA: &str = include_str!("../../../rules/tables/daily_maximum.toml");
+const SYMPTOMS: &str = include_str!("../../../rules/tables/symptoms.toml");
 const CONDITIONS: &str = include_str!("../../../rules/tables/conditions.toml");
 
 #[derive(Default, Deserialize)]
@@ -40,8 +41,27 @@ pub struct Maximum {
     pub mg: i64,
     /// Most days in a row.
     pub max_days: Option<u32>,
+    /// Less for patients with a condition.
+    #[serde(default)]
+    lower: Vec<Lower>,
     #[serde(rename = "source")]
     _source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lower {
+    condition: String,
+    mg: i64,
+}
+
+impl Maximum {
+    /// Milligrams for somebody with this problem list, and the condition that makes them fewer.
+    pub fn mg_for(&self, listed: &[String]) -> (i64, Option<&str>) {
+        let own = self.lower.iter().filter(|lower| has_condition(listed, &lower.condition));
+        let least = own.min_by_key(|lower| lower.mg).filter(|lower| lower.mg < self.mg);
+        least.map_or((self.mg, None), |lower| (lower.mg, Some(lower.condition.as_str())))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -59,6 +79,13 @@ struct Condition {
     _source: String,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Symptoms {
+    /// Of the form of conditions: a name and what stands for it.
+    symptom: Vec<Condition>,
+}
+
 /// The files are part of the program; a test parses each, so that a fault cannot leave the house.
 static FACTORS: LazyLock<Factors> = LazyLock::new(|| toml::from_str(MME).unwrap_or_default());
 static FACTOR_OF: LazyLock<BTreeMap<&'static str, i64>> = LazyLock::new(|| {
@@ -67,6 +94,8 @@ static FACTOR_OF: LazyLock<BTreeMap<&'static str, i64>> = LazyLock::new(|| {
 });
 static MAXIMUM: LazyLock<Maxima> = LazyLock::new(|| toml::from_str(MAXIMA).unwrap_or_default());
 static CONDITION: LazyLock<Conditions> = LazyLock::new(|| toml::from_str(CONDITIONS).unwrap_or_default());
+
+static SYMPTOM: LazyLock<Symptoms> = LazyLock::new(|| toml::from_str(SYMPTOMS).unwrap_or_default());
 
 /// Which table of equivalents results are made with.
 pub fn mme_version() -> &'static str {
@@ -95,6 +124,14 @@ pub fn has_condition(listed: &[String], name: &str) -> bool {
     words.into_iter().any(|word| listed.iter().any(|said| says(said, word)))
 }
 
+/// Whether a symptom that was reported, in the clinic's words, is one of those that a row of the table names.
+pub fn is_symptom(said: &str, name: &str) -> bool {
+    let plain = |text: &str| text.trim().to_lowercase().replace([' ', '-'], "_");
+    let said = plain(said);
+    let row = SYMPTOM.symptom.iter().find(|row| row.name == name);
+    said == name || row.is_some_and(|row| row.words.contains(&said))
+}
+
 /// `I50` is said by `i50` and `I50.1`, not by `I501`.
 fn says(said: &str, word: &str) -> bool {
     let Some(rest) = said.get(word.len()..) else { return false };
@@ -109,12 +146,28 @@ mod tests {
     fn every_table_parses_has_a_version_and_names_nothing_twice() {
         assert!(toml::from_str::<Factors>(MME).is_ok() && !mme_version().is_empty());
         assert!(toml::from_str::<Maxima>(MAXIMA).is_ok() && !maximum_version().is_empty());
-        assert!(toml::from_str::<Conditions>(CONDITIONS).is_ok());
+        assert!(toml::from_str::<Conditions>(CONDITIONS).is_ok() && toml::from_str::<Symptoms>(SYMPTOMS).is_ok());
+        assert!(
+            is_symptom("Chest pain", "hypertensive_emergency") && is_symptom("new-weakness", "neurological_red_flag")
+        );
+        assert!(!is_symptom("nausea", "hypertensive_emergency") && !is_symptom("chest pain", "neurological_red_flag"));
         assert_eq!((FACTORS.factor.len(), FACTOR_OF.len()), (10, 10));
         assert!(FACTORS.factor.iter().all(|row| (row.factor * 1000.0).fract() == 0.0), "factors are thousandths");
         for (index, row) in maxima().iter().enumerate() {
             assert!(row.mg > 0 && maxima()[index + 1..].iter().all(|other| other.ingredient != row.ingredient));
+            for lower in &row.lower {
+                assert!(lower.mg > 0 && CONDITION.condition.iter().any(|known| known.name == lower.condition));
+            }
         }
+    }
+
+    #[test]
+    fn liver_disease_and_alcohol_halve_the_daily_maximum_of_acetaminophen() {
+        let row = maxima().iter().find(|row| row.ingredient == "acetaminophen").unwrap();
+        let of = |listed: &str| row.mg_for(&[listed.to_owned()]);
+        assert_eq!(row.mg_for(&[]), (4000, None));
+        assert_eq!((of("gout"), of("K74.6")), ((4000, None), (2000, Some("liver_disease"))));
+        assert_eq!((of("cirrhosis").0, of("F10.2")), (2000, (2000, Some("alcohol_use"))));
     }
 
     #[test]

@@ -1,5 +1,8 @@
-//! The patient core as a whole: silence and combinations, on a ward that lives in memory.
+//! The patient core as a whole: silence, combinations, the ledger and examples of the catalogue, on a ward that lives in memory.
 
+mod catalogue;
 mod combinations;
+mod goals;
+mod ledger;
 mod silence;
 mod ward;

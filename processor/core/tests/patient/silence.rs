@@ -1,6 +1,7 @@
 //! Who is silent (semantics 16): prescribed streams, absence rules, and what must never be told as a patient's silence.
 
 use crate::ward::{Ward, device_id, dose, number, person, prescribed, reading, wears};
+use painwatch_domain::roster::Hours;
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use painwatch_domain::{FindingKind, GatewayId, JournalTime, Measure, Priority, Roster, Value};
 use painwatch_processor_core::patient::{GRACE_MS, GatewayState};
@@ -391,4 +392,37 @@ proptest! {
         prop_assert_eq!(ward.spans("no-pain-report"), model(&times, DAY_MS, DAY, end));
         prop_assert_eq!(ward.coverage_defects, 0);
     }
+}
+
+/// Worn at night, from 22:00 to 06:00: no day in between is a monitoring lost, and a night without it is told in the morning.
+#[test]
+fn a_device_that_is_expected_at_night_is_silent_by_night_and_lost_only_then() {
+    let mut roster = watched();
+    prescribed(&mut roster, "ann", DAY, &[0, 240, 480, 720, 960, 1200]);
+    wears(&mut roster, "ann", "cap", &[]);
+    wears(&mut roster, "ann", "finger", &[(SPO2, 30 * SECOND_MS)]);
+    roster.devices.get_mut(&device_id("watch")).unwrap().streams.clear();
+    let told = |hours: Option<Hours>, worn_in_third_night: bool| {
+        let mut roster = roster.clone();
+        roster.devices.get_mut(&device_id("finger")).unwrap().streams[0].hours = hours;
+        let mut ward = Ward::new(roster, None, DAY);
+        for minute in (0..3 * 24 * 60).step_by(10) {
+            let (at, hour) = (DAY + minute * MINUTE_MS, minute / 60 % 24);
+            if minute % 120 == 0 {
+                ward.send(dose("cap", at), at);
+            }
+            let third = minute >= 44 * 60;
+            if !(6..22).contains(&hour) && (worn_in_third_night || !third) {
+                ward.send(number("finger", SPO2, at, 97.0), at);
+            }
+        }
+        ward.tick(DAY + 3 * DAY_MS);
+        (ward.told(SILENT), ward.told(LOST))
+    };
+    let night = Some(Hours { from_min: 22 * 60, until_min: 6 * 60 });
+    assert_eq!(told(night, true), (vec![], vec![]));
+    assert!(told(None, true).1.len() >= 5, "prescribed for all day it is lost each day");
+    // The third night from 22:00 on the second day to 06:00 on the third.
+    let (silent, lost) = told(night, false);
+    assert_eq!((silent, lost), (vec![Opened], vec![Opened, Cleared, Opened]));
 }

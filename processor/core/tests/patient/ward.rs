@@ -12,7 +12,7 @@ use painwatch_domain::{
 use painwatch_processor_core::intake::EffectiveReading;
 use painwatch_processor_core::patient::day::Observation;
 use painwatch_processor_core::patient::episodes::EpisodeOut;
-use painwatch_processor_core::patient::{Clinic, CoverageOut, Performed, Sight};
+use painwatch_processor_core::patient::{Clinic, CoverageOut, MetricOut, Performed, Sight};
 use painwatch_processor_core::rules::{self, Rule, default_packs};
 
 pub struct Ward {
@@ -24,6 +24,8 @@ pub struct Ward {
     pub episodes: BTreeMap<(PatientId, String, i64), EpisodeOut>,
     pub coverage: BTreeMap<(PatientId, String, i64), CoverageOut>,
     pub coverage_defects: u32,
+    /// The last that was told, by metric and start of the day.
+    pub metrics: BTreeMap<(String, i64), MetricOut>,
     rules: Vec<Rule>,
     saved: BTreeMap<(PatientId, &'static str), Vec<u8>>,
     paths: Option<Vec<u8>>,
@@ -56,8 +58,12 @@ pub fn person(name: &str, packs: &[&str]) -> Patient {
 
 /// Gives a patient a device with streams, from the beginning of time.
 pub fn wears(roster: &mut Roster, patient: &str, device: &str, streams: &[(Measure, i64)]) {
-    let stream =
-        |(measure, every_ms): &(Measure, i64)| Stream { measure: *measure, every_ms: *every_ms, alert_after_ms: None };
+    let stream = |(measure, every_ms): &(Measure, i64)| Stream {
+        measure: *measure,
+        every_ms: *every_ms,
+        alert_after_ms: None,
+        hours: None,
+    };
     let id = device_id(device);
     let known = Device {
         id: id.clone(),
@@ -72,13 +78,24 @@ pub fn wears(roster: &mut Roster, patient: &str, device: &str, streams: &[(Measu
 }
 
 pub fn prescribed(roster: &mut Roster, patient: &str, start: i64, times_min: &[u32]) {
-    let id = MedicationId::parse("oxycodone-5mg").unwrap();
+    ordered(roster, patient, start, ("oxycodone-5mg", "oxycodone", 5.0, "ir"), times_min);
+}
+
+/// A medication by id, ingredient, milligrams and release, and its scheduled order.
+pub fn ordered(
+    roster: &mut Roster,
+    patient: &str,
+    start: i64,
+    (id, ingredient, mg, release): (&str, &str, f64, &str),
+    times_min: &[u32],
+) {
+    let id = MedicationId::parse(id).unwrap();
     let medication = Medication {
         id: id.clone(),
-        ingredient: "oxycodone".to_owned(),
-        strength_mg: Some(F64Bits::new(5.0)),
+        ingredient: ingredient.to_owned(),
+        strength_mg: Some(F64Bits::new(mg)),
         unit: "{tablet}".to_owned(),
-        release: "ir".to_owned(),
+        release: release.to_owned(),
         rxnorm: None,
         atc: None,
     };
@@ -117,8 +134,12 @@ pub fn number(device: &str, measure: Measure, time: i64, value: f64) -> Effectiv
 }
 
 pub fn dose(device: &str, time: i64) -> EffectiveReading {
+    dose_of("oxycodone-5mg", device, time)
+}
+
+pub fn dose_of(medication: &str, device: &str, time: i64) -> EffectiveReading {
     let value = Value::Dose { amount: Some(1000), unit: "{tablet}".into() };
-    let medication = MedicationId::parse("oxycodone-5mg").unwrap();
+    let medication = MedicationId::parse(medication).unwrap();
     let dose = Some(Dose { medication, event: DoseEvent::Taken, scheduled_for: None });
     let about = Arc::new(Meta { dose, ..Meta::default() });
     EffectiveReading { about, ..reading(device, Measure::MedicationEvent, time, value) }
@@ -136,6 +157,7 @@ impl Ward {
             episodes: BTreeMap::new(),
             coverage: BTreeMap::new(),
             coverage_defects: 0,
+            metrics: BTreeMap::new(),
             rules,
             saved: BTreeMap::new(),
             paths: None,
@@ -193,6 +215,9 @@ impl Ward {
             self.coverage.insert((patient.clone(), day.rule.to_string(), day.window.1), day);
         }
         self.coverage_defects += performed.coverage_defects;
+        for row in performed.metrics {
+            self.metrics.insert((row.metric.clone(), row.window.0), row);
+        }
     }
 
     /// A reading arrives.
@@ -246,6 +271,15 @@ impl Ward {
     pub fn told(&self, rule: &str) -> Vec<FindingKind> {
         let own = self.findings.iter().filter(|finding| finding.rule.as_str() == rule);
         own.map(|finding| finding.kind).collect()
+    }
+
+    /// What stands in a metric's row of the day that begins then.
+    pub fn value(&self, metric: &str, day: i64) -> Option<f64> {
+        self.metrics.get(&(metric.to_owned(), day)).and_then(|row| row.told.value.value)
+    }
+
+    pub fn quality(&self, metric: &str, day: i64) -> &str {
+        self.metrics.get(&(metric.to_owned(), day)).map_or("", |row| row.told.value.quality.as_str())
     }
 
     pub fn spans(&self, rule: &str) -> Vec<(i64, Option<i64>)> {

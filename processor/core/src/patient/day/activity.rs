@@ -28,9 +28,17 @@ pub(super) fn activity(frame: &Frame, seen: &[&Observation]) -> Values {
     }
     values.extend(night::heart_rate(frame, seen).map(|mean| ("heart_rate.night_mean".to_owned(), mean)));
     if let Some((steps, cadence)) = steps(frame, seen, worn) {
-        for (name, peak) in
-            cadence.iter().flat_map(|c| [("peak_1", c.peak1), ("peak_30", c.peak30), ("peak_60", c.peak60)])
-        {
+        let of = |cadence: &StepCadence| {
+            let minutes = |count: u32| Some(f64::from(count));
+            [
+                ("peak_1", cadence.peak1),
+                ("peak_30", cadence.peak30),
+                ("peak_60", cadence.peak60),
+                ("moderate_minutes", minutes(cadence.min_ge100)),
+                ("vigorous_minutes", minutes(cadence.min_ge130)),
+            ]
+        };
+        for (name, peak) in cadence.iter().flat_map(of) {
             let value = DailyValue { value: peak, evidence: Vec::new(), ..steps.clone() };
             values.insert(format!("step_count.{name}"), value);
         }

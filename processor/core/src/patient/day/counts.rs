@@ -62,7 +62,11 @@ impl Told<'_> {
             let told = sedentary::sedentary(&worn);
             let valid = |value: Option<f64>| self.value(value.filter(|_| enough), "not_worn", wear);
             put("sedentary_minutes", valid(Some(f64::from(told.sedentary))));
-            put("sedentary_bouts_30", valid(Some(f64::from(told.at_least[1].1))));
+            for (method, (_, minutes)) in
+                ["sedentary_bouts_20", "sedentary_bouts_30", "sedentary_bouts_60"].into_iter().zip(told.at_least)
+            {
+                put(method, valid(Some(f64::from(minutes))));
+            }
             put("sedentary_breaks", valid(Some(f64::from(told.breaks))));
             put("mean_sedentary_bout", valid(told.mean_bout));
             put("p_sedentary_to_active", valid(told.p_sedentary_to_active));

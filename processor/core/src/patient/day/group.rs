@@ -3,6 +3,7 @@
 use painwatch_domain::Measure;
 use serde::{Deserialize, Serialize};
 
+use super::super::derived::goals::GOALS;
 use super::rhythm::ends_week;
 use crate::metrics::{MetricInfo, catalogue};
 
@@ -11,7 +12,8 @@ use crate::metrics::{MetricInfo, catalogue};
 pub enum Reach {
     /// Its own.
     Day,
-    /// The neighbours as well, and whatever 24 hours after it touch: a dose may fill the cell of either, and counts in sums.
+    /// The neighbours as well, and whatever the 30 hours after it touch: a dose may fill the cell of either, counts in sums, and
+    /// may be the one before a dose that kept its interval.
     Beside,
     /// Those of the 24 h after its day: a sleep belongs to the night of the next morning, and a device that was taken off
     /// stays off. When a patient travels that may be more than one.
@@ -73,7 +75,9 @@ impl Group {
             "pain_nrs.rescue_response" => Some(Self::Rescue),
             "heart_rate.rest_score" => Some(Self::Safety),
             "pain_nrs.flare_signals" | "pain_nrs.flare_check_in" | "step_count.pacing" => Some(Self::Composite),
+            "reporting.data_days_30d" => Some(Self::Composite),
             name if name.ends_with(".progress") => Some(Self::Composite),
+            name if GOALS.iter().any(|(_, target)| *target == name) => Some(Self::Composite),
             name if SCORES.iter().any(|score| name.starts_with(score)) => Some(Self::Safety),
             _ => Self::of(info.measure),
         }
@@ -106,9 +110,13 @@ impl Group {
             Measure::PainVas | Measure::PainScaleOther | Measure::Peg | Measure::FlareReport => {
                 &[(Self::Pain, Reach::Day)]
             }
-            Measure::MedicationEvent => {
-                &[(Self::Medication, Reach::Beside), (Self::Pain, Reach::Hours24), (Self::Rescue, Reach::Week)]
-            }
+            Measure::MedicationEvent => &[
+                (Self::Medication, Reach::Beside),
+                (Self::Pain, Reach::Hours24),
+                (Self::Rescue, Reach::Week),
+                (Self::Safety, Reach::Hours24),
+            ],
+            Measure::SymptomSeverity => &[(Self::Pain, Reach::Day), (Self::Safety, Reach::Hours24)],
             Measure::StepCount => {
                 &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24), (Self::Rhythm, Reach::Week)]
             }
@@ -144,6 +152,7 @@ impl Group {
                 Measure::Peg,
                 Measure::FlareReport,
                 Measure::MedicationEvent,
+                Measure::SymptomSeverity,
             ],
             Self::Medication => &[Measure::MedicationEvent],
             Self::Activity => &[Measure::StepCount, Measure::HeartRate, Measure::TotalSleepTime],
@@ -161,6 +170,8 @@ impl Group {
                 Measure::Poss,
                 Measure::FallReport,
                 Measure::StepCount,
+                Measure::MedicationEvent,
+                Measure::SymptomSeverity,
             ],
             Self::Rescue => &[Measure::PainNrs, Measure::MedicationEvent],
             Self::Counts => &[Measure::ActivityCount, Measure::SleepStage],
@@ -183,4 +194,4 @@ impl Group {
 }
 
 /// Names of scores that belong to no one measure.
-pub const SCORES: [&str; 3] = ["news2.", "oivi.", "prodigy."];
+pub const SCORES: [&str; 4] = ["news2.", "oivi.", "prodigy.", "reporting."];

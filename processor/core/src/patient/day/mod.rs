@@ -10,14 +10,17 @@ pub mod evidence;
 mod group;
 mod minutes;
 mod night;
+pub mod orders;
 mod pain;
 mod pressure;
+pub mod reporting;
 mod rescue;
 mod rest;
 pub mod rhythm;
 mod safety;
 mod sleep;
 mod stages;
+mod symptoms;
 mod vitals;
 mod weight;
 

@@ -4,6 +4,7 @@ use painwatch_domain::time::MINUTE_MS;
 use painwatch_domain::{Flags, Measure, Value};
 
 use super::rescue::{nrs, rescue_doses};
+use super::symptoms::{names, reported};
 use super::{DailyValue, Frame, Observation, Values, of_day, value_of};
 use crate::metrics::pain_summary::{self, Report};
 use crate::metrics::{peg, severe_pain};
@@ -43,6 +44,10 @@ pub(super) fn pain(frame: &Frame, seen: &[&Observation]) -> Values {
             let valid = |value: Option<f64>| value.filter(|_| day.valid);
             put("daily_mean", valid(day.daily_mean()), frame.end, &readings);
             if *measure == Measure::PainNrs {
+                put("daily_least", day.summary.least, frame.end, &readings);
+                put("daily_sd", valid(day.summary.sd), frame.end, &readings);
+                put("time_weighted_mean", valid(day.summary.twa), frame.end, &readings);
+                put("mssd", valid(day.summary.mssd), frame.end, &readings);
                 put("frac_severe", valid(day.summary.frac_severe), frame.end, &readings);
                 put("auc_24h", valid(day.summary.auc_h), frame.end, &readings);
                 spans = valid(day.summary.span_h).map(|hours| hours / DAY_H);
@@ -74,7 +79,17 @@ fn lasting(frame: &Frame, seen: &[&Observation]) -> Values {
         n: readings.len() as u32,
         ..value_of(frame, if known.is_some() { &severe } else { &readings }, value, "")
     };
-    let mut values = Values::from([("pain_nrs.severe".to_owned(), value)]);
+    let red_flags: Vec<_> =
+        reported(seen, "neurological_red_flag").into_iter().filter(|seen| frame.contains(seen.time)).collect();
+    let both = severe_pain::with_red_flag(known, &red_flags.iter().map(|seen| seen.time).collect::<Vec<_>>());
+    let urgent = DailyValue {
+        value: Some(f64::from(u8::from(both.is_some()))),
+        held_at: both.unwrap_or(newest),
+        quality: if both.is_some() { names(&red_flags) } else { String::new() },
+        ..value.clone()
+    };
+    let mut values =
+        Values::from([("pain_nrs.severe".to_owned(), value), ("pain_nrs.severe_with_red_flag".to_owned(), urgent)]);
     values.extend(headache(frame, &readings));
     values
 }

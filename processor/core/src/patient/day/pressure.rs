@@ -3,9 +3,11 @@
 use painwatch_domain::time::MINUTE_MS;
 use painwatch_domain::{Measure, Value};
 
+use super::symptoms::{names, reported};
 use super::{DailyValue, Frame, Observation, Values, value_of};
-use crate::metrics::bp_category::{self, Sitting, category};
+use crate::metrics::bp_category::{self, Category, Sitting, category};
 use crate::metrics::orthostatic::{self, Orthostatic, Reading};
+use crate::metrics::pressure_symptoms;
 use crate::metrics::summary_stats::{mean, sorted_present};
 
 /// A reading after standing up belongs to the supine one so long before it [engineering choice].
@@ -22,7 +24,7 @@ pub(super) fn pressure(frame: &Frame, seen: &[&Observation]) -> Values {
     let seated: Vec<_> =
         all.iter().filter(|(seen, ..)| frame.contains(seen.time) && posture(seen) == Posture::Other).copied().collect();
     let mut values = means(frame, &seated);
-    values.extend(sittings(frame, &seated));
+    values.extend(sittings(frame, seen, &seated));
     values.extend(standing_up(frame, seen, &all));
     values
 }
@@ -67,7 +69,7 @@ fn means(frame: &Frame, seated: &[(&Observation, f64, f64)]) -> Values {
 }
 
 /// The worst category and the lowest systolic mean of the day's sittings.
-fn sittings(frame: &Frame, seated: &[(&Observation, f64, f64)]) -> Values {
+fn sittings(frame: &Frame, seen: &[&Observation], seated: &[(&Observation, f64, f64)]) -> Values {
     let readings: Vec<&Observation> = seated.iter().map(|(seen, ..)| *seen).collect();
     let Some(newest) = readings.iter().map(|seen| seen.time).max() else { return Values::new() };
     let rows: Vec<(i64, f64, f64)> =
@@ -80,7 +82,17 @@ fn sittings(frame: &Frame, seated: &[(&Observation, f64, f64)]) -> Values {
         DailyValue { held_at: at.unwrap_or(newest), ..value_of(frame, &readings, value, reason) }
     };
     let at = |one: &Sitting| one.at;
+    let severe = found.iter().filter(|one| category(one.systolic, one.diastolic) == Category::Severe);
+    let symptoms = reported(seen, "hypertensive_emergency");
+    let times: Vec<i64> = symptoms.iter().map(|seen| seen.time).collect();
+    let with_symptoms = pressure_symptoms::together(&severe.map(at).collect::<Vec<_>>(), &times);
+    let flag = (!found.is_empty()).then(|| f64::from(u8::from(with_symptoms.is_some())));
+    let mut urgent = value(with_symptoms, flag);
+    if with_symptoms.is_some() {
+        urgent.quality = names(&symptoms);
+    }
     Values::from([
+        ("blood_pressure.severe_with_symptoms".to_owned(), urgent),
         ("blood_pressure.category".to_owned(), value(worst.map(|(_, at)| at), worst.map(|(worst, _)| worst.rank()))),
         ("blood_pressure.sitting_systolic".to_owned(), value(lowest.map(at), lowest.map(|one| one.systolic))),
     ])

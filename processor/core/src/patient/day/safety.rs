@@ -4,7 +4,7 @@ use painwatch_domain::roster::Patient;
 use painwatch_domain::{Measure, Value};
 
 use super::{DAY_EVIDENCE_MAX, DailyValue, Frame, Observation, Values, value_of};
-use super::{pressure, rest};
+use super::{orders, pressure, rest};
 use crate::metrics::news2::{self, Band, Items, News2, SET_WITHIN_MS};
 use crate::metrics::{oivi, prodigy, sedation};
 use crate::rules::tables::has_condition;
@@ -26,6 +26,7 @@ pub fn is_telling(measure: Measure, value: Option<&Value>) -> bool {
     let rounded = number.and_then(|number| news2::half_up(number, 0));
     match measure {
         M::BloodPressure | M::BodyTemperature | M::OxygenFlow | M::Acvpu | M::Poss | M::FallReport => true,
+        M::MedicationEvent | M::SymptomSeverity => true,
         M::RespiratoryRate => rounded.is_some_and(|rate| rate <= 11 || news2::respirations(rate) >= 2),
         M::OxygenSaturation => rounded.is_some_and(|percent| news2::saturation_1(percent) >= 2),
         M::HeartRate => rounded.is_some_and(|rate| news2::pulse(rate) >= 2),
@@ -178,14 +179,18 @@ fn sedated(frame: &Frame, seen: &[&Observation]) -> Values {
     let reports: Vec<(i64, u8)> = readings.iter().map(|(seen, level)| (seen.time, *level)).collect();
     let (rates, saturations) = (samples(seen, Measure::RespiratoryRate), samples(seen, Measure::OxygenSaturation));
     let of_day: Vec<_> = readings.iter().filter(|(seen, _)| frame.contains(seen.time)).collect();
+    let combined = oivi::combined(&rates, &saturations, &reports);
     let mut values = Values::new();
+    if !rates.is_empty() || !saturations.is_empty() {
+        let early = orders::early_dose(frame, seen, &combined.any);
+        values.extend(early.map(|value| ("oivi.after_early_dose".to_owned(), value)));
+    }
     let mut put = |name: &str, holds_at: Option<i64>, n: usize, because: &[&Observation]| {
         let value = Some(f64::from(u8::from(holds_at.is_some())));
         let held_at = holds_at.unwrap_or(frame.start);
         let value = DailyValue { n: n as u32, held_at, ..value_of(frame, because, value, "") };
         values.insert(name.to_owned(), value);
     };
-    let combined = oivi::combined(&rates, &saturations, &reports);
     if !rates.is_empty() && !saturations.is_empty() {
         let moderate = combined.moderate.iter().map(|(_, end)| *end).filter(|end| frame.contains(*end));
         let rated: Vec<_> =

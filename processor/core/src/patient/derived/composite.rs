@@ -1,12 +1,12 @@
-//! What looks at several groups at once: signals of a flare, and progress towards goals (clinical catalogue F6, F8).
+//! What looks at several groups at once: signals of a flare, and days with data (clinical catalogue F6, G5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Book, like};
+use crate::metrics::data_days;
 use crate::metrics::flare_signals::{self, Count, HIGH_Z, LOW_Z, RESTING_RISE, Signal};
-use crate::metrics::goal_progress::{By, LEVEL_DAYS, Scale, arrow, level};
 use crate::patient::daily::{self, Derived, DerivedDays};
-use crate::patient::day::DailyValue;
+use crate::patient::day::{DailyValue, reporting};
 
 /// What the signals stand on; of the pulse at night the rise above its baseline counts, of the device's own resting value
 /// where no night tells.
@@ -19,29 +19,40 @@ const SOURCES: [&str; 7] = [
     "sleep_stage.waso_z",
     "step_count.robust_z",
 ];
+const DATA_DAYS: &str = "reporting.data_days_30d";
 const COUNT: &str = "pain_nrs.flare_signals";
 const CHECK_IN: &str = "pain_nrs.flare_check_in";
-
-const PROGRESS: [(&str, &str, Scale); 4] = [
-    ("peg.progress", "peg.score", Scale { by: By::Amount(1.0), more_is_better: false }),
-    ("step_count.progress", "step_count.daily_sum", Scale { by: By::Fraction(0.1), more_is_better: true }),
-    ("total_sleep_time.progress", "total_sleep_time.daily_sum", Scale { by: By::Amount(30.0), more_is_better: true }),
-    (
-        "medication_event.progress",
-        "medication_event.mme_prescribed",
-        Scale { by: By::Fraction(0.3), more_is_better: false },
-    ),
-];
 
 pub(super) fn derive(book: &mut Book) {
     if book.wants(&[COUNT, CHECK_IN]) {
         flare_signals(book);
     }
-    for (target, source, scale) in PROGRESS {
-        if book.wants(&[target]) {
-            progress(book, target, source, scale);
-        }
+    if book.wants(&[DATA_DAYS]) {
+        data_days(book);
     }
+}
+
+/// A plain count: no rule looks at it, and it is said of days with any data.
+fn data_days(book: &mut Book) {
+    let mut days: BTreeMap<i32, BTreeSet<&str>> = BTreeMap::new();
+    for (day, value) in reporting::names().flat_map(|name| book.each(name)) {
+        days.entry(day).or_default().extend(value.quality.split(',').filter(|device| !device.is_empty()));
+    }
+    let newest = |day: i32| {
+        let of_day = reporting::names().filter_map(|name| book.days.get(&day)?.get(name));
+        of_day.max_by_key(|value| value.held_at).cloned().unwrap_or_default()
+    };
+    let mut told = Vec::new();
+    for day in days.range(book.since..).map(|(day, _)| *day) {
+        let near = days.range(day - data_days::DAYS + 1..=day);
+        let near = near.flat_map(|(at, devices)| devices.iter().map(move |device| (*at, *device)));
+        let by_device = data_days::by_device(near, day);
+        let most = by_device.values().max().copied().unwrap_or_default();
+        let quality = by_device.iter().map(|(device, days)| format!("{device}={days}")).collect::<Vec<_>>().join(",");
+        let value = DailyValue { quality, ..like(&newest(day), Some(f64::from(most)), by_device.len()) };
+        told.push((day, value));
+    }
+    told.into_iter().for_each(|(day, value)| book.put(day, DATA_DAYS, value, (None, None)));
 }
 
 fn flare_signals(book: &mut Book) {
@@ -115,27 +126,5 @@ impl OfDay<'_, '_> {
         let held_at = of_day.clone().map(|value| value.held_at).max().unwrap_or_default();
         let historical = of_day.clone().all(|value| value.historical);
         DailyValue { held_at, historical, ..DailyValue::default() }
-    }
-}
-
-/// Day 0 is the first level that is kept; PEG is a level by itself. A day before there is a level knows none, whatever
-/// comes later: otherwise what it says would depend on when it was looked at.
-fn progress(book: &mut Book, target: &'static str, source: &str, scale: Scale) {
-    let numbers = book.numbers(source);
-    let single = matches!(source, "peg.score" | "medication_event.mme_prescribed");
-    let at = |index: usize| -> Option<f64> {
-        if single {
-            return numbers.get(index).map(|(_, x)| *x);
-        }
-        let from = (index + 1).checked_sub(LEVEL_DAYS)?;
-        level(&numbers[from..=index].iter().map(|(_, x)| *x).collect::<Vec<_>>())
-    };
-    let first = if single { 0 } else { LEVEL_DAYS - 1 };
-    let first_level = at(first.min(numbers.len().saturating_sub(1)));
-    for (index, (day, _)) in numbers.iter().enumerate() {
-        let Some(value) = book.days.get(day).and_then(|values| values.get(source)) else { continue };
-        let day_0 = first_level.filter(|_| index >= first);
-        let moved = day_0.zip(at(index)).and_then(|(before, now)| arrow(scale, before, now));
-        book.put(*day, target, like(value, moved, 1), (day_0, None));
     }
 }

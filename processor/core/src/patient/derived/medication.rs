@@ -1,11 +1,14 @@
 //! Escalation of as-needed doses, rise of equivalents, days in a row, and overuse over months (clinical catalogue E1, E4,
 //! E6, E7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use painwatch_domain::Roster;
+use painwatch_domain::roster::Patient;
 
 use super::{Book, like};
 use crate::metrics::medication_overuse::{self, DaysWith, Overuse};
-use crate::metrics::prn_escalation;
+use crate::metrics::{mme_mean, prn_escalation, withdrawal};
 use crate::patient::day::DailyValue;
 use crate::rules::tables;
 
@@ -14,12 +17,23 @@ const REFERENCE_DAYS: i32 = 28;
 /// Equivalents are compared with the least of so many days before (clinical catalogue E1: rise in 7 d).
 const RISE_DAYS: i32 = 7;
 
+/// Medications that the patient is or was ordered and whose sudden stop brings withdrawal or relapse.
+pub(super) fn threatening(roster: &Roster, person: &Patient) -> BTreeSet<String> {
+    let ordered = roster.prescriptions.iter().filter(|order| order.patient == person.id);
+    let known = ordered.filter_map(|order| roster.medications.get(&order.medication));
+    let threatening = known.filter(|known| withdrawal::threatens(&known.ingredient, &known.release));
+    threatening.map(|known| known.id.to_string()).collect()
+}
+
 pub(super) fn derive(book: &mut Book) {
     if book.wants(&["medication_event.prn_7d", "medication_event.prn_escalation"]) {
         escalation(book);
     }
     if book.wants(&["medication_event.mme_rise_pct"]) {
         rise(book);
+    }
+    if book.wants(&["medication_event.mme_mean_90d"]) {
+        mean_of_90_days(book);
     }
     if book.wants(&["medication_event.days_over_limit"]) {
         days_in_a_row(book);
@@ -60,6 +74,16 @@ fn rise(book: &mut Book) {
         let pct = least.zip(value.value).map(|(least, now)| 100.0 * (now - least) / least);
         let told = DailyValue { quality: value.quality.clone(), ..like(value, pct, before.len()) };
         book.put(day, "medication_event.mme_rise_pct", told, (least, None));
+    }
+}
+
+/// The marks are those of the last day: which table, and whether it is complete.
+fn mean_of_90_days(book: &mut Book) {
+    let numbers = book.numbers("medication_event.mme_prescribed");
+    for (day, value) in book.each("medication_event.mme_prescribed") {
+        let mean = mme_mean::over_90_days(&numbers, day);
+        let told = DailyValue { quality: value.quality.clone(), ..like(value, mean, mme_mean::DAYS as usize) };
+        book.put(day, "medication_event.mme_mean_90d", told, (None, None));
     }
 }
 

@@ -1,11 +1,14 @@
 //! What derives from a patient's daily values and from what the roster says happened: one file a group of ideas.
 
 mod composite;
+pub mod goals;
 mod medication;
 mod pain;
 mod pressure;
 mod recovery;
 mod weight;
+
+use std::collections::BTreeSet;
 
 use painwatch_domain::Roster;
 use painwatch_domain::roster::Patient;
@@ -18,19 +21,28 @@ use crate::rules::ingredients::is_of_class;
 use crate::rules::tables::has_condition;
 
 /// What the roster says about a patient, in local days, ascending.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     pub surgeries: Vec<i32>,
     /// First days of orders of an NSAID that was not taken the day before.
     pub nsaid_starts: Vec<i32>,
     pub has_headache: bool,
+    /// Medications that the patient is or was ordered and whose sudden stop brings withdrawal or relapse.
+    pub withdrawal: BTreeSet<String>,
+    pub goals: Vec<goals::Goal>,
     /// Days that make no baseline.
     pub frozen: Frozen,
 }
 
 impl Facts {
-    pub const NONE: Self =
-        Self { surgeries: Vec::new(), nsaid_starts: Vec::new(), has_headache: false, frozen: Frozen::NONE };
+    pub const NONE: Self = Self {
+        surgeries: Vec::new(),
+        nsaid_starts: Vec::new(),
+        has_headache: false,
+        withdrawal: BTreeSet::new(),
+        goals: Vec::new(),
+        frozen: Frozen::NONE,
+    };
 
     pub fn of(roster: &Roster, person: &Patient) -> Self {
         let calendar = Calendar::of(person);
@@ -44,6 +56,8 @@ impl Facts {
             surgeries,
             nsaid_starts,
             has_headache: has_condition(&person.conditions, "headache"),
+            withdrawal: medication::threatening(roster, person),
+            goals: goals::of(roster, person),
             frozen: Frozen::of(person, roster),
         }
     }
@@ -70,7 +84,7 @@ pub fn starts(roster: &Roster, person: &Patient, class: &str) -> Vec<i64> {
 }
 
 /// Daily values that others here derive from: kept as long as days are looked back on.
-pub const SOURCES: [&str; 16] = [
+pub const SOURCES: [&str; 24] = [
     "blood_pressure.daily_diastolic",
     "blood_pressure.daily_systolic",
     "body_weight.day_value",
@@ -84,13 +98,21 @@ pub const SOURCES: [&str; 16] = [
     "pain_nrs.daily_mean",
     "pain_nrs.headache",
     "peg.score",
+    "reporting.of_activity",
+    "reporting.of_beats",
+    "reporting.of_counts",
+    "reporting.of_pain",
+    "reporting.of_safety",
+    "reporting.of_vitals",
+    "reporting.of_weight",
     "resting_heart_rate.daily_median",
+    "sleep_stage.sleep_efficiency",
     "step_count.daily_sum",
     "total_sleep_time.daily_sum",
 ];
 
-/// What this folder derives, besides `*.progress`: none of it is a day's own value.
-const DERIVED: [&str; 24] = [
+/// What this folder derives, besides `*.progress` and the ways to goals: none of it is a day's own value.
+const DERIVED: [&str; 27] = [
     "blood_pressure.home_category",
     "blood_pressure.home_diastolic",
     "blood_pressure.home_systolic",
@@ -99,6 +121,7 @@ const DERIVED: [&str; 24] = [
     "body_weight.loss_180d",
     "body_weight.loss_30d",
     "medication_event.days_over_limit",
+    "medication_event.mme_mean_90d",
     "medication_event.mme_rise_pct",
     "medication_event.overuse",
     "medication_event.prn_7d",
@@ -111,6 +134,8 @@ const DERIVED: [&str; 24] = [
     "pain_nrs.spid",
     "peg.change",
     "peg.change_grade",
+    "reporting.data_days_30d",
+    "step_count.mean_7d",
     "step_count.pacing",
     "step_count.recovered",
     "step_count.recovery_plateau",
@@ -118,7 +143,9 @@ const DERIVED: [&str; 24] = [
 ];
 
 pub fn is_derived(metric: &str) -> bool {
-    DERIVED.contains(&metric) || metric.ends_with(".progress")
+    DERIVED.contains(&metric)
+        || metric.ends_with(".progress")
+        || goals::GOALS.iter().any(|(_, target)| *target == metric)
 }
 
 /// Values from day `since` on, of the metrics that are `wanted`.
@@ -130,6 +157,7 @@ pub fn derive(days: &Days, facts: &Facts, since: i32, wanted: &dyn Fn(&str) -> b
     recovery::derive(&mut book);
     weight::derive(&mut book);
     composite::derive(&mut book);
+    goals::derive(&mut book);
 }
 
 /// What is derived from and into.

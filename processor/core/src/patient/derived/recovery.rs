@@ -1,8 +1,9 @@
 //! Walking after surgery, and overdoing it (clinical catalogue F7).
 
-use super::{Book, Facts, like};
+use super::{Book, Facts, like, within};
 use crate::metrics::pacing::{WITHIN_DAYS, paid_for};
 use crate::metrics::return_to_baseline::ReturnToBaseline;
+use crate::metrics::summary_stats::mean;
 use crate::patient::day::DailyValue;
 
 /// How far before surgery the days of the baseline lie, and how long recovery is told [engineering choice].
@@ -12,10 +13,16 @@ const AFTER_DAYS: i32 = 60;
 const NAMES: [&str; 3] = ["step_count.recovery_ratio", "step_count.recovered", "step_count.recovery_plateau"];
 
 const PACING: &str = "step_count.pacing";
+const WEEK_MEAN: &str = "step_count.mean_7d";
+/// Valid days that a mean of a week needs (clinical catalogue C, valid day).
+const WEEK_MIN: usize = 4;
 
 pub(super) fn derive(book: &mut Book) {
     if book.wants(&[PACING]) {
         pacing(book);
+    }
+    if book.wants(&[WEEK_MEAN]) {
+        mean_of_a_week(book);
     }
     if !book.wants(&NAMES) || book.facts.surgeries.is_empty() {
         return;
@@ -42,6 +49,15 @@ pub(super) fn derive(book: &mut Book) {
                 book.put(*day, name, like(value, number, before.len()), (recovery.baseline, None));
             }
         }
+    }
+}
+
+fn mean_of_a_week(book: &mut Book) {
+    let steps = book.numbers("step_count.daily_sum");
+    for (day, value) in book.each("step_count.daily_sum") {
+        let week = within(&steps, day - 6..=day);
+        let told = mean(&week).filter(|_| week.len() >= WEEK_MIN);
+        book.put(day, WEEK_MEAN, like(value, told, week.len()), (None, None));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use painwatch_domain::roster::Patient;
 use painwatch_domain::time::DAY_MS;
-use painwatch_domain::{DeviceId, JournalTime, Measure};
+use painwatch_domain::{DeviceId, Flags, JournalTime, Measure};
 
 use super::super::calendar::Calendar;
 use super::super::combine::{self, Seen};
@@ -71,11 +71,14 @@ impl Clinic {
     ) -> Vec<(i64, i64, &'static str)> {
         let of_measure = history.iter().filter(|seen| seen.reading.measure == measure);
         let seen = of_measure.filter(|seen| version.number(measure, &seen.reading.value).is_some());
-        let times: Vec<i64> = seen.map(|seen| seen.time).collect();
+        let (unusable, usable): (Vec<_>, Vec<_>) = seen.partition(|seen| seen.reading.flags.has(Flags::UNUSABLE));
+        let times: Vec<i64> = usable.iter().map(|seen| seen.time).collect();
         let covered = coverage::covered(&times, max_gap_ms, window);
         let blind = coverage::blind(&times, max_gap_ms, window);
         out.coverage_defects += u32::from(!coverage::adds_up(&covered, &blind, window));
-        let causes = self.causes(person, measure, window, history);
+        let mut causes = self.causes(person, measure, window, history);
+        let doubtful: Vec<i64> = unusable.iter().map(|seen| seen.time).collect();
+        causes.add("quality", coverage::covered(&doubtful, max_gap_ms, window));
         together(covered, blind.into_iter().flat_map(|gap| causes.within(gap)))
     }
 

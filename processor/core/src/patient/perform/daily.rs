@@ -10,8 +10,9 @@ use super::super::by_metric::ByMetric;
 use super::super::calendar::Calendar;
 use super::super::circumstances::Around;
 use super::super::daily::trends;
-use super::super::daily::{self, Book, Derived};
+use super::super::daily::{self, Book, Derived, WITHDRAWAL_MISSED};
 use super::super::day::evidence::is_forgotten;
+use super::super::day::reporting;
 use super::super::day::{self, DailyValue, Frame, Group, Observation, Values};
 use super::super::derived::Facts;
 use super::super::episodes::{Judged, Subject};
@@ -65,10 +66,11 @@ impl Clinic {
         if group == Group::Coverage {
             return self.hold_coverage(person, past, &frame, history, now, out);
         }
-        let values = match group {
+        let mut values = match group {
             Group::Medication => self.medication(person, past, &frame, history, now),
             _ => day::evaluate(group, &frame, history),
         };
+        values.extend(reporting::devices(group, &frame, history));
         if day < self.horizon(calendar, now) {
             return tell_old_day(person, past, &frame, values, out);
         }
@@ -113,7 +115,9 @@ impl Clinic {
         let wanted = |name: &str| scope.includes(name);
         let facts = Facts::of(&self.roster, person);
         let mut all: BTreeMap<(i32, &'static str), Derived> = BTreeMap::new();
-        for (name, value) in past.days.get(&day).into_iter().flat_map(ByMetric::iter).filter(|(name, _)| wanted(name)) {
+        let told_as_it_is = |name: &str| wanted(name) && reporting::group_of(name).is_none();
+        let own = past.days.get(&day).into_iter().flat_map(ByMetric::iter).filter(|(name, _)| told_as_it_is(name));
+        for (name, value) in own {
             all.insert((day, name), Derived { value: value.clone(), baseline: None, deviation: None });
         }
         all.extend(daily::derive(&past.kept(&facts), since, wanted));
@@ -153,8 +157,9 @@ impl Clinic {
             self.owe(&person.id, now, Work::Combine);
         }
         let rules: Vec<_> = rules.into_iter().filter(|rule| rule.is_told()).collect();
-        let missed =
-            |rule: &super::super::compiled::Ruled| matches!(rule.newest().rule.condition, Condition::Missed { .. });
+        let missed = |rule: &super::super::compiled::Ruled| {
+            matches!(rule.newest().rule.condition, Condition::Missed { .. }) || rule.metric() == Some(WITHDRAWAL_MISSED)
+        };
         let doses_wait = rules.iter().any(|rule| missed(rule)) && self.doses_wait(person, now);
         let facts = Facts::of(&self.roster, person);
         let around = Around::of(&self.roster, person);
@@ -225,7 +230,7 @@ fn tell_one(
 /// Beyond the horizon values are told once more and nothing else changes (semantics 13).
 fn tell_old_day(person: &Patient, past: &mut Past, frame: &Frame, values: Values, out: &mut Performed) {
     out.beyond_horizon += 1;
-    for (metric, value) in values {
+    for (metric, value) in values.into_iter().filter(|(metric, _)| reporting::group_of(metric).is_none()) {
         let unit = catalogue::find(&metric).map_or("", |info| info.unit);
         let told = Derived { value, baseline: None, deviation: None };
         let window = (frame.start, frame.end);
@@ -252,5 +257,5 @@ fn withdrawn() -> Derived {
 
 /// The group a metric is computed in.
 pub(in super::super) fn group_of(metric: &str) -> Option<Group> {
-    catalogue::find(metric).and_then(Group::of_metric)
+    catalogue::find(metric).and_then(Group::of_metric).or_else(|| reporting::group_of(metric))
 }

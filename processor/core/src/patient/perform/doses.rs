@@ -1,11 +1,10 @@
 //! What the doses of a day come to: amounts by ingredient, sums over 24 hours, equivalents, and what was handed out
 //! (clinical catalogue E1, E2, E4 to E7). Pure functions of the roster and the readings.
 
-use painwatch_domain::reading::DoseEvent;
+use painwatch_domain::Value;
 use painwatch_domain::roster::{Medication, Prescription, Roster};
-use painwatch_domain::time::DAY_MS;
-use painwatch_domain::{Flags, Value};
 
+use super::super::day::orders::{counts, judged, order_of};
 use super::super::day::{self, DailyValue, Frame, Observation, Values};
 use crate::metrics::mme::{self, Amount, Equivalents};
 use crate::metrics::naloxone_risk::{self, Circumstances};
@@ -52,12 +51,6 @@ fn taken<'a>(roster: &Roster, history: &'a [Observation]) -> Vec<Part<'a>> {
         }
     }
     parts
-}
-
-fn counts(seen: &Observation) -> bool {
-    let given = |event| matches!(event, DoseEvent::Taken | DoseEvent::Applied);
-    let trusted = !seen.undecided && !seen.reading.flags.has(Flags::CLOCK_AHEAD);
-    trusted && seen.reading.about.dose.as_ref().is_some_and(|dose| given(dose.event))
 }
 
 fn amount_of(value: &Value, medication: &Medication, strength: Option<i64>, single: bool) -> Option<i64> {
@@ -213,10 +206,12 @@ fn sums(frame: &Frame, taken: &[Part], history: &[Observation]) -> Values {
         let doses: Vec<(i64, i64)> =
             taken.iter().filter(|part| is(part)).filter_map(|part| Some((part.seen.time, part.micrograms?))).collect();
         let Some(total) = greatest(frame, &doses) else { continue };
-        let ratio = milligrams(total.sum) / limit.mg as f64;
+        let (most_mg, lowered_by) = limit.mg_for(&frame.person.conditions);
+        let ratio = milligrams(total.sum) / most_mg as f64;
         let mut value = told(frame, Some(ratio), total.time, &within(taken, total, &is));
         let mut marks = vec![format!("{} {} mg", limit.ingredient, milligrams(total.sum))];
         marks.push(format!("table:{}", tables::maximum_version()));
+        marks.extend(lowered_by.map(|condition| format!("maximum {most_mg} mg:{condition}")));
         if doubtful(frame, taken, history, &|name| name == limit.ingredient) {
             marks.push("incomplete".to_owned());
         }
@@ -318,18 +313,6 @@ fn is_rescue(frame: &Frame, seen: &Observation) -> bool {
     order_of(frame, seen).is_some_and(|order| order.prn.is_some())
 }
 
-/// The order that a dose was taken under; of several, the as-needed one.
-fn order_of<'a>(frame: &'a Frame, seen: &Observation) -> Option<&'a Prescription> {
-    let dose = seen.reading.about.dose.as_ref()?;
-    let orders = frame.roster.prescriptions.iter().filter(|order| {
-        order.patient == frame.person.id
-            && order.medication == dose.medication
-            && order.start.0 <= seen.time
-            && order.end.is_none_or(|end| seen.time < end.0)
-    });
-    orders.max_by_key(|order| order.prn.is_some())
-}
-
 /// As-needed doses of the day, 0 where there is such an order and none was taken by the day's close.
 fn as_needed(frame: &Frame, history: &[Observation]) -> Option<DailyValue> {
     let ordered = frame.roster.prescriptions.iter().any(|order| active(frame, order) && order.prn.is_some());
@@ -341,29 +324,11 @@ fn as_needed(frame: &Frame, history: &[Observation]) -> Option<DailyValue> {
 
 /// Opioid doses of the day that came after less than half the least interval of their order.
 fn too_soon(frame: &Frame, opioid: &[&Part]) -> Option<DailyValue> {
-    let today = opioid.iter().filter(|part| frame.contains(part.seen.time));
-    let mut known = 0;
-    let mut soon: Vec<&Observation> = Vec::new();
-    for part in today {
-        let Some(interval) = order_of(frame, part.seen).and_then(least_interval) else { continue };
-        known += 1;
-        let medication = |seen: &Observation| seen.reading.about.dose.as_ref().map(|dose| dose.medication.clone());
-        let before = opioid
-            .iter()
-            .filter(|other| other.seen.time < part.seen.time && medication(other.seen) == medication(part.seen))
-            .map(|other| other.seen.time)
-            .max();
-        if before.is_some_and(|before| 2 * (part.seen.time - before) < interval) {
-            soon.push(part.seen);
-        }
-    }
+    let doses: Vec<&Observation> = opioid.iter().map(|part| part.seen).collect();
+    let today: Vec<_> = judged(frame, &doses).into_iter().filter(|(seen, _)| frame.contains(seen.time)).collect();
+    let soon: Vec<&Observation> = today.iter().filter(|(_, early)| *early).map(|(seen, _)| *seen).collect();
     let newest = soon.iter().map(|seen| seen.time).max().unwrap_or(frame.start);
-    (known > 0).then(|| told(frame, Some(soon.len() as f64), newest, &soon))
-}
-
-fn least_interval(order: &Prescription) -> Option<i64> {
-    let scheduled = || DAY_MS.checked_div(order.times_min.len() as i64);
-    order.prn.map(|prn| prn.min_interval_ms).or_else(scheduled)
+    (!today.is_empty()).then(|| told(frame, Some(soon.len() as f64), newest, &soon))
 }
 
 /// Classes whose use on ten days a month may keep a headache going.

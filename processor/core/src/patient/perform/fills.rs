@@ -28,7 +28,7 @@ pub(super) fn values(person: &Patient, frame: &Frame) -> Values {
     };
     let mut values = Values::new();
     let mut put = |method: &str, value: DailyValue| drop(values.insert(format!("medication_event.{method}"), value));
-    let mut worst: Option<(f64, f64, String)> = None;
+    let mut worst: Option<(f64, f64, i32, String)> = None;
     for medication in scheduled(person, frame) {
         let fills = fills(person, frame, &|known| known.id == medication);
         let Some(first) = fills.iter().map(|fill| fill.day).min().filter(|first| *first <= frame.day.0) else {
@@ -42,12 +42,13 @@ pub(super) fn values(person: &Patient, frame: &Frame) -> Values {
             continue;
         };
         if worst.as_ref().is_none_or(|(pdc, ..)| got.pdc < *pdc) {
-            worst = Some((got.pdc, got.mpr, medication.to_string()));
+            worst = Some((got.pdc, got.mpr, got.left_over_days, medication.to_string()));
         }
     }
-    if let Some((pdc, mpr, medication)) = worst {
+    if let Some((pdc, mpr, left_over, medication)) = worst {
         put("pdc", told(pdc, &medication));
         put("mpr", told(mpr, &medication));
+        put("left_over_days", told(f64::from(left_over), &medication));
     }
     let of_class = |class: &str| {
         let fills = fills(person, frame, &|known| is_of_class(&known.ingredient, class));

@@ -26,6 +26,8 @@ struct Schedule<'a> {
     filled: Vec<bool>,
     /// Doses that count in sums and fill no cell.
     extra: Vec<i64>,
+    /// Whether each gap that ends on the day is within 25 % of the prescribed one.
+    gaps: Vec<bool>,
 }
 
 /// What is known of the day's cells.
@@ -34,6 +36,8 @@ struct Tally {
     scheduled: u32,
     matched: u32,
     on_time: u32,
+    gaps: u32,
+    gaps_kept: u32,
     by_medication: BTreeMap<String, Vec<MissedDose>>,
     /// Doses of scheduled opioids that fill no cell; `None` without such an order.
     extra_opioids: Option<Vec<i64>>,
@@ -92,6 +96,8 @@ fn tally(person: &Patient, frame: &Frame, history: &[Observation]) -> Tally {
             let extra = schedule.extra.iter().copied().filter(|time| frame.contains(*time));
             tally.extra_opioids.get_or_insert_default().extend(extra);
         }
+        tally.gaps += schedule.gaps.len() as u32;
+        tally.gaps_kept += schedule.gaps.iter().filter(|kept| **kept).count() as u32;
         for (cell, filled) in schedule.cells.iter().zip(&schedule.filled) {
             let known_at = cell.closes + DOSE_LATENESS_MS + 1;
             let later = usize::from(cell.scheduled >= frame.end);
@@ -140,9 +146,24 @@ fn schedules<'a>(person: &Patient, frame: &Frame<'a>, history: &[Observation]) -
         };
         let in_force = |time: i64| prescription.start.0 <= time && prescription.end.is_none_or(|end| time < end.0);
         let extra = counted.extra.into_iter().filter(|time| in_force(*time) && !as_needed(*time)).collect();
-        Some(Schedule { medication, cells: counted.cells, filled, extra })
+        let gaps = gaps(frame, prescription.start.0, &taken(false), interval);
+        Some(Schedule { medication, cells: counted.cells, filled, extra, gaps })
     });
     matched.collect()
+}
+
+/// Of each dose of the day, whether the gap before it was kept. One before which nothing was taken for longer than that
+/// kept none, unless the order is younger: then there is no gap yet.
+fn gaps(frame: &Frame, began: i64, doses: &[i64], interval: i64) -> Vec<bool> {
+    let mut doses = doses.to_vec();
+    doses.sort_unstable();
+    let longest = dose_adherence::longest_kept(interval);
+    let gap = |nth: usize| match nth.checked_sub(1).map(|before| doses[nth] - doses[before]) {
+        Some(gap) if gap <= longest => Some(dose_adherence::is_kept(gap, interval)),
+        _ => (doses[nth] - began > longest).then_some(false),
+    };
+    let of_day = (0..doses.len()).filter(|nth| frame.contains(doses[*nth]) && began <= doses[*nth]);
+    of_day.filter_map(gap).collect()
 }
 
 fn scheduled(person: &Patient, frame: &Frame, prescription: &Prescription) -> Vec<i64> {
@@ -188,17 +209,20 @@ fn values(frame: &Frame, history: &[Observation], tally: &Tally) -> Values {
     let doses: Vec<&Observation> =
         history.iter().filter(|seen| seen.reading.about.dose.is_some() && frame.contains(seen.time)).collect();
     let incomplete = doses.iter().any(|seen| seen.undecided);
-    let value = |part: u32| DailyValue {
-        value: Some(100.0 * f64::from(part) / f64::from(tally.scheduled)),
-        n: tally.scheduled,
+    let value = |part: u32, whole: u32| DailyValue {
+        value: Some(100.0 * f64::from(part) / f64::from(whole)),
+        n: whole,
         held_at: frame.end,
         quality: if incomplete { "incomplete" } else { "" }.to_owned(),
         evidence: doses.iter().take(4).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
         historical: !doses.is_empty() && doses.iter().all(|seen| seen.historical),
         ..DailyValue::default()
     };
-    values.insert("medication_event.taking_pct".to_owned(), value(tally.matched));
-    values.insert("medication_event.timing_pct".to_owned(), value(tally.on_time));
+    values.insert("medication_event.taking_pct".to_owned(), value(tally.matched, tally.scheduled));
+    values.insert("medication_event.timing_pct".to_owned(), value(tally.on_time, tally.scheduled));
+    if tally.gaps > 0 {
+        values.insert("medication_event.interval_pct".to_owned(), value(tally.gaps_kept, tally.gaps));
+    }
     values
 }
 

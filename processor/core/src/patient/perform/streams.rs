@@ -1,19 +1,23 @@
 //! Prescribed streams that fall silent (semantics 16, clinical catalogue G4): one finding a patient, whatever the number
 //! of streams, because a phone that is off silences all of them.
 
+use std::collections::BTreeMap;
+
 use painwatch_domain::finding::alert_id;
-use painwatch_domain::roster::{Patient, Stream};
+use painwatch_domain::roster::{Hours, Patient, Stream};
 use painwatch_domain::{
     AlertKind, DeviceId, Episode, EventTime, Finding, FindingKind, JournalTime, Measure, Priority, RuleDomain, RuleId,
 };
 
 use super::super::Clinic;
+use super::super::calendar::Calendar;
 use super::super::coverage::Causes;
 use super::super::day::Observation;
+use super::super::expected;
 use super::super::past::Past;
 use super::super::silence::{lost_ms, silent_ms};
 use super::super::state::Work;
-use super::super::watch::{Told, stream_key};
+use super::super::watch::{StreamSeen, Told, stream_key};
 use super::{Performed, states_of};
 use crate::metrics::wear;
 use crate::rules::format_duration;
@@ -47,6 +51,16 @@ struct Worn {
     stream: Stream,
     /// The newest reading, or from when one was expected.
     last: i64,
+    /// Whether it is expected now.
+    expected: bool,
+}
+
+/// A stream that has been silent for too long: since `due`, by a limit.
+#[derive(Clone, Copy)]
+struct Overdue<'a> {
+    one: &'a Worn,
+    limit_ms: i64,
+    due: i64,
 }
 
 impl Worn {
@@ -67,18 +81,20 @@ impl Clinic {
         let (worn, mut wakes) = self.worn_streams(person, now.0);
         let exposure = past.exposure();
         let grace = self.paths.grace_until().filter(|until| *until > now.0);
-        let mut silent: Vec<(&Worn, i64)> = Vec::new();
+        let calendar = Calendar::of(person);
+        let mut silent: Vec<Overdue> = Vec::new();
         for one in &worn {
-            let limit = silent_ms(&one.stream);
-            if now.0 - one.last <= limit {
-                wakes.push(one.last + limit + 1);
+            let limit_ms = silent_ms(&one.stream);
+            let due = expected::silent_until(&one.stream, calendar, one.last, limit_ms);
+            if now.0 <= due {
+                wakes.push(due + 1);
             } else if self.paths.is_uploading(self.carried(&one.device)) && !self.is_told(person, &SILENT) {
                 self.held.insert(person.id.clone());
             } else {
-                silent.push((one, limit));
+                silent.push(Overdue { one, limit_ms, due });
             }
         }
-        let lost = lost(&worn, &exposure, now.0, &mut wakes);
+        let lost = lost(&worn, calendar, &exposure, now.0, &mut wakes);
         for (face, found) in [(&SILENT, silent), (&LOST, lost)] {
             // What waited for us may still come: nothing new is told.
             if let (Some(until), false, false) = (grace, found.is_empty(), self.is_told(person, face)) {
@@ -107,7 +123,9 @@ impl Clinic {
                 let Some(seen) = state.watch.streams.get(&key) else { continue };
                 let expected = seen.since.max(pairing.from.0);
                 let last = seen.runs.newest().unwrap_or(expected).max(expected);
-                worn.push(Worn { device: pairing.device.clone(), stream: stream.clone(), last });
+                let (expected, edge) = expected::at(stream, Calendar::of(person), now);
+                edges.extend(edge);
+                worn.push(Worn { device: pairing.device.clone(), stream: stream.clone(), last, expected });
             }
         }
         (worn, edges)
@@ -123,20 +141,27 @@ impl Clinic {
         &mut self,
         person: &Patient,
         face: &Face,
-        found: &[(&Worn, i64)],
+        found: &[Overdue],
         (history, exposure): (&[Observation], &[wear::Span]),
         now: JournalTime,
         out: &mut Performed,
     ) {
         let mut why = self.in_words(found, history, now.0);
-        let asked_for = found.iter().any(|(one, _)| one.stream.alert_after_ms.is_some());
+        let asked_for = found.iter().any(|found| found.one.stream.alert_after_ms.is_some());
         let tenant = self.tenant.clone();
         let Some(state) = self.patients.get_mut(&person.id) else { return };
         let before = state.watch.told.get(face.id).cloned();
-        let mut keys: Vec<String> = found.iter().map(|(one, _)| one.key()).collect();
+        let mut keys: Vec<String> = found.iter().map(|found| found.one.key()).collect();
         keys.sort();
-        let start = found.iter().map(|(one, limit)| one.last + limit).min();
-        let remains = before.as_ref().and_then(|told| remaining(&state.watch.streams, told, face, &self.roster, now.0));
+        let start = found.iter().map(|found| found.due).min();
+        let seen = Seen {
+            streams: &state.watch.streams,
+            roster: &self.roster,
+            calendar: Calendar::of(person),
+            face,
+            now: now.0,
+        };
+        let remains = before.as_ref().and_then(|told| seen.remaining(told));
         let (kind, told) = match (before, start) {
             (Some(told), Some(_)) if told.end.is_none() && told.streams == keys => return,
             (Some(told), Some(_)) if told.end.is_none() => (FindingKind::Changed, Told { streams: keys, ..told }),
@@ -157,7 +182,7 @@ impl Clinic {
             state.watch.told.remove(face.id);
         } else {
             if kind == FindingKind::Cleared {
-                why = ended_in_words(&told, |key| still(&state.watch.streams, key, &told, face, &self.roster, now.0));
+                why = ended_in_words(&told, |key| seen.still(key, &told));
             }
             state.watch.told.insert(face.id.to_owned(), told.clone());
         }
@@ -167,8 +192,8 @@ impl Clinic {
     }
 
     /// Which streams are silent since when, and what is known about why.
-    fn in_words(&self, found: &[(&Worn, i64)], history: &[Observation], now: i64) -> String {
-        let words = |(one, limit): &(&Worn, i64)| {
+    fn in_words(&self, found: &[Overdue], history: &[Observation], now: i64) -> String {
+        let words = |&Overdue { one, limit_ms, .. }: &Overdue| {
             let mut causes = Causes::default();
             causes.add("gateway", self.paths.gateway_down(self.carried(&one.device), 0));
             states_of(&self.paths, history, &one.device)
@@ -178,26 +203,43 @@ impl Clinic {
                 "unknown" => String::new(),
                 cause => format!(", {}", cause.replace('_', " ")),
             };
+            let hours = one.stream.hours.map(hours_in_words).unwrap_or_default();
             format!(
-                "no {} from {} since {} (prescribed every {}; told after {}{cause})",
+                "no {} from {} since {} (prescribed every {}{hours}; told after {}{cause})",
                 one.stream.measure.name(),
                 one.device,
                 EventTime(one.last),
                 format_duration(one.stream.every_ms),
-                format_duration(*limit)
+                format_duration(limit_ms)
             )
         };
         in_one_sentence(found.iter().map(words).collect())
     }
 }
 
-/// Streams that show breathing, where an exposed patient has no device left that shows the measure.
-fn lost<'a>(worn: &'a [Worn], exposure: &[wear::Span], now: i64, wakes: &mut Vec<i64>) -> Vec<(&'a Worn, i64)> {
+fn hours_in_words(hours: Hours) -> String {
+    let clock = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
+    format!(" from {} to {}", clock(hours.from_min), clock(hours.until_min))
+}
+
+/// Streams that show breathing, where an exposed patient has no device left that shows the measure and is expected to.
+fn lost<'a>(
+    worn: &'a [Worn],
+    calendar: Calendar,
+    exposure: &[wear::Span],
+    now: i64,
+    wakes: &mut Vec<i64>,
+) -> Vec<Overdue<'a>> {
     let mut lost = Vec::new();
     for measure in [Measure::OxygenSaturation, Measure::RespiratoryRate] {
-        let of_measure = worn.iter().filter(|one| one.stream.measure == measure);
-        let of_measure: Vec<(&Worn, i64)> = of_measure.filter_map(|one| Some((one, lost_ms(&one.stream)?))).collect();
-        let Some(from) = of_measure.iter().map(|(one, limit)| one.last + limit + 1).max() else { continue };
+        let of_measure = worn.iter().filter(|one| one.stream.measure == measure && one.expected);
+        let overdue = |one: &'a Worn| {
+            let limit_ms = lost_ms(&one.stream)?;
+            let due = expected::silent_until(&one.stream, calendar, one.last, limit_ms);
+            Some(Overdue { one, limit_ms, due })
+        };
+        let of_measure: Vec<Overdue> = of_measure.filter_map(overdue).collect();
+        let Some(from) = of_measure.iter().map(|found| found.due.saturating_add(1)).max() else { continue };
         let exposed = exposure.iter().find(|window| window.start <= now && now < window.end);
         match exposed.filter(|_| from <= now) {
             Some(window) => {
@@ -222,47 +264,56 @@ fn exposed_from(face: &Face, exposure: &[wear::Span], start: i64) -> i64 {
     window.map_or(start, |window| window.start.max(start))
 }
 
-/// `None`: what came since shows that no stream of what was told was silent. Else when the last of them spoke again, if
-/// all did.
-fn remaining(
-    streams: &std::collections::BTreeMap<String, super::super::watch::StreamSeen>,
-    told: &Told,
-    face: &Face,
-    roster: &painwatch_domain::Roster,
+/// What was seen of the streams under a face.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    streams: &'a BTreeMap<String, StreamSeen>,
+    roster: &'a painwatch_domain::Roster,
+    calendar: Calendar<'a>,
+    face: &'a Face,
     now: i64,
-) -> Option<Option<i64>> {
-    let mut ends = Vec::new();
-    for key in &told.streams {
-        // A stream that is prescribed no more was silent when it was told.
-        if !streams.contains_key(key) {
-            ends.push(None);
-            continue;
-        }
-        let limit = limit_of(key, face, roster);
-        let still = still(streams, key, told, face, roster, now);
-        ends.extend(
-            still.filter(|(last, _)| last + limit <= told.end.unwrap_or(i64::MAX).max(told.start)).map(|(_, end)| end),
-        );
-    }
-    if ends.is_empty() {
-        None
-    } else {
-        Some(ends.into_iter().collect::<Option<Vec<i64>>>().and_then(|ends| ends.into_iter().max()))
-    }
 }
 
-/// The first silence of a stream that lasts beyond the start of what was told.
-fn still(
-    streams: &std::collections::BTreeMap<String, super::super::watch::StreamSeen>,
-    key: &str,
-    told: &Told,
-    face: &Face,
-    roster: &painwatch_domain::Roster,
-    now: i64,
-) -> Option<(i64, Option<i64>)> {
-    let seen = streams.get(key)?;
-    let silences = seen.runs.silences(limit_of(key, face, roster), seen.since, now);
-    silences.into_iter().find(|(_, end)| end.is_none_or(|end| end > told.start))
+impl Seen<'_> {
+    /// `None`: what came since shows that no stream of what was told was silent. Else when the last of them spoke again, if
+    /// all did.
+    fn remaining(&self, told: &Told) -> Option<Option<i64>> {
+        let mut ends = Vec::new();
+        for key in &told.streams {
+            // A stream that is prescribed no more was silent when it was told.
+            if !self.streams.contains_key(key) {
+                ends.push(None);
+                continue;
+            }
+            let still = self.still(key, told);
+            let within = |last: i64| self.due(key, last) <= told.end.unwrap_or(i64::MAX).max(told.start);
+            ends.extend(still.filter(|(last, _)| within(*last)).map(|(_, end)| end));
+        }
+        if ends.is_empty() {
+            None
+        } else {
+            Some(ends.into_iter().collect::<Option<Vec<i64>>>().and_then(|ends| ends.into_iter().max()))
+        }
+    }
+
+    /// The first silence of a stream that lasts beyond the start of what was told.
+    fn still(&self, key: &str, told: &Told) -> Option<(i64, Option<i64>)> {
+        let seen = self.streams.get(key)?;
+        let silences = seen.runs.silences(0, seen.since, self.now);
+        let too_long = |(last, end): &(i64, Option<i64>)| self.due(key, *last) < end.unwrap_or(self.now);
+        silences.into_iter().find(|silence| silence.1.is_none_or(|end| end > told.start) && too_long(silence))
+    }
+
+    /// Until when a silence after `last` is no longer than it may be.
+    fn due(&self, key: &str, last: i64) -> i64 {
+        let stream = key.rsplit_once('/').and_then(|(device, measure)| {
+            let device = self.roster.devices.get(&DeviceId::parse(device).ok()?)?;
+            device.streams.iter().find(|stream| stream.measure.name() == measure)
+        });
+        let limit = |stream: &Stream| if self.face.id == LOST.id { lost_ms(stream) } else { Some(silent_ms(stream)) };
+        let due = stream.and_then(|stream| Some(expected::silent_until(stream, self.calendar, last, limit(stream)?)));
+        due.unwrap_or(i64::MAX)
+    }
 }
 
 /// What was silent from when until when, once that is over.
@@ -288,15 +339,6 @@ fn in_one_sentence(mut sentences: Vec<String>) -> String {
         sentences.push(format!("and {more} more"));
     }
     sentences.join("; ")
-}
-
-fn limit_of(key: &str, face: &Face, roster: &painwatch_domain::Roster) -> i64 {
-    let parts = key.rsplit_once('/').and_then(|(device, measure)| {
-        let device = roster.devices.get(&DeviceId::parse(device).ok()?)?;
-        device.streams.iter().find(|stream| stream.measure.name() == measure)
-    });
-    let limit = parts.and_then(|stream| if face.id == LOST.id { lost_ms(stream) } else { Some(silent_ms(stream)) });
-    limit.unwrap_or(i64::MAX)
 }
 
 fn finding(

@@ -1,0 +1,28 @@
+//! Mean of morphine equivalents over three months (clinical catalogue E1; PQA, CMS).
+//!
+//! Definition: mean of the prescribed equivalents of the 90 local days that end with the day, all of which had an opioid
+//! order with a factor. The measures of PQA and CMS ask whether it is >= 90 over >= 90 days; CDC 2022 dropped 90 as a limit.
+//! Never a reason to advise a taper.
+
+use super::summary_stats::{mean, sorted_present};
+
+pub const DAYS: i32 = 90;
+
+/// Out of (day, equivalents) pairs, one a day at most; `None` unless each of the days has one.
+pub fn over_90_days(equivalents: &[(i32, f64)], day: i32) -> Option<f64> {
+    let inside = equivalents.iter().filter(|(at, _)| (day - DAYS + 1..=day).contains(at));
+    let values: Vec<Option<f64>> = inside.map(|(_, mg)| Some(*mg)).collect();
+    mean(&sorted_present(&values)).filter(|_| values.len() as i32 == DAYS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ninety_days_are_needed_and_no_more_count() {
+        let every: Vec<(i32, f64)> = (0..120).map(|day| (day, if day < 30 { 1000.0 } else { 90.0 })).collect();
+        assert_eq!((over_90_days(&every, 119), over_90_days(&every, 88)), (Some(90.0), None));
+        assert_eq!(over_90_days(&every[1..], 89), None);
+    }
+}
