@@ -39,7 +39,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("datafusion", &["painwatch-query"]),
     ("mqtt-endpoint-tokio", &["painwatch-ingest"]),
     ("mqtt-protocol-core", &["painwatch-ingest"]),
-    ("rcgen", &["painwatch-access"]),
+    ("rcgen", &["painwatch-access", "painwatch-benches"]),
     ("rumqttc", &["painwatch", "painwatch-gateway", "painwatch-ingest"]),
     ("sqlx", &["painwatch-store"]),
     ("x509-parser", &["painwatch-access"]),

@@ -197,6 +197,8 @@ fn days_with_data_are_counted_for_each_device_over_thirty_days() {
     assert_eq!(ward.quality("reporting.data_days_30d", DAY), "phone=1");
 }
 
+const COMBINATIONS: &str = include_str!("combinations.toml");
+
 /// Rate 7 and saturation 87 at once, an hour after a dose.
 #[test]
 fn two_sensors_that_agree_are_high_within_an_exposure() {
@@ -204,7 +206,7 @@ fn two_sensors_that_agree_are_high_within_an_exposure() {
     let told = |with_dose: bool, saturation: f64| {
         let mut roster = clinic();
         prescribed(&mut roster, "ann", DAY - 30 * DAY_MS, &[480]);
-        let mut ward = Ward::new(roster, None, DAY);
+        let mut ward = Ward::with_more(roster, COMBINATIONS, DAY);
         if with_dose {
             send_all(&mut ward, vec![dose("phone", DAY + 8 * HOUR_MS)]);
         }
@@ -229,7 +231,7 @@ fn two_sensors_that_agree_are_high_within_an_exposure() {
 #[test]
 fn one_severe_reading_asks_for_a_repeat_by_either_of_its_numbers() {
     let told = |systolic: f64, diastolic: f64| {
-        let mut ward = Ward::new(clinic(), None, DAY);
+        let mut ward = Ward::with_more(clinic(), COMBINATIONS, DAY);
         send_all(&mut ward, vec![pressure(DAY + 9 * HOUR_MS, systolic, diastolic)]);
         ward.tick(DAY + 10 * HOUR_MS);
         peak(&ward, "blood-pressure-repeat")
@@ -244,13 +246,13 @@ fn silence_after_severe_pain_is_no_relief() {
     const RULE: &str = "severe-pain-and-then-silence";
     let pain =
         |day: i64, hour: i64, score: f64| number("phone", Measure::PainNrs, DAY + day * DAY_MS + hour * HOUR_MS, score);
-    let mut ward = Ward::new(clinic(), None, DAY);
+    let mut ward = Ward::with_more(clinic(), COMBINATIONS, DAY);
     send_all(&mut ward, vec![pain(0, 9, 8.0), pain(0, 11, 8.0)]);
     ward.tick(DAY + DAY_MS + 11 * HOUR_MS);
     assert_eq!(ward.told(RULE), []);
     ward.tick(DAY + DAY_MS + 12 * HOUR_MS);
     assert_eq!(ward.told(RULE), OPENED);
-    let mut ward = Ward::new(clinic(), None, DAY);
+    let mut ward = Ward::with_more(clinic(), COMBINATIONS, DAY);
     send_all(&mut ward, vec![pain(0, 9, 8.0), pain(0, 11, 8.0), pain(1, 8, 3.0), pain(1, 20, 3.0), pain(2, 8, 3.0)]);
     ward.tick(DAY + 3 * DAY_MS);
     assert_eq!(ward.told(RULE), []);
@@ -261,7 +263,7 @@ fn silence_after_severe_pain_is_no_relief() {
 fn three_signals_of_a_flare_within_a_day_ask_for_a_check_in() {
     const RULE: &str = "flare-three-signals";
     let told = |pain: f64| {
-        let mut ward = Ward::new(clinic(), None, DAY);
+        let mut ward = Ward::with_more(clinic(), COMBINATIONS, DAY);
         for day in 0..24 {
             let (start, bad) = (DAY + day * DAY_MS, day >= 22);
             let mut readings = Vec::new();

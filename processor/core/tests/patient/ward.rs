@@ -149,6 +149,18 @@ impl Ward {
     /// A clinic under the rules of a text, or the default packs, whose roster is in force from `now` on.
     pub fn new(roster: Roster, text: Option<&str>, now: i64) -> Self {
         let rules = text.map_or_else(default_packs, |text| rules::parse(text, "clinic.toml").unwrap());
+        Self::of(roster, rules, now)
+    }
+
+    /// With the default packs and rules that name theirs, in the pack on pain.
+    pub fn with_more(roster: Roster, text: &str, now: i64) -> Self {
+        let mut rules = default_packs();
+        let known: Vec<String> = rules.iter().map(|rule| rule.id.to_string()).collect();
+        rules.extend(rules::parse_beside(text, "pain.toml", Some(&known)).unwrap());
+        Self::of(roster, rules, now)
+    }
+
+    fn of(roster: Roster, rules: Vec<Rule>, now: i64) -> Self {
         let mut ward = Self {
             clinic: Clinic::new(TenantId::default(), rules.clone()),
             roster: Roster::default(),
