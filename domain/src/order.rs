@@ -135,29 +135,8 @@ mod tests {
 
     fn clinic() -> Roster {
         let (patient, medication) = (PatientId::parse("p-1").unwrap(), MedicationId::parse("oxycodone-5mg").unwrap());
-        let person = Patient {
-            id: patient.clone(),
-            mrn: None,
-            birth_date: None,
-            sex: None,
-            zones: vec![(EventTime::MIN, Zone::utc())],
-            care_team: None,
-            packs: Vec::new(),
-            conditions: Vec::new(),
-            opioid_naive: false,
-            spo2_scale_2: false,
-            synthetic: true,
-            research_consent: None,
-        };
-        let tablets = Medication {
-            id: medication.clone(),
-            ingredient: "oxycodone".to_owned(),
-            strength_mg: Some(F64Bits::new(5.0)),
-            unit: "{tablet}".to_owned(),
-            release: "ir".to_owned(),
-            rxnorm: None,
-            atc: None,
-        };
+        let person = Patient::new(patient.clone(), Zone::utc());
+        let tablets = Medication::tablets(medication.clone(), "oxycodone", 5.0);
         Roster {
             patients: [(patient, person)].into(),
             medications: [(medication, tablets)].into(),

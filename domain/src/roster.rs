@@ -31,6 +31,24 @@ pub struct Patient {
 }
 
 impl Patient {
+    /// Somebody of whom nothing is known but where they live.
+    pub fn new(id: PatientId, zone: Zone) -> Self {
+        Self {
+            id,
+            mrn: None,
+            birth_date: None,
+            sex: None,
+            zones: vec![(EventTime::MIN, zone)],
+            care_team: None,
+            packs: Vec::new(),
+            conditions: Vec::new(),
+            opioid_naive: false,
+            spo2_scale_2: false,
+            synthetic: false,
+            research_consent: None,
+        }
+    }
+
     pub fn zone_at(&self, time: EventTime) -> &Zone {
         let dated = self.zones.iter().rev().find(|(from, _)| *from <= time);
         &dated.unwrap_or(&self.zones[0]).1
@@ -95,6 +113,21 @@ pub struct Medication {
     pub release: String,
     pub rxnorm: Option<String>,
     pub atc: Option<String>,
+}
+
+impl Medication {
+    /// Tablets of one ingredient that act at once.
+    pub fn tablets(id: MedicationId, ingredient: &str, strength_mg: f64) -> Self {
+        Self {
+            id,
+            ingredient: ingredient.to_owned(),
+            strength_mg: Some(F64Bits::new(strength_mg)),
+            unit: "{tablet}".to_owned(),
+            release: "ir".to_owned(),
+            rxnorm: None,
+            atc: None,
+        }
+    }
 }
 
 /// A finite `f64` that can be compared for equality: its bits.
@@ -201,7 +234,7 @@ pub struct Roster {
     pub goals: Vec<Goal>,
     pub overrides: Vec<Override>,
     pub contacts: Vec<Contact>,
-    /// The TOML it was read from: what `roster export` prints.
+    /// The TOML it was read from: what the clinic declares, without what gateways ordered beside it.
     pub source: String,
 }
 

@@ -168,10 +168,6 @@ impl Engine {
         self.clinic(tenant).rules().cloned().collect()
     }
 
-    pub(crate) fn clinics(&self) -> impl Iterator<Item = &Clinic> {
-        self.clinics.values()
-    }
-
     pub(crate) fn clinics_mut(&mut self) -> impl Iterator<Item = &mut Clinic> {
         self.clinics.values_mut()
     }

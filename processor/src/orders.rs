@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use painwatch_domain::{GatewayId, Roster, Rosters, TenantId};
+use painwatch_domain::{DeviceId, GatewayId, Roster, Rosters, TenantId};
 use painwatch_journal::Record;
 use painwatch_processor_core::patient::Clinic;
 use painwatch_proto::journal::v1 as pb;
@@ -17,13 +17,21 @@ use crate::rows;
 impl Engine {
     /// Every clinic's roster as it is in force.
     pub fn rosters(&self) -> Rosters {
-        self.clinics().map(|clinic| Arc::clone(clinic.roster())).collect()
+        self.clinics.values().map(|clinic| Arc::clone(clinic.roster())).collect()
     }
 
     /// The clinic declares a roster.
     pub(crate) fn declared(&mut self, record: &Record, toml: &str, out: &mut Output) -> Result<()> {
-        let roster = (self.parse_roster)(toml, &record.tenant).context("roster record")?;
-        self.in_force(record, roster, out)
+        let declared = (self.parse_roster)(toml, &record.tenant).context("roster record")?;
+        let (tenant, roster) = (&record.tenant, self.completed(declared));
+        out.rows.roster = Some(rows::roster_rows(&roster));
+        let rules = || self.assumed.rules();
+        let clinic = self.clinics.entry(tenant.clone()).or_insert_with(|| Clinic::new(tenant.clone(), rules()));
+        let history = &self.history;
+        let stored = |device: &DeviceId| history.index.days_of(tenant, device);
+        clinic.set_roster(Arc::new(roster), &stored, record.journal_time)?;
+        out.rows.rules.extend(own_rule_rows(clinic, tenant, record.offset));
+        Ok(())
     }
 
     /// A gateway writes orders or fills.
@@ -54,18 +62,6 @@ impl Engine {
             written.put_into(&mut declared);
         }
         self.assumed.roster(declared)
-    }
-
-    fn in_force(&mut self, record: &Record, declared: Roster, out: &mut Output) -> Result<()> {
-        let (tenant, roster) = (&record.tenant, self.completed(declared));
-        out.rows.roster = Some(rows::roster_rows(&roster));
-        let rules = || self.assumed.rules();
-        let clinic = self.clinics.entry(tenant.clone()).or_insert_with(|| Clinic::new(tenant.clone(), rules()));
-        let history = &self.history;
-        let stored = |device: &painwatch_domain::DeviceId| history.index.days_of(tenant, device);
-        clinic.set_roster(Arc::new(roster), &stored, record.journal_time)?;
-        out.rows.rules.extend(own_rule_rows(clinic, tenant, record.offset));
-        Ok(())
     }
 
     /// What gateways wrote, one message a gateway of a tenant: for a checkpoint.

@@ -2,8 +2,8 @@
 
 use painwatch_access::RegistryFile;
 use painwatch_access::registry::RegistryError;
-use painwatch_domain::roster::{F64Bits, Medication, Patient};
-use painwatch_domain::{EventTime, MedicationId, Offset, PatientId, ReceivedAt, Roster, Zone};
+use painwatch_domain::roster::{Medication, Patient};
+use painwatch_domain::{MedicationId, Offset, PatientId, ReceivedAt, Roster, Zone};
 use painwatch_ingest::{Fate, IngestLimits, Item, Outcome};
 use painwatch_ingest_core::{Format, Protocol};
 use painwatch_journal::Class;
@@ -22,29 +22,8 @@ const ORDER: &str = r#"{"resourceType": "MedicationRequest", "id": "rx-1", "inte
 
 fn clinic() -> Roster {
     let (patient, medication) = (PatientId::parse("p-0001").unwrap(), MedicationId::parse("oxycodone-5mg").unwrap());
-    let person = Patient {
-        id: patient.clone(),
-        mrn: None,
-        birth_date: None,
-        sex: None,
-        zones: vec![(EventTime::MIN, Zone::parse("Europe/Paris").unwrap())],
-        care_team: None,
-        packs: Vec::new(),
-        conditions: Vec::new(),
-        opioid_naive: false,
-        spo2_scale_2: false,
-        synthetic: true,
-        research_consent: None,
-    };
-    let tablets = Medication {
-        id: medication.clone(),
-        ingredient: "oxycodone".to_owned(),
-        strength_mg: Some(F64Bits::new(5.0)),
-        unit: "{tablet}".to_owned(),
-        release: "ir".to_owned(),
-        rxnorm: None,
-        atc: None,
-    };
+    let person = Patient::new(patient.clone(), Zone::parse("Europe/Paris").unwrap());
+    let tablets = Medication::tablets(medication.clone(), "oxycodone", 5.0);
     Roster { patients: [(patient, person)].into(), medications: [(medication, tablets)].into(), ..Roster::default() }
 }
 

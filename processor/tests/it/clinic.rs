@@ -37,18 +37,9 @@ pub fn device_id(name: &str) -> DeviceId {
 
 pub fn patient(name: &str, zone: &str, packs: &[&str]) -> Patient {
     Patient {
-        id: patient_id(name),
-        mrn: None,
-        birth_date: None,
-        sex: None,
-        zones: vec![(EventTime::MIN, Zone::parse(zone).unwrap())],
-        care_team: None,
         packs: packs.iter().map(|pack| (*pack).to_owned()).collect(),
-        conditions: Vec::new(),
-        opioid_naive: false,
-        spo2_scale_2: false,
         synthetic: true,
-        research_consent: None,
+        ..Patient::new(patient_id(name), Zone::parse(zone).unwrap())
     }
 }
 
@@ -81,15 +72,7 @@ pub fn paired(mut roster: Roster, device: &str, patient: &str, from: i64, until:
 
 pub fn with_medication(mut roster: Roster, name: &str, ingredient: &str, release: &str) -> Roster {
     let id = MedicationId::parse(name).unwrap();
-    let medication = Medication {
-        id: id.clone(),
-        ingredient: ingredient.to_owned(),
-        strength_mg: Some(F64Bits::new(5.0)),
-        unit: "{tablet}".to_owned(),
-        release: release.to_owned(),
-        rxnorm: None,
-        atc: None,
-    };
+    let medication = Medication { release: release.to_owned(), ..Medication::tablets(id.clone(), ingredient, 5.0) };
     roster.medications.insert(id, medication);
     roster
 }

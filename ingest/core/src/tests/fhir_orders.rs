@@ -17,20 +17,8 @@ fn medication(id: &str, strength: f64, unit: &str, release: &str, rxnorm: &str, 
 
 /// One patient in Paris; oxycodone, fentanyl patches and two strengths of ibuprofen.
 pub(crate) fn clinic() -> Roster {
-    let patient = Patient {
-        id: PatientId::parse("p-0001").unwrap(),
-        mrn: Some("MRN-1".to_owned()),
-        birth_date: None,
-        sex: None,
-        zones: vec![(EventTime::MIN, Zone::parse("Europe/Paris").unwrap())],
-        care_team: None,
-        packs: Vec::new(),
-        conditions: Vec::new(),
-        opioid_naive: false,
-        spo2_scale_2: false,
-        synthetic: true,
-        research_consent: None,
-    };
+    let paris = Zone::parse("Europe/Paris").unwrap();
+    let patient = Patient { mrn: Some("MRN-1".to_owned()), ..Patient::new(PatientId::parse("p-0001").unwrap(), paris) };
     let medications = [
         medication("oxycodone-5mg", 5.0, "{tablet}", "ir", "1049621", "N02AA05"),
         medication("fentanyl-25", 4.2, "{patch}", "patch", "197696", "N02AB03"),

@@ -64,20 +64,7 @@ mod tests {
 
     fn frozen(kind: &str, start: i64, end: Option<i64>) -> Vec<i32> {
         let id = PatientId::parse("ann").unwrap();
-        let person = Patient {
-            id: id.clone(),
-            mrn: None,
-            birth_date: None,
-            sex: None,
-            zones: vec![(EventTime::MIN, Zone::parse("Europe/Paris").unwrap())],
-            care_team: None,
-            packs: Vec::new(),
-            conditions: Vec::new(),
-            opioid_naive: false,
-            spo2_scale_2: false,
-            synthetic: true,
-            research_consent: None,
-        };
+        let person = Patient::new(id.clone(), Zone::parse("Europe/Paris").unwrap());
         let event =
             PatientEvent { patient: id, kind: kind.to_owned(), start: EventTime(start), end: end.map(EventTime) };
         let roster = Roster { patient_events: vec![event], ..Roster::default() };
