@@ -13,13 +13,14 @@ use tokio::time::timeout;
 use super::Endpoint;
 use super::connection::Connection;
 use super::door::{self, Denied, Guest, Hello};
+use super::gate::Pass;
 use super::link::{FirstPacket, Link, first_packet};
 use super::wire::Next;
 use super::words::Input;
 use crate::ledger::{Refusal, Tally};
 
-/// Shakes hands where TLS is spoken, then listens.
-pub async fn arrive(endpoint: Arc<Endpoint>, stream: TcpStream, address: SocketAddr, gate: Gate) {
+/// Shakes hands where TLS is spoken, then listens. The place is given back at the end.
+pub async fn arrive(endpoint: Arc<Endpoint>, stream: TcpStream, address: SocketAddr, gate: Gate, _place: Pass) {
     let opened = tokio::select! {
         () = endpoint.stop.cancelled() => return,
         opened = gate.open(stream, address) => opened,

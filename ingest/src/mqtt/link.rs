@@ -20,14 +20,15 @@ const LINGER_BYTES: usize = 64 << 20;
 
 pub struct Link<S> {
     stream: S,
-    pub wire: Wire,
+    /// Apart, so that the states of a connection's task, each with room for the link, stay small.
+    pub wire: Box<Wire>,
     pub input: BytesMut,
     read_bytes: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     pub fn new(stream: S, max_packet_bytes: u32, max_user_properties: usize) -> Self {
-        let wire = Wire::new(max_packet_bytes, max_user_properties);
+        let wire = Box::new(Wire::new(max_packet_bytes, max_user_properties));
         Self { stream, wire, input: BytesMut::new(), read_bytes: READ_BYTES_MIN }
     }
 

@@ -125,8 +125,7 @@ impl Endpoint {
                     Ok((stream, peer)) => {
                         turn = self.gate.next_turn(Instant::now());
                         let Some(pass) = self.let_in(peer.ip()) else { continue };
-                        let served = greet::arrive(Arc::clone(&self), stream, peer, gate.clone());
-                        connections.spawn(async move { served.await; drop(pass) });
+                        connections.spawn(greet::arrive(Arc::clone(&self), stream, peer, gate.clone(), pass));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept an MQTT connection");
