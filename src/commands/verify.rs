@@ -9,7 +9,7 @@ use painwatch_domain::TenantId;
 use painwatch_domain::time::DAY_MS;
 use painwatch_journal::{Class, Journal};
 use painwatch_proto::journal::v1 as pb;
-use painwatch_store::Store;
+use painwatch_store::{Looked, Store};
 use prost::Message as _;
 
 use super::{Context, replay};
@@ -32,8 +32,15 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
         anyhow::bail!("a server runs on {}; stop it first", context.config.data.display());
     }
     let mut system = operator::look(&context.config).await?;
+    let whole = lake(&*system.store).await?;
+    if !whole.passed {
+        // What reads the lake would only say so less clearly.
+        system.stop().await?;
+        return Ok(report(&[whole], context.json));
+    }
     system.settle().await?;
     let mut checks = books(&*system.store, &*system.journal).await?;
+    checks.insert(0, whole);
     checks.push(ledger(&*system.store, &*system.journal).await?);
     checks.extend(coverage(&*system.store).await?);
     checks.extend(replay::compare(Arc::clone(&system.journal), Arc::clone(&system.store)).await?);
@@ -51,6 +58,27 @@ pub fn report(checks: &[Check], json: bool) -> ExitCode {
         }
     }
     if checks.iter().all(|check| check.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Every file of the lake is read once.
+async fn lake(store: &dyn Store) -> Result<Check> {
+    let files = store.lake_files().await?;
+    let (mut unnamed, mut damaged) = (0, Vec::new());
+    for file in &files {
+        match painwatch_store::look(file) {
+            Looked::AsWritten => {}
+            Looked::WithoutDigest => unnamed += 1,
+            Looked::Damaged => damaged.push(format!("{} is not what was written", file.display())),
+            Looked::Unreadable(why) => damaged.push(format!("{}: {why}", file.display())),
+        }
+    }
+    let mut figure = format!("{} files, {} damaged, {unnamed} without a digest", files.len(), damaged.len());
+    if !damaged.is_empty() {
+        let told = damaged.join("; ");
+        figure +=
+            &format!(": {told}. Restore them from a copy of this directory: their names end with what they must be");
+    }
+    Ok(Check { name: "the lake's files are what was written", passed: damaged.is_empty(), figure })
 }
 
 /// Promise 2: every submitted reading is accounted for exactly once, in the journal, the books and the rows.

@@ -27,7 +27,7 @@ async fn a_new_owner_sweeps_files_that_no_snapshot_lists_and_nothing_else() {
     write(&*store, epoch, Rows { readings: (0..9).map(|n| reading(n, 1)).collect(), ..Rows::default() }).await;
     store.flush_lake(true).await.unwrap();
     let table = lake.join("main/readings");
-    for name in ["readings-1-9-0.parquet", "readings-1-9-1.tmp", "notes-of-a-person.txt"] {
+    for name in ["readings-1-9-0-0123.parquet", "readings-1-9-1.tmp", "notes-of-a-person.txt"] {
         std::fs::write(table.join(name), "x").unwrap();
     }
     store.take_ownership().await.unwrap();
@@ -35,6 +35,40 @@ async fn a_new_owner_sweeps_files_that_no_snapshot_lists_and_nothing_else() {
     let foreign: Vec<_> = present.difference(&listed).map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!((listed.len(), foreign), (1, vec!["notes-of-a-person.txt".into()]));
     assert!(listed.is_subset(&present));
+}
+
+#[tokio::test]
+async fn f8_every_damaged_lake_file_is_known_by_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(directory.path()).await;
+    let epoch = store.take_ownership().await.unwrap();
+    write(&*store, epoch, Rows { readings: (0..99).map(|n| reading(n, 1)).collect(), ..Rows::default() }).await;
+    store.flush_lake(true).await.unwrap();
+    let file = store.lake_files().await.unwrap().remove(0);
+    assert_eq!(look(&file), Looked::AsWritten);
+    let whole = std::fs::read(&file).unwrap();
+    let damaged = |bytes: &[u8], how: &str| {
+        std::fs::write(&file, bytes).unwrap();
+        assert_eq!(look(&file), Looked::Damaged, "{how}");
+    };
+    for bit in (0..whole.len() * 8).step_by(31) {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        damaged(&bytes, &format!("bit {bit}"));
+    }
+    for length in 0..whole.len() {
+        damaged(&whole[..length], &format!("cut to {length}"));
+    }
+    for at in (0..whole.len()).step_by(512) {
+        let mut bytes = whole.clone();
+        let end = (at + 512).min(bytes.len());
+        bytes[at..end].fill(0);
+        damaged(&bytes, &format!("a zeroed sector at {at}"));
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(look(&file), Looked::Unreadable(_)));
+    std::fs::write(&file, &whole).unwrap();
+    assert_eq!(look(&file), Looked::AsWritten);
 }
 
 #[tokio::test]
@@ -180,7 +214,9 @@ async fn the_layout_of_a_file_is_the_pinned_one() {
 /// Schema with column ids, order, encodings and filters, without what depends on the versions of libraries.
 fn describe(path: &Path, out: &mut String) {
     let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+    // Its digest is that of bytes that versions of libraries decide.
     let name = path.file_name().unwrap().to_string_lossy();
+    let name = name.rsplit_once('-').unwrap().0;
     let footer = reader.metadata();
     let schema = footer.file_metadata().schema_descr();
     writeln!(out, "{name}: {} rows", footer.file_metadata().num_rows()).unwrap();

@@ -182,13 +182,13 @@ struct Names {
 
 impl Names {
     fn of(&self, number: usize) -> String {
-        layout::file_name(self.epoch, self.snapshot, number)
+        layout::stem(self.epoch, self.snapshot, number)
     }
 
     /// After a step that surely did not commit. What this misses, the sweep at the next start finds.
     fn remove_all(&self) {
         let prefix = self.of(0);
-        let prefix = prefix.trim_end_matches("0.parquet");
+        let prefix = prefix.trim_end_matches('0');
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return };
         for entry in entries.flatten() {
             if entry.file_name().to_string_lossy().starts_with(prefix) {
@@ -207,8 +207,7 @@ fn write_files(
     let mut new = Vec::new();
     let mut put = |part: &RecordBatch| -> Result<()> {
         if part.num_rows() > 0 {
-            let name = names.of(new.len());
-            let written = layout::write(&names.directory.join(&name), part)?;
+            let (name, written) = layout::write(&names.directory, &names.of(new.len()), part)?;
             let stats = catalog::column_stats(part);
             new.push(NewFile { name, rows: part.num_rows() as i64, written, stats });
         }

@@ -13,6 +13,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
+use sha2::{Digest as _, Sha256};
 
 use crate::rows::ReadingRow;
 use crate::schema::{Record, TableDef, defect};
@@ -24,12 +25,15 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const BLOOM_FPP: f64 = 0.01;
 const SUFFIX: &str = ".parquet";
 const PREFIX: &str = "readings-";
+/// Hexadecimal digits of a file's SHA-256 in its name.
+const DIGEST_DIGITS: usize = 32;
 
-pub(super) fn file_name(epoch: u64, snapshot: i64, number: usize) -> String {
-    format!("{PREFIX}{epoch}-{snapshot}-{number}{SUFFIX}")
+/// What the names of a file begin with while it is written and afterwards.
+pub(super) fn stem(epoch: u64, snapshot: i64, number: usize) -> String {
+    format!("{PREFIX}{epoch}-{snapshot}-{number}")
 }
 
-/// Whether a name is one that [`file_name`] or [`write`] makes.
+/// Whether a name is one that [`write`] makes.
 pub(super) fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
@@ -95,10 +99,10 @@ pub(super) struct Written {
 }
 
 /// Writes sorted rows under a temporary name, syncs, renames, and syncs the directory: after this the file is whole or
-/// absent, whatever happens.
-pub(super) fn write(path: &Path, batch: &RecordBatch) -> Result<Written> {
+/// absent, whatever happens. Its name ends with its digest, so that it can be checked wherever it is copied to.
+pub(super) fn write(directory: &Path, stem: &str, batch: &RecordBatch) -> Result<(String, Written)> {
     let io = |error: std::io::Error| StoreError::Unavailable(format!("lake file: {error}"));
-    let temporary = path.with_extension("tmp");
+    let temporary = directory.join(format!("{stem}.tmp"));
     let batch = RecordBatch::try_new(schema(), batch.columns().to_vec()).map_err(defect)?;
     let file = File::create(&temporary).map_err(io)?;
     let mut writer = ArrowWriter::try_new(file, schema(), Some(properties(batch.num_rows())?)).map_err(defect)?;
@@ -106,11 +110,47 @@ pub(super) fn write(path: &Path, batch: &RecordBatch) -> Result<Written> {
     let file = writer.into_inner().map_err(|error| StoreError::Unavailable(format!("lake file: {error}")))?;
     file.sync_all().map_err(io)?;
     let written = measured(&temporary).map_err(io)?;
-    std::fs::rename(&temporary, path).map_err(io)?;
-    if let Some(directory) = path.parent() {
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(io)?;
+    let name = format!("{stem}-{}{SUFFIX}", digest(&temporary).map_err(io)?);
+    std::fs::rename(&temporary, directory.join(&name)).map_err(io)?;
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(io)?;
+    Ok((name, written))
+}
+
+fn digest(path: &Path) -> std::io::Result<String> {
+    let (mut file, mut digest, mut part) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut part)? {
+            0 => break,
+            count => digest.update(&part[..count]),
+        }
     }
-    Ok(written)
+    let mut digits = hex::encode(digest.finalize());
+    digits.truncate(DIGEST_DIGITS);
+    Ok(digits)
+}
+
+/// What a look at a file of the lake shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    AsWritten,
+    /// Written before names ended with a digest.
+    WithoutDigest,
+    Damaged,
+    /// And why.
+    Unreadable(String),
+}
+
+/// Reads the whole file and compares it with the digest in its name.
+#[must_use]
+pub fn look(path: &Path) -> Looked {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let named = stem.strip_prefix(PREFIX).and_then(|rest| rest.splitn(4, '-').nth(3));
+    match (digest(path), named) {
+        (Err(error), _) => Looked::Unreadable(error.to_string()),
+        (Ok(_), None) => Looked::WithoutDigest,
+        (Ok(found), Some(named)) if found == named => Looked::AsWritten,
+        _ => Looked::Damaged,
+    }
 }
 
 /// The last eight bytes are the footer's length and the magic.

@@ -11,7 +11,7 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{Arguments, AssertSqlSafe, Connection as _, Row, SqliteConnection};
 
 use super::sql::{Arg, Conflict, column_list, mapped};
 use crate::codec::{Builder, Kind};
@@ -39,8 +39,12 @@ pub(super) async fn connect(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|error| StoreError::Failed(format!("data directory: {error}")))?;
     }
-    let pool =
-        |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+    // On a full disk SQLite itself ends a transaction, and the rollback that follows fails: to such a connection it looks
+    // begun for ever.
+    let pool = |connections| {
+        let options = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(30));
+        options.before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
+    };
     let write = pool(1).connect_with(options(path)).await.map_err(mapped)?;
     let read =
         pool(READERS).connect_with(options(path).create_if_missing(false).read_only(true)).await.map_err(mapped)?;
