@@ -21,6 +21,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser as _;
 
+/// See docs/decisions/0081-an-allocator.md.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The command line or the configuration is wrong.
 const EXIT_USAGE: u8 = 2;
 

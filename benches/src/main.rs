@@ -15,6 +15,10 @@ mod system;
 use anyhow::Result;
 use clap::Parser;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Runs the benches and prints one line a figure.
 #[derive(Parser)]
 struct Cli {
