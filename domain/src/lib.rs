@@ -12,6 +12,7 @@ mod pairings;
 pub mod reading;
 pub mod roster;
 pub mod sequence;
+pub mod steady;
 pub mod time;
 pub mod unit;
 pub mod verdict;

@@ -18,6 +18,17 @@ pub trait Clock: Send + Sync {
     fn wall_ms(&self) -> i64;
     /// Milliseconds since an arbitrary start. Never decreases.
     fn monotonic_ms(&self) -> i64;
+
+    /// Takes what somebody else's clock says just now; true where our wall clock changed for it: what was asked of it before is
+    /// to be asked again.
+    fn hear(&self, _who: &str, _said_ms: i64) -> bool {
+        false
+    }
+
+    /// How far the machine's wall clock is from what this one says, while the two are apart.
+    fn doubted_ms(&self) -> i64 {
+        0
+    }
 }
 
 macro_rules! instant {

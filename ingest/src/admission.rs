@@ -235,9 +235,21 @@ impl Admission {
         &self,
         from: &GatewayPrincipal,
         protocol: Protocol,
-        judge: impl FnOnce(&Envelope<'_>) -> Result<Submission, Refused>,
+        judge: impl Fn(&Envelope<'_>) -> Result<Submission, Refused>,
     ) -> Result<Submission, Refused> {
-        self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), judge)
+        let judged = self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), &judge);
+        if judged.as_ref().is_ok_and(|submission| self.sets_our_clock(from, submission)) {
+            return self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), judge);
+        }
+        judged
+    }
+
+    /// Whether what the submission says about the time showed that ours was wrong. The canary and whoever hands in an export
+    /// read the clock of this very machine.
+    fn sets_our_clock(&self, from: &GatewayPrincipal, submission: &Submission) -> bool {
+        let batch = &submission.batch;
+        let said = batch.sent_at_ms.filter(|_| !batch.historical && !from.tenant.is_canary());
+        said.is_some_and(|said_ms| self.clock.hear(&format!("{}/{}", from.tenant, from.gateway), said_ms))
     }
 
     pub(crate) fn judge_received(

@@ -84,6 +84,8 @@ impl Sources {
         let (connections, sessions) = self.mqtt.present();
         page.gauge("mqtt_connections", "Gateways connected over MQTT.", &[]).sample(&[], connections);
         page.gauge("mqtt_sessions", "MQTT sessions, with and without a connection.", &[]).sample(&[], sessions);
+        let help = "How far the machine's wall clock is from our time: it stepped, and gateways have not said yet which is right.";
+        page.gauge("clock_doubted_seconds", help, &[]).sample(&[], seconds(self.clock.doubted_ms()));
         self.canaries(page);
     }
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use painwatch_domain::steady::{Change, SteadyClock};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, Usage};
@@ -27,8 +28,8 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
         )));
     }
     context.config.check_listeners().map_err(|error| Usage(format!("{error:#}")))?;
-    let wiring =
-        Wiring { clock: Arc::new(SystemClock::new()), on_opened: None, listen: true, ticks: true, canaries: true };
+    let clock = Arc::new(SteadyClock::new(SystemClock::new(), tell_of_clock));
+    let wiring = Wiring { clock, on_opened: None, listen: true, ticks: true, canaries: true };
     let mut system = compose::start(&context.config, wiring).await?;
     if let Some(addresses) = &system.addresses {
         if let Some(fingerprint) = &system.fingerprint {
@@ -48,6 +49,17 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     }
     system.stop().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell_of_clock(change: Change) {
+    match change {
+        Change::Doubted(off_ms) => {
+            tracing::warn!(off_ms, "the machine's wall clock stepped; our time goes on without it")
+        }
+        Change::Returned => tracing::warn!("the machine's wall clock is back where it was"),
+        Change::FollowedWitnesses(off_ms) => tracing::warn!(off_ms, "gateways agree with the wall clock: followed"),
+        Change::FollowedAlone(off_ms) => tracing::warn!(off_ms, "no gateway spoke against the wall clock: followed"),
+    }
 }
 
 /// The lines that scripts wait for: one a listener, then `ready`.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use painwatch_domain::Clock;
 use tokio::sync::Notify;
 
 type Act = Box<dyn FnMut() -> Next + Send>;
@@ -27,8 +28,9 @@ struct State {
     asked: bool,
 }
 
-#[derive(Default)]
 pub struct Life {
+    /// As the process reads it.
+    pub clock: Arc<dyn Clock>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -40,8 +42,8 @@ impl fmt::Debug for Life {
 }
 
 impl Life {
-    pub fn new() -> Arc<Self> {
-        Arc::default()
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { clock, state: Mutex::default(), changed: Notify::default() })
     }
 
     /// After so many more steps, `act` is done at once.

@@ -19,8 +19,7 @@ pub struct Plan {
     /// Probability that a page fails for no reason that lasts.
     pub flaky: f64,
     pub disk_full: Vec<Window>,
-    /// From when the program's wall clock is off by how many milliseconds, ascending. Never by as much as would make a
-    /// true reading look like one from the future.
+    /// From when the program's wall clock is off by how many milliseconds, ascending.
     pub clock_steps: Vec<(i64, i64)>,
     pub settings: Settings,
 }
@@ -168,6 +167,18 @@ impl Plan {
             },
             ..Self::calm(seed)
         }
+    }
+
+    /// The same people, and nothing goes wrong but that the program's wall clock leaps an hour and a day, and back.
+    pub fn leaping(seed: u64) -> Self {
+        let dice = Dice::new(seed, "leaps");
+        let leaps = [HOUR_MS, -HOUR_MS, DAY_MS, -DAY_MS];
+        let (first, nth) = (dice.below(4) as usize, |nth: usize| i64::try_from(nth).unwrap_or(0));
+        let step = |at: usize| {
+            let from = START_MS + nth(at) * DAY_MS * 3 / 4 + dice.between(0, 4 * HOUR_MS);
+            [(from, leaps[(first + at) % 4]), (from + dice.between(MINUTE_MS, 12 * HOUR_MS), 0)]
+        };
+        Self { clock_steps: (0..4).flat_map(step).collect(), ..Self::calm(seed) }
     }
 
     /// The control: power cuts, and a journal that does not sync. It has to lose what it acknowledged.

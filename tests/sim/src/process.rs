@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use painwatch_access::GatewayPrincipal;
 use painwatch_alerts::{Alerts, LinkBase, WebhookConfig};
-use painwatch_domain::{Clock, GatewayId, Offset, TenantId};
+use painwatch_domain::{GatewayId, Offset, TenantId};
 use painwatch_gateway::outgoing::{Protocol, Step};
 use painwatch_ingest::answer::Answers;
 use painwatch_ingest::{Admission, Ledger, Outcome, VerdictBoard, verdicts};
@@ -138,7 +138,7 @@ pub async fn live(world: &Arc<World>, life: &Arc<Life>, number: usize) -> Result
     .await?;
     let epoch = world.store.take_ownership().await?;
     let (stop_processor, stopped) = watch::channel(false);
-    let (processor, mut processor_task) = processor(world, &journal, epoch, stopped).await?;
+    let (processor, mut processor_task) = processor(world, life, &journal, epoch, stopped).await?;
     tasks.0.push(processor_task.abort_handle());
     until_applied(&processor, journal.next_offset(), &mut processor_task).await?;
     found_the_clinic(&*journal, &processor).await?;
@@ -177,7 +177,7 @@ async fn open(world: &Arc<World>, life: &Arc<Life>, number: usize, tasks: &mut T
         reserve_bytes: RESERVE_BYTES,
         fsync: settings.fsync,
         tick_after_ms: None,
-        ..Options::new(world.clock.clone() as Arc<dyn Clock>)
+        ..Options::new(Arc::clone(&life.clock))
     };
     let disk: Arc<dyn Disk> = Arc::new(world.disk.clone());
     let journal = InlineJournal::open(disk, options)?;
@@ -190,6 +190,7 @@ async fn open(world: &Arc<World>, life: &Arc<Life>, number: usize, tasks: &mut T
 
 async fn processor(
     world: &Arc<World>,
+    life: &Life,
     journal: &Arc<SimJournal>,
     epoch: u64,
     stopped: watch::Receiver<bool>,
@@ -197,7 +198,7 @@ async fn processor(
     let deps = painwatch_processor::Deps {
         journal: journal.clone(),
         store: world.store.clone(),
-        clock: world.clock.clone(),
+        clock: Arc::clone(&life.clock),
         epoch,
         parse_roster: roster::parse,
     };
@@ -219,7 +220,7 @@ async fn alerts(
         journal: journal.clone(),
         store: world.store.clone(),
         epoch,
-        clock: world.clock.clone(),
+        clock: Arc::clone(&life.clock),
         logic_version: LOGIC_VERSION,
         parse_roster: |text| roster::parse(text, &TenantId::default()).map_err(|error| format!("{error:#}")),
         webhook: WebhookConfig {
@@ -247,7 +248,7 @@ fn open_the_door(
     tasks.keep(tokio::spawn(tail));
     let ledger = Arc::new(Ledger::default());
     let admission =
-        Admission::new(Arc::clone(&journal), world.clock.clone(), processor.rosters.clone(), ledger, BUDGET_BYTES);
+        Admission::new(Arc::clone(&journal), Arc::clone(&life.clock), processor.rosters.clone(), ledger, BUDGET_BYTES);
     let answers = Answers { admission: Arc::new(admission), board };
     world.open_the_door(Door { answers, journal, life: Arc::clone(life) });
 }

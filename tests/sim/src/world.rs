@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use painwatch_alerts::WebhookSecret;
+use painwatch_domain::steady::SteadyClock;
 use painwatch_domain::time::{DAY_MS, HOUR_MS, SECOND_MS, format_utc};
 use painwatch_domain::{AlertId, Clock};
 use painwatch_gateway::ledger::{Books, Ledger};
@@ -47,7 +48,7 @@ pub fn secret() -> WebhookSecret {
 
 /// The runtime's paused clock: it stands still while anything can be done, then jumps to the next timer. The world knows
 /// the true time; the program's wall clock is off by what the plan says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SimClock {
     begin: Instant,
     /// From when the wall clock is off by how much, ascending.
@@ -299,7 +300,7 @@ fn books(stories: &[Story]) -> Books {
 async fn supervise(world: &Arc<World>) -> Result<(), Violation> {
     let dice = Dice::new(world.plan.seed, "supervisor");
     for number in 0.. {
-        let life = Life::new();
+        let life = Life::new(Arc::new(SteadyClock::new(SimClock::clone(&world.clock), |_| {})));
         if number > 0 {
             world.arm(&life);
         }

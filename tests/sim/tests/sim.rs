@@ -107,6 +107,25 @@ fn every_promise_is_kept_in_every_world() {
     assert!(seeds < SEEDS || missing.is_empty(), "worlds in which this never happens prove little: {missing:?}");
 }
 
+/// Every page and when it arrived.
+fn pages(world: &Evidence) -> Vec<(&str, i64)> {
+    world.arrived.iter().map(|page| (page.notification_id.as_str(), page.at_ms)).collect()
+}
+
+#[test]
+fn p16_f23_a_wall_clock_that_leaps_an_hour_or_a_day_and_back_costs_no_page_and_makes_none() {
+    let mut told = 0;
+    for seed in 0..4 {
+        let calm = run(Plan::calm(seed)).expect("a world that ends");
+        let leaping = run(Plan::leaping(seed)).expect("a world that ends");
+        assert_eq!(pages(&leaping), pages(&calm), "seed {seed}: {:?}", leaping.plan.clock_steps);
+        assert_eq!(invariants::all(&leaping, &calm), [], "seed {seed}");
+        assert_eq!(leaping.coverage, calm.coverage, "seed {seed}");
+        told += calm.arrived.len();
+    }
+    assert!(told > 4, "worlds without pages prove nothing");
+}
+
 #[test]
 fn a_seed_repeats_byte_for_byte() {
     for seed in [3, 11, 42] {
