@@ -51,7 +51,7 @@ fn f6_a_full_disk_under_the_tables_is_waited_for_and_nothing_of_a_commit_is_ther
 }
 
 #[tokio::test]
-#[ignore = "a part of the test above"]
+#[ignore = "run by the tests beside it"]
 async fn tables_on_a_full_disk() {
     let disk = disk();
     let store = sqlite(&disk).await;
@@ -75,7 +75,7 @@ fn f6_a_store_is_opened_on_a_full_disk_once_there_is_room() {
 }
 
 #[tokio::test]
-#[ignore = "a part of the test above"]
+#[ignore = "run by the tests beside it"]
 async fn opened_on_a_full_disk() {
     let disk = disk();
     let store = sqlite(&disk).await;
@@ -99,7 +99,7 @@ fn f6_a_full_disk_under_the_lake_leaves_the_rows_hot_and_no_half_file() {
 }
 
 #[tokio::test]
-#[ignore = "a part of the test above"]
+#[ignore = "run by the tests beside it"]
 async fn lake_on_a_full_disk() {
     let (disk, tables) = (disk(), tempfile::tempdir().unwrap());
     let lake = disk.join("lake");

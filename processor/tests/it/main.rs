@@ -12,6 +12,7 @@ mod golden;
 mod metrics;
 mod oracle;
 mod orders;
+mod outage;
 mod overrides;
 mod properties;
 mod recovery;
