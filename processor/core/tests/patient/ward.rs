@@ -235,9 +235,9 @@ impl Ward {
     /// A reading arrives.
     pub fn send(&mut self, reading: EffectiveReading, now: i64) {
         self.tick(now);
-        let Some(patient) = self.roster.wearer(&reading.device, reading.time).cloned() else { return };
         let (time, value) = (reading.time, reading.value.clone());
         self.readings.push(reading.clone());
+        let Some(patient) = self.roster.wearer(&reading.device, reading.time).cloned() else { return };
         let sight = Sight { measure: reading.measure, new: true, historical: false };
         self.clinic.observe(&patient, sight, [(time, Some(&value))].into_iter(), JournalTime(now));
         self.clinic.alive(&patient, &reading.device, reading.measure, std::iter::once(time.0), JournalTime(now));

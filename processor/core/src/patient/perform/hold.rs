@@ -16,6 +16,7 @@ use super::super::past::Past;
 use super::super::signal::{Folded, FoldedHours, HOUR, Look};
 use super::super::state::Work;
 use super::Performed;
+use crate::metrics::hysteresis::EpisodeChange;
 
 impl Clinic {
     /// Folds the oldest stale hours of a measure under every hold rule on it; when none is stale, publishes.
@@ -52,9 +53,11 @@ impl Clinic {
             signal.stale.extend(hours.set(hour, folded));
         }
         let stale = !signal.stale.is_empty();
-        if let Some((first, _)) = folded_hours {
-            let first = i64::from(first) * HOUR;
-            self.hours_changed(person, &rules, lasting.map_or(first, |held| held.min(first)), now);
+        let first = folded_hours.map(|(first, _)| i64::from(first) * HOUR);
+        let first = first.map(|first| lasting.map_or(first, |held| held.min(first)));
+        let by_time = proven_by_time(hours, &rules, now);
+        if let Some(first) = first.into_iter().chain(by_time).min() {
+            self.hours_changed(person, &rules, first, now);
         }
         if stale {
             return self.owe(&person.id, now, Work::Fold(measure_name.to_owned()));
@@ -147,6 +150,22 @@ impl Clinic {
             self.owe(&person.id, JournalTime(time), Work::Look(measure_name.to_owned()));
         }
     }
+}
+
+/// From when an episode is another by the time that has passed since the newest sample, with no sample at all: it began then, or
+/// it was over then, and that could not be known before.
+fn proven_by_time(hours: &FoldedHours, rules: &[&Ruled], now: JournalTime) -> Option<i64> {
+    let states = rules.iter().filter_map(|rule| hours.newest_state(rule.id()));
+    let changes = states.flat_map(|state| {
+        let (mut ahead, mut changes) = (state.episode, Vec::new());
+        ahead.advance(now.0, &mut changes);
+        changes
+    });
+    let from = |change: EpisodeChange| match change {
+        EpisodeChange::Began { start, .. } => start,
+        EpisodeChange::Ended { last_held, .. } => last_held,
+    };
+    changes.map(from).min()
 }
 
 /// The part of a history, ascending by time, that lies in one hour.
