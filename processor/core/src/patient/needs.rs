@@ -40,7 +40,7 @@ impl Clinic {
                 let device = [Measure::DeviceWorn, Measure::DeviceCharging, Measure::DeviceLink];
                 device.map(|measure| (measure, due.0 - STATES_LOOK_BACK_MS, due.0 + 1)).to_vec()
             }
-            Work::Evaluate(Group::Coverage, day) => self.coverage_windows(person, *day),
+            Work::Evaluate(Group::Coverage, day) => self.coverage_windows(person, *day, due),
             Work::Evaluate(group, day) => group_windows(Calendar::of(person), *group, *day),
         }
     }
@@ -66,9 +66,16 @@ impl Clinic {
     }
 
     /// The day and, before it, the samples that are still held when it begins.
-    fn coverage_windows(&self, person: &Patient, day: i32) -> Windows {
-        let (from, to) = Calendar::of(person).bounds(day);
-        let device = Group::Coverage.measures().iter().map(|measure| (*measure, from - DAY_MS, to));
+    fn coverage_windows(&self, person: &Patient, day: i32, due: JournalTime) -> Windows {
+        let calendar = Calendar::of(person);
+        let (from, to) = calendar.bounds(day);
+        // What combinations see of a silence follows from all that kept it from being told.
+        let silences = self.rules_of(&person.id).iter().any(|rule| self.is_child(rule) && rule.measure_missed().is_some());
+        let since = |measure: Measure| match measure {
+            Measure::DeviceLink if silences => calendar.start(self.horizon(calendar, due)).min(from - DAY_MS),
+            _ => from - DAY_MS,
+        };
+        let device = Group::Coverage.measures().iter().map(|measure| (*measure, since(*measure), to));
         device.chain(self.held_measures(person).into_iter().map(|(measure, gap)| (measure, from - gap, to))).collect()
     }
 

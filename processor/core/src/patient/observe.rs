@@ -75,6 +75,9 @@ impl Clinic {
             }
             self.note_quiet(person, span.1);
         }
+        if sight.measure == Measure::DeviceLink {
+            self.link_moved(person, span.0, now);
+        }
         self.judge_set(person, sight.measure, &seen, now);
         self.note_seen(person, sight, &seen, now);
         self.mark_held_over(person, sight.measure, span, now);

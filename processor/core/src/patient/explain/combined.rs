@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use painwatch_domain::JournalTime;
 
-use super::super::Clinic;
+use super::super::calendar::Calendar;
 use super::super::compiled::{Compiled, Ruled};
 use super::super::coverage::rank;
 use super::super::perform::combined;
+use super::super::{Clinic, closes_after_ms};
 use super::{Asked, Need, Saw, Standing};
 use crate::rules::Condition;
 
@@ -65,7 +66,11 @@ impl Clinic {
         visiting: &mut BTreeSet<String>,
     ) -> Vec<PartSaw> {
         let (rules, now) = (self.rules_of(&asked.person.id), JournalTime(asked.at));
-        let mut known = self.child_episodes(asked.person, &asked.past, asked.history, now);
+        // What is known now: a day that was over since ended what lasted then.
+        let closed = self.patients.get(&asked.person.id).and_then(|state| state.agenda.next_close);
+        let open_from = Calendar::of(asked.person).day_of(asked.at - closes_after_ms(&asked.person.id));
+        let open_from = closed.map_or(open_from, |closed| closed.max(open_from));
+        let mut known = self.child_episodes(asked.person, &asked.past, asked.history, (now, open_from));
         let mut parts = Vec::new();
         for id in version.rule.parts.iter().map(|part| part.id().as_str()) {
             combined(rules, asked.person, id, &mut known, &mut BTreeSet::new(), asked.at);

@@ -1,5 +1,6 @@
 //! Absence rules (semantics 16): silences found, told, or held back while they may still turn out to be none.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use painwatch_domain::roster::Patient;
@@ -54,6 +55,16 @@ impl Clinic {
         self.mark_combined(person, from.saturating_sub(limit), now);
     }
 
+    /// A device said when it had lost its phone or hub: silences from then on may be others.
+    pub(in super::super) fn link_moved(&mut self, person: &Patient, from: i64, now: JournalTime) {
+        let rules = Arc::clone(self.rules_of(&person.id));
+        let missed = rules.iter().filter(|rule| rule.applies_to(person)).filter_map(Ruled::measure_missed);
+        for measure in missed.collect::<BTreeSet<_>>() {
+            self.owe(&person.id, now, Work::Absent(measure.name().to_owned()));
+            self.silence_moved(person, measure, from, now);
+        }
+    }
+
     /// Marks what combinations could see on the closed days from a moment on.
     pub(in super::super) fn mark_combined(&mut self, person: &Patient, from: i64, now: JournalTime) {
         let calendar = Calendar::of(person);
@@ -76,7 +87,7 @@ impl Clinic {
         let rules = Arc::clone(self.rules_of(&person.id));
         let over = |rule: &&Ruled| rule.measure_missed() == Some(measure) && rule.applies_to(person);
         for rule in rules.iter().filter(over) {
-            let found = self.silences(person, rule, measure, history, now);
+            let found = self.silences(person, rule, measure, &self.down(person, measure, history, now), now);
             match found.next {
                 Some(i64::MAX) => self.hold_back(&person.id),
                 Some(at) => self.owe(&person.id, JournalTime(at.max(now.0 + 1)), Work::Absent(measure_name.to_owned())),
@@ -91,24 +102,23 @@ impl Clinic {
         }
     }
 
-    /// The silences that a rule over a measure finds, as of `now`.
+    /// The silences that a rule over a measure finds, as of `now`. `down`: when nothing could arrive.
     pub(in super::super) fn silences(
         &self,
         person: &Patient,
         rule: &Ruled,
         measure: Measure,
-        history: &[Observation],
+        down: &[Interval],
         now: JournalTime,
     ) -> Found {
         let Some(state) = self.patients.get(&person.id) else { return Found::default() };
         let Some(since) = state.watch.since.get(rule.id()).copied() else { return Found::default() };
         let runs = state.watch.seen.get(measure.name()).cloned().unwrap_or_default();
-        let down = self.down(person, measure, history, now);
-        absence::find(&rule.limits(), &runs, since, &down, now.0)
+        absence::find(&rule.limits(), &runs, since, down, now.0)
     }
 
     /// When nothing of a measure could reach us.
-    pub(super) fn down(
+    pub(in super::super) fn down(
         &self,
         person: &Patient,
         measure: Measure,

@@ -113,8 +113,9 @@ impl Clinic {
         history: &[Observation],
     ) -> Causes {
         let mut causes = self.path_causes(person, measure, window, history);
+        let near = history.partition_point(|seen| seen.time < window.0 - DAY_MS);
         for device in self.bringers(person, measure, window, history) {
-            for states in states_of(&self.paths, history, &device) {
+            for states in states_of(&self.paths, &history[near..], &device) {
                 causes.add_device(&states, window.1);
             }
         }
@@ -137,7 +138,8 @@ impl Clinic {
             each.reduce(|one, other| super::super::coverage::both(&one, &other)).unwrap_or_default()
         };
         causes.add("gateway", all(&|device| self.paths.gateway_down(self.carried(device), 0)));
-        causes.add("link", all(&|device| unlinked(history, device.as_str(), window.1)));
+        let near = history.partition_point(|seen| seen.time < window.0 - DAY_MS);
+        causes.add("link", all(&|device| unlinked(&history[near..], device.as_str(), window.1)));
         causes
     }
 
@@ -179,7 +181,8 @@ impl Clinic {
             return;
         }
         self.seen_by_days(person, past, frame, now, told);
-        let mut episodes = self.child_episodes(person, past, history, now);
+        let open_from = Calendar::of(person).day_of(now.0 - closes_after_ms(&person.id));
+        let mut episodes = self.child_episodes(person, past, history, (now, open_from));
         for rule in &combinations {
             combined(self.rules_of(&person.id), person, rule.id(), &mut episodes, &mut BTreeSet::new(), now.0);
         }
