@@ -2,7 +2,9 @@
 //!
 //! Never: anything that depends on when or in which order it was computed (revision, computed_at, known_from).
 
-use painwatch_domain::{EventTime, TenantId};
+use std::collections::BTreeSet;
+
+use painwatch_domain::{EventTime, RuleId, TenantId};
 use sha2::{Digest, Sha256};
 
 use crate::{CoverageRow, EpisodeRow, MetricRow, Result, Store};
@@ -17,16 +19,30 @@ const WITHDRAWN: &str = "withdrawn";
 /// # Errors
 /// Those of the store's queries.
 pub async fn canonical_hash(store: &dyn Store, tenant: &TenantId) -> Result<String> {
+    canonical_hash_without(store, tenant, &BTreeSet::new()).await
+}
+
+/// The same without some rules. What a rule says that waits for readings depends on our own pauses and on gateways that were away:
+/// two histories with others of these agree in everything else.
+///
+/// # Errors
+/// Those of the store's queries.
+pub async fn canonical_hash_without(
+    store: &dyn Store,
+    tenant: &TenantId,
+    left_out: &BTreeSet<RuleId>,
+) -> Result<String> {
     let (first, last) = (EventTime::MIN, EventTime::MAX);
     let mut episodes = store.episodes(tenant.clone()).await?;
     let mut metrics = store.metrics(tenant.clone(), None, None, first, last).await?;
     let mut coverage = store.coverage(tenant.clone(), None, first, last).await?;
+    episodes.retain(|row| !left_out.contains(&row.rule));
     episodes.sort_by(|a, b| (&a.patient, &a.rule, a.start).cmp(&(&b.patient, &b.rule, b.start)));
     metrics.retain(|row| row.reason != WITHDRAWN);
     metrics.sort_by(|a, b| (&a.patient, &a.metric, a.time).cmp(&(&b.patient, &b.metric, b.time)));
     // Why a rule was blind is told by the strongest cause, and our own pauses are stronger than what a device says: what it
     // could see is the same wherever the readings are.
-    coverage.retain(|row| row.state == COVERED);
+    coverage.retain(|row| row.state == COVERED && !left_out.contains(&row.rule));
     coverage.sort_by(|a, b| (&a.patient, &a.rule, a.start).cmp(&(&b.patient, &b.rule, b.start)));
 
     let mut hash = Canon(Sha256::new());

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use arrow::array::RecordBatch;
 use painwatch_domain::{AlertId, EventTime, GatewayId, JournalTime, Offset, PatientId, ReadingId, TenantId};
 
-pub use canonical::canonical_hash;
+pub use canonical::{canonical_hash, canonical_hash_without};
 pub use codec::Kind;
 pub use lake::{Looked, look};
 pub use memory::MemoryStore;

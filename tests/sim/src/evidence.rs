@@ -7,9 +7,10 @@ use painwatch_domain::{AlertId, Clock, EventTime, TenantId};
 use painwatch_gateway::ledger::Books as Expected;
 use painwatch_journal::file::{Disk, Options};
 use painwatch_journal::{InlineJournal, Record};
+use painwatch_processor_core::rules::{default_packs, waiting};
 use painwatch_store::{
     AlertEventRow, AlertFilter, AlertRow, Books, Consumer, Counts, CoverageRow, EpisodeRow, NotificationRow,
-    Store as _, canonical_hash,
+    Store as _, canonical_hash, canonical_hash_without,
 };
 
 use crate::gateway::Acked;
@@ -34,6 +35,8 @@ pub struct Evidence {
     pub books: Books,
     pub counts: Counts,
     pub canonical: String,
+    /// Without the rules that wait for readings: pauses and gateways that were away bear on those.
+    pub undisturbed: String,
     pub alerts: Vec<AlertRow>,
     pub events: Vec<AlertEventRow>,
     pub notifications: Vec<NotificationRow>,
@@ -77,6 +80,7 @@ impl Evidence {
             books: store.books(tenant.clone()).await?,
             counts: store.counts(tenant.clone()).await?,
             canonical: canonical_hash(store, &tenant).await?,
+            undisturbed: canonical_hash_without(store, &tenant, &waiting(&default_packs())).await?,
             events,
             notifications: store.notifications(tenant.clone(), None).await?,
             episodes: store.episodes(tenant.clone()).await?,

@@ -153,7 +153,7 @@ const LIES: &[Lie] = &[
     ("every_reading_is_accounted_for_once", |it| it.books.duplicate += 1),
     ("every_reading_is_accounted_for_once", |it| it.counts.versions -= 1),
     ("every_reading_is_accounted_for_once", |it| it.counts.identities += 1),
-    ("the_canonical_history_is_that_of_a_calm_world", |it| it.canonical.push('0')),
+    ("the_canonical_history_is_that_of_a_calm_world", |it| it.undisturbed.push('0')),
     ("one_page_per_episode", |it| it.arrived.clear()),
     ("one_page_per_episode", |it| it.arrived[0].genuine = false),
     ("one_page_per_episode", |it| {

@@ -2,9 +2,11 @@
 
 use painwatch_domain::Roster;
 use painwatch_domain::roster::Patient;
+use painwatch_domain::time::MINUTE_MS;
 
 use super::derived::starts;
 use super::episodes::Span;
+use super::past::Past;
 use crate::metrics::wear;
 use crate::rules::Circumstance;
 use crate::rules::tables::has_condition;
@@ -35,6 +37,16 @@ impl<'a> Around<'a> {
             }
         }
     }
+}
+
+/// Says beside what an episode stands on how long after which opioid dose it began, where it began within an exposure. Never that
+/// the dose caused it (clinical catalogue A2).
+pub fn beside_dose(mut span: Span, past: &Past) -> Span {
+    if let Some((medication, at)) = past.dose_before(span.start) {
+        let minutes = (span.start - at + MINUTE_MS - 1).div_euclid(MINUTE_MS).max(1);
+        span.why.push_str(&format!("; within {minutes} min after {medication}"));
+    }
+    span
 }
 
 /// Whether an episode overlaps an exposure; one that lasts overlaps all that is to come.

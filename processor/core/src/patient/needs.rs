@@ -70,7 +70,8 @@ impl Clinic {
         let calendar = Calendar::of(person);
         let (from, to) = calendar.bounds(day);
         // What combinations see of a silence follows from all that kept it from being told.
-        let silences = self.rules_of(&person.id).iter().any(|rule| self.is_child(rule) && rule.measure_missed().is_some());
+        let silences =
+            self.rules_of(&person.id).iter().any(|rule| self.is_child(rule) && rule.measure_missed().is_some());
         let since = |measure: Measure| match measure {
             Measure::DeviceLink if silences => calendar.start(self.horizon(calendar, due)).min(from - DAY_MS),
             _ => from - DAY_MS,

@@ -78,6 +78,26 @@ impl Past {
         union(windows.collect())
     }
 
+    /// The newest opioid dose before a moment that lies within its exposure: medication and when. A patch is worn: it was applied.
+    pub fn dose_before(&self, time: i64) -> Option<(&str, i64)> {
+        let mut newest: Option<(&str, i64)> = None;
+        for dose in self.opioids.values().flatten().filter(|dose| dose.time <= time) {
+            let event = DoseEvent::parse(&dose.event);
+            if !matches!(event, Some(DoseEvent::Taken | DoseEvent::Applied)) {
+                continue;
+            }
+            let of_this = |other: &&OpioidDose| other.medication == dose.medication && other.time >= dose.time;
+            let since = self.opioids.values().flatten().filter(of_this);
+            let events = since.filter_map(|other| Some((other.time, DoseEvent::parse(&other.event)?)));
+            let windows = opioid_exposure::windows(Release::of(&dose.release), &events.collect::<Vec<_>>());
+            let covers = windows.iter().any(|window| window.start <= time && time < window.end);
+            if covers && newest.is_none_or(|(medication, at)| (dose.time, &*dose.medication) > (at, medication)) {
+                newest = Some((&dose.medication, dose.time));
+            }
+        }
+        newest
+    }
+
     /// The revision to tell a value with, if it differs from what was last told in anything a reader can see.
     pub fn revise(
         &mut self,

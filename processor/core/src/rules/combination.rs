@@ -1,5 +1,7 @@
 //! Conditions over the episodes of other rules: `any_of`, `all_of`, `n_of`.
 
+use std::collections::BTreeSet;
+
 use painwatch_domain::{Priority, RuleDomain, RuleId};
 
 use super::condition::{CONDITION_KEYS, Read, read_clear, read_fields};
@@ -51,6 +53,27 @@ pub fn read_combination(reader: &mut Reader<'_>, fields: Table<'_>, key: &str, v
         _ => 1,
     };
     Some((Signal::Rules, Condition::Combined { n, within_ms }, parts))
+}
+
+/// The rules that tell that nothing came, alone or as a part: what stood between us and the devices bears on them (semantics 10).
+pub fn waiting(rules: &[Rule]) -> BTreeSet<RuleId> {
+    fn waits(rule: &Rule, known: &BTreeSet<RuleId>) -> bool {
+        let by_part = |part: &Part| match part {
+            Part::Named(id) => known.contains(id),
+            Part::Inline(rule) => waits(rule, known),
+        };
+        let of_measure = !matches!(rule.signal, Signal::Metric(_));
+        (of_measure && matches!(rule.condition, Condition::Absent { .. })) || rule.parts.iter().any(by_part)
+    }
+    let mut known = BTreeSet::new();
+    loop {
+        let more = rules.iter().filter(|rule| !known.contains(&rule.id) && waits(rule, &known));
+        let more: Vec<RuleId> = more.map(|rule| rule.id.clone()).collect();
+        if more.is_empty() {
+            return known;
+        }
+        known.extend(more);
+    }
 }
 
 fn read_count(reader: &mut Reader<'_>, fields: Table<'_>) -> Option<(u32, usize)> {

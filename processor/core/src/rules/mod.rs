@@ -25,6 +25,7 @@ use painwatch_domain::{AlertKind, Measure, Priority, RuleDomain, RuleId};
 pub use crate::metrics::daily_change::Direction;
 pub use crate::metrics::days_of::DaysOf;
 pub use crate::metrics::sustained_threshold::Comparison;
+pub use combination::waiting;
 pub use default_packs::{PACKS, default_packs};
 pub use margin::Margin;
 pub use nearest::nearest;

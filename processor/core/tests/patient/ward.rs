@@ -152,14 +152,6 @@ impl Ward {
         Self::of(roster, rules, now)
     }
 
-    /// With the default packs and rules that name theirs, in the pack on pain.
-    pub fn with_more(roster: Roster, text: &str, now: i64) -> Self {
-        let mut rules = default_packs();
-        let known: Vec<String> = rules.iter().map(|rule| rule.id.to_string()).collect();
-        rules.extend(rules::parse_beside(text, "pain.toml", Some(&known)).unwrap());
-        Self::of(roster, rules, now)
-    }
-
     fn of(roster: Roster, rules: Vec<Rule>, now: i64) -> Self {
         let mut ward = Self {
             clinic: Clinic::new(TenantId::default(), rules.clone()),

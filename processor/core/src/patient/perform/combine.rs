@@ -7,7 +7,7 @@ use painwatch_domain::JournalTime;
 use painwatch_domain::roster::Patient;
 
 use super::super::calendar::Calendar;
-use super::super::circumstances::Around;
+use super::super::circumstances::{Around, beside_dose};
 use super::super::combine;
 use super::super::compiled::{Compiled, Kind, Ruled};
 use super::super::daily::{self, Book};
@@ -134,6 +134,7 @@ impl Clinic {
         let exposure = if rule.depends_on_exposure() { past.exposure() } else { Vec::new() };
         let judged = spans.into_iter().map(|span| {
             let version = rule.speaking_at(span.start);
+            let span = if exposure.is_empty() { span } else { beside_dose(span, past) };
             Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }
         });
         let judged = judged.collect();

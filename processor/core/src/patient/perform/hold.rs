@@ -7,7 +7,7 @@ use painwatch_domain::{JournalTime, Measure, TenantId};
 
 use super::super::Clinic;
 use super::super::calendar::Calendar;
-use super::super::circumstances::Around;
+use super::super::circumstances::{Around, beside_dose};
 use super::super::compiled::Ruled;
 use super::super::day::Observation;
 use super::super::episodes::{Judged, Subject};
@@ -106,6 +106,7 @@ impl Clinic {
         let spans = hours.spans(rule.id(), versions, measure, now.0).into_iter();
         let judged = spans.map(|span| {
             let version = rule.speaking_at(span.start);
+            let span = if exposure.is_empty() { span } else { beside_dose(span, past) };
             Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }
         });
         let judged = judged.collect();
