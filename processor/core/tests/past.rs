@@ -72,6 +72,6 @@ fn a_patient_with_28_day_baselines_takes_at_most_12_kib_and_one_with_every_strea
         let bytes: usize = snapshots.iter().map(|snapshot| snapshot.bytes.len()).sum();
         let parts = ward.clinic.sizes(&life::patient_id(0)).unwrap();
         assert!(bytes / people <= most, "{streams:?}: {} bytes, the first by part: {parts:?}", bytes / people);
-        assert_eq!(snapshots.len(), 2 * people);
+        assert_eq!(snapshots.len(), 3 * people);
     }
 }

@@ -115,6 +115,21 @@ async fn a_rule_that_could_not_see_says_why() {
 }
 
 #[tokio::test]
+async fn semantics_15_of_a_day_that_is_not_over_it_says_what_was_seen_so_far_and_the_ledger_says_nothing_yet() {
+    let mut journal = begun(ann());
+    let until = NOON + HOUR_MS;
+    journal.batch(until, &[saturation(NOON, until, 96.0)]);
+    let mut now = known_at(&journal, until + HOUR_MS).await;
+    let told = asked(&mut now, "spo2-sustained-low", until + 30 * MINUTE_MS).await;
+    // The last sample, 30 s before the hour, speaks for 90 s.
+    let seen = (NOON, until + MINUTE_MS);
+    let expected = [(DAY, NOON, "unknown"), (seen.0, seen.1, ""), (seen.1, until + 30 * MINUTE_MS + 1, "unknown")];
+    assert_eq!(told.so_far, expected);
+    let ledger = now.store().coverage(TenantId::default(), None, EventTime(DAY), EventTime::MAX).await.unwrap();
+    assert!(ledger.is_empty(), "{ledger:?}");
+}
+
+#[tokio::test]
 async fn a_rule_that_judges_days_speaks_of_the_local_day_of_the_moment() {
     let roster =
         clinic::prescribed(clinic::paired(ann(), "cap", "ann", 0, None), "ann", "oxycodone-5mg", DAY, &[480, 1200]);

@@ -39,6 +39,18 @@ pub struct Monitoring {
     pub cause: String,
     /// The interval of the ledger; `None` where the day is not over, and the answer is that of the readings.
     pub interval: Option<(EventTime, EventTime)>,
+    /// Where there is none: what was seen of the day so far, (from, until, cause), and provisional.
+    pub so_far: Vec<(i64, i64, &'static str)>,
+}
+
+impl Monitoring {
+    /// How much of the day so far was monitored, of how much; `None` where the ledger answers, or the rule judges whole days.
+    pub fn provisional(&self) -> Option<(i64, i64)> {
+        let length = |is: fn(&str) -> bool| -> i64 {
+            self.so_far.iter().filter(|(.., cause)| is(cause)).map(|(from, until, _)| until - from).sum()
+        };
+        (!self.so_far.is_empty()).then(|| (length(str::is_empty), length(|_| true)))
+    }
 }
 
 impl Answer {
@@ -110,7 +122,8 @@ fn refractory(own: &[&EpisodeRow], now: &Explained, at: EventTime) -> Option<(Ep
 
 fn monitoring(ledger: &[CoverageRow], now: &Explained) -> Monitoring {
     if let Some(row) = ledger.iter().find(|row| row.rule == now.rule) {
-        return Monitoring { cause: row.cause.clone(), interval: Some((row.start, row.end)) };
+        let interval = Some((row.start, row.end));
+        return Monitoring { cause: row.cause.clone(), interval, so_far: Vec::new() };
     }
     let saw = now.in_force.as_ref().map(|in_force| &in_force.saw);
     let cause = match saw {
@@ -118,5 +131,6 @@ fn monitoring(ledger: &[CoverageRow], now: &Explained) -> Monitoring {
         Some(saw) if !saw.cause.is_empty() => saw.cause,
         _ => "unknown",
     };
-    Monitoring { cause: cause.to_owned(), interval: None }
+    let so_far = now.in_force.as_ref().map(|in_force| in_force.so_far.clone()).unwrap_or_default();
+    Monitoring { cause: cause.to_owned(), interval: None, so_far }
 }

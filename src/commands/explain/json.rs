@@ -44,6 +44,10 @@ fn rule(answer: &RuleAnswer, at: i64) -> Json {
             "cause": answer.monitoring.cause, "from_ledger": answer.monitoring.interval.is_some(),
             "start": answer.monitoring.interval.map(|(start, _)| start.to_string()),
             "end": answer.monitoring.interval.map(|(_, end)| end.to_string()),
+            "provisional": answer.monitoring.interval.is_none(),
+            "day_so_far": answer.monitoring.so_far.iter().map(|(from, until, cause)| json!({
+                "start": format_utc(*from), "end": format_utc(*until), "cause": cause,
+            })).collect::<Vec<_>>(),
         },
         "episode": answer.episode.as_ref().map(|episode| json!({
             "start": episode.start.to_string(), "end": episode.end.map(|end| end.to_string()),

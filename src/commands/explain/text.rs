@@ -213,10 +213,13 @@ fn monitored(answer: &RuleAnswer, zone: &Zone, at: EventTime) -> String {
     let span = answer.monitoring.interval.map_or_else(String::new, |(start, end)| {
         format!(" from {} to {}", clock(zone, start.0, at), clock(zone, end.0, at))
     });
+    let so_far = answer.monitoring.provisional().map_or_else(String::new, |(seen, all)| {
+        format!(" Provisional: monitored for {} of the {} before.", lasting(seen), lasting(all))
+    });
     if answer.monitoring.cause.is_empty() {
-        format!("Monitored{span}.")
+        format!("Monitored{span}.{so_far}")
     } else {
-        format!("Monitoring gap{span}: {}.", cause(&answer.monitoring.cause))
+        format!("Monitoring gap{span}: {}.{so_far}", cause(&answer.monitoring.cause))
     }
 }
 

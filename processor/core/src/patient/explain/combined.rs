@@ -65,15 +65,14 @@ impl Clinic {
         asked: &Asked,
         visiting: &mut BTreeSet<String>,
     ) -> Vec<PartSaw> {
-        let (rules, now) = (self.rules_of(&asked.person.id), JournalTime(asked.at));
-        // What is known now: a day that was over since ended what lasted then.
-        let closed = self.patients.get(&asked.person.id).and_then(|state| state.agenda.next_close);
-        let open_from = Calendar::of(asked.person).day_of(asked.at - closes_after_ms(&asked.person.id));
-        let open_from = closed.map_or(open_from, |closed| closed.max(open_from));
-        let mut known = self.child_episodes(asked.person, &asked.past, asked.history, (now, open_from));
+        // What is known now: what lasted then may be over since. Nothing changes by itself before the next deadline.
+        let now = self.next_deadline().map_or(asked.at, |next| (next.0 - 1).max(asked.at));
+        let open_from = Calendar::of(asked.person).day_of(now - closes_after_ms(&asked.person.id));
+        let rules = self.rules_of(&asked.person.id);
+        let mut known = self.child_episodes(asked.person, &asked.past, asked.history, (JournalTime(now), open_from));
         let mut parts = Vec::new();
         for id in version.rule.parts.iter().map(|part| part.id().as_str()) {
-            combined(rules, asked.person, id, &mut known, &mut BTreeSet::new(), asked.at);
+            combined(rules, asked.person, id, &mut known, &mut BTreeSet::new(), now);
             let counting = known.get(id).into_iter().flatten().filter(|span| {
                 span.start <= asked.at && span.end.is_none_or(|end| asked.at <= end.saturating_add(within_ms))
             });

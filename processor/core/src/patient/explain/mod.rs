@@ -50,6 +50,9 @@ pub struct InForce {
     /// What made it more urgent than the rule alone.
     pub raised_by: Vec<Circumstance>,
     pub saw: Saw,
+    /// What it could see of the local day up to the moment, and why not, as the ledger will have it once the day is over: half-open,
+    /// ascending; provisional until then. Of a rule over samples alone: others judge a day when it is over.
+    pub so_far: Vec<(i64, i64, &'static str)>,
 }
 
 /// Where a rule stood.
@@ -236,6 +239,7 @@ impl Clinic {
             priority: version.peak(&around, &exposure, &moment),
             raised_by: raised.map(|raise| raise.when.clone()).collect(),
             saw,
+            so_far: self.seen_so_far(version, asked),
         }
     }
 }

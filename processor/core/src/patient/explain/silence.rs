@@ -12,8 +12,7 @@ impl Clinic {
         let (person, at) = (asked.person, asked.at);
         let Some(state) = self.patients.get(&person.id) else { return Saw::nothing("unknown") };
         let last = state.watch.seen.get(measure.name()).and_then(|runs| runs.silent_since(at));
-        let down = self.down(person, measure, asked.history, JournalTime(at));
-        let found = self.silences(person, rule, measure, &down, JournalTime(at));
+        let found = self.silences(person, rule, measure, asked.history, JournalTime(at));
         let rings = found.absences.iter().any(|one| one.start <= at && one.end.is_none_or(|end| at < end));
         let causes = self.path_causes(person, measure, (at, at + 1), asked.history);
         let watched = state.watch.since.get(rule.id()).is_some_and(|since| *since <= at);

@@ -87,7 +87,7 @@ impl Clinic {
         let rules = Arc::clone(self.rules_of(&person.id));
         let over = |rule: &&Ruled| rule.measure_missed() == Some(measure) && rule.applies_to(person);
         for rule in rules.iter().filter(over) {
-            let found = self.silences(person, rule, measure, &self.down(person, measure, history, now), now);
+            let found = self.silences(person, rule, measure, history, now);
             match found.next {
                 Some(i64::MAX) => self.hold_back(&person.id),
                 Some(at) => self.owe(&person.id, JournalTime(at.max(now.0 + 1)), Work::Absent(measure_name.to_owned())),
@@ -102,23 +102,24 @@ impl Clinic {
         }
     }
 
-    /// The silences that a rule over a measure finds, as of `now`. `down`: when nothing could arrive.
+    /// The silences that a rule over a measure finds, as of `now`.
     pub(in super::super) fn silences(
         &self,
         person: &Patient,
         rule: &Ruled,
         measure: Measure,
-        down: &[Interval],
+        history: &[Observation],
         now: JournalTime,
     ) -> Found {
         let Some(state) = self.patients.get(&person.id) else { return Found::default() };
         let Some(since) = state.watch.since.get(rule.id()).copied() else { return Found::default() };
         let runs = state.watch.seen.get(measure.name()).cloned().unwrap_or_default();
-        absence::find(&rule.limits(), &runs, since, down, now.0)
+        let down = self.down(person, measure, history, now);
+        absence::find(&rule.limits(), &runs, since, &down, now.0)
     }
 
     /// When nothing of a measure could reach us.
-    pub(in super::super) fn down(
+    pub(super) fn down(
         &self,
         person: &Patient,
         measure: Measure,

@@ -43,22 +43,12 @@ impl Clinic {
         }
         let open_from = Calendar::of(person).day_of(now.0 - closes_after_ms(&person.id));
         let mut known = self.child_episodes(person, past, history, (now, open_from));
-        let mut undisturbed = self.undisturbed(person, &known, now);
         let mut wake: Option<i64> = None;
         for rule in rules.iter().filter(|rule| rule.is_combined() && rule.is_told() && rule.applies_to(person)) {
             let next = combined(&rules, person, rule.id(), &mut known, &mut BTreeSet::new(), now.0);
             wake = wake.into_iter().chain(next).min();
             let spans = known.get(rule.id()).cloned().unwrap_or_default();
-            self.tell_combined(person, past, rule, spans.clone(), now, out);
-            if let Some(undisturbed) = &mut undisturbed {
-                combined(&rules, person, rule.id(), undisturbed, &mut BTreeSet::new(), now.0);
-                let same = undisturbed.get(rule.id()).map_or(&[][..], Vec::as_slice);
-                let delayed = |span: &&Span| !same.iter().any(|one| (one.start, one.end) == (span.start, span.end));
-                let delayed: Vec<i64> = spans.iter().filter(delayed).map(|span| span.start).collect();
-                let id = &rule.newest().face.id;
-                out.episodes.rows.retain(|row| &row.rule != id || !delayed.contains(&row.start));
-                out.episodes.gone.extend(delayed.into_iter().map(|start| (id.clone(), start)));
-            }
+            self.tell_combined(person, past, rule, spans, now, out);
         }
         if let Some(at) = wake {
             self.owe(&person.id, JournalTime(at.max(now.0 + 1)), Work::Combine);
@@ -98,25 +88,12 @@ impl Clinic {
             }
             Kind::Daily(metric) => daily::episodes(rule, metric, &book),
             Kind::Absent(measure, _) => {
-                let down = self.down(person, *measure, history, now);
-                silence_spans(rule, *measure, &self.silences(person, rule, *measure, &down, now), now.0)
+                silence_spans(rule, *measure, &self.silences(person, rule, *measure, history, now), now.0)
             }
             Kind::Combined => Vec::new(),
         };
         let leaves = children.iter().filter(|rule| !rule.is_combined());
         leaves.map(|rule| (rule.id().to_owned(), spans(rule))).collect()
-    }
-
-    /// The same episodes had nothing stood between us and the devices, where that makes a difference: what it does is told, and
-    /// no canonical history (semantics 10).
-    fn undisturbed(&self, person: &Patient, known: &Episodes, now: JournalTime) -> Option<Episodes> {
-        let mut undisturbed = known.clone();
-        for rule in self.rules_of(&person.id).iter().filter(|rule| self.is_child(rule) && rule.applies_to(person)) {
-            let Some(measure) = rule.measure_missed() else { continue };
-            let spans = silence_spans(rule, measure, &self.silences(person, rule, measure, &[], now), now.0);
-            undisturbed.insert(rule.id().to_owned(), spans);
-        }
-        (undisturbed != *known).then_some(undisturbed)
     }
 
     fn tell_combined(
