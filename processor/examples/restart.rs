@@ -1,6 +1,6 @@
 //! Question: how long does an engine with 100,000 patients take from its tables in SQLite to the next record? Budget 10 s, of
 //! which the snapshots take 1 in the core: each is read by the database, 13 KB at 2 GB/s, and kept as it is. The roster
-//! comes out of a function; what its text costs, `painwatch roster check` shows.
+//! comes out of a function; `painwatch roster diff` shows what its text costs.
 //!
 //! `restart DIR [PATIENTS]`
 
