@@ -244,6 +244,32 @@ fn semantics_10_what_waits_for_readings_is_known_through_its_parts() {
     assert_eq!(waiting.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["pain-and-silence", "silent"]);
 }
 
+/// A low saturation and slow breathing at midnight; the next morning, minutes before the day closes, one good saturation. Five
+/// minutes later time alone has proven that the night was over at once.
+#[test]
+fn semantics_10_what_time_alone_proves_after_a_day_has_closed_is_in_its_ledger() {
+    let one = |device, measure, time, value| (number(device, measure, time, value), HOUR_MS);
+    let clears_after_close = (0..40).map(|minute| DAY + DAY_MS + 6 * HOUR_MS + minute * MINUTE_MS);
+    for at in clears_after_close {
+        let sent = vec![
+            one("band", Measure::RespiratoryRate, DAY, 7.0),
+            one("watch", Measure::OxygenSaturation, DAY, 85.0),
+            one("watch", Measure::OxygenSaturation, at, 97.0),
+        ];
+        same(&World { sent, trouble: Vec::new(), paired: DAY }).unwrap();
+    }
+}
+
+/// Nothing of pain for days, and two days late the phone says that it had lost its link.
+#[test]
+fn semantics_10_a_link_that_is_said_late_to_have_been_lost_changes_the_silences_told_before() {
+    let lost = |device, hour: i64, late: i64| {
+        (reading(device, Measure::DeviceLink, DAY + hour * HOUR_MS, Value::Code("false".into())), late * HOUR_MS)
+    };
+    let sent = vec![lost("watch", 0, 0), lost("band", 0, 0), lost("phone", 12, 50)];
+    same(&World { sent, trouble: Vec::new(), paired: DAY }).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::default() })]
 
