@@ -18,6 +18,7 @@ mod properties;
 mod recovery;
 mod rig;
 mod rules;
+mod scale;
 mod seed;
 mod service;
 mod silence;
