@@ -5,12 +5,12 @@
 //! after a suspension, in which the monotonic clock stood still, or when a wrong clock is set right, they are for it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::time::{Clock, HOUR_MS, MINUTE_MS};
 
-/// Slower drift is the time service at work, and followed.
-const STEP_MS: i64 = 2_000;
+/// Wall and monotonic clock further apart than this is a step: slower drift is the time service at work, and followed.
+pub const STEP_MS: i64 = 2_000;
 /// Witnesses agree with a clock that is this near to what they say: their own clocks are good, and their messages have a way.
 const AGREES_MS: i64 = 5 * MINUTE_MS;
 /// Without a witness for our own time the wall clock is followed after this: somebody set it, and probably not in error. Gateways
@@ -20,8 +20,8 @@ const PATIENCE_MS: i64 = 2 * HOUR_MS;
 const WITNESSES_TO_TURN_BACK: usize = 2;
 /// Remembered; more change no majority.
 const WITNESSES_MAX: usize = 10_000;
-/// The two clocks are read one after the other; a process stopped in between looks like a step once. A real one is still
-/// there when they are read again.
+/// The two clocks are read one after the other; a process stopped in between, or a driven clock advanced in between, looks
+/// like a step once. A real one is still there when they are read again.
 const RE_READS: usize = 3;
 
 /// Both clocks of one instant, in milliseconds.
@@ -29,6 +29,21 @@ const RE_READS: usize = 3;
 pub struct Hands {
     pub wall_ms: i64,
     pub monotonic_ms: i64,
+}
+
+impl Hands {
+    /// Reads both clocks, and again where they are surprising.
+    pub fn read(clock: &(impl Clock + ?Sized), are_surprising: impl Fn(Self) -> bool) -> Self {
+        let read = || Self { wall_ms: clock.wall_ms(), monotonic_ms: clock.monotonic_ms() };
+        let mut hands = read();
+        for _ in 0..RE_READS {
+            if !are_surprising(hands) {
+                break;
+            }
+            hands = read();
+        }
+        hands
+    }
 }
 
 /// What became of a step of the wall clock; how far it went, in milliseconds.
@@ -149,16 +164,17 @@ impl Steady {
     pub fn hear(&mut self, who: &str, said_ms: i64, at: Hands) -> Option<Change> {
         let (ours_ms, changed) = self.now(at);
         let ahead_ms = said_ms.saturating_sub(ours_ms);
+        let in_doubt = self.doubt.is_some();
         let heard = self.doubt.as_mut().map_or(&mut self.known, |doubt| &mut doubt.said);
-        if heard.len() >= WITNESSES_MAX && !heard.contains_key(who) {
-            return changed;
-        }
-        let Some(doubt) = &mut self.doubt else {
-            self.known.insert(who.to_owned(), ahead_ms);
-            return changed;
+        let there = heard.len();
+        let said_ms = match heard.get_mut(who) {
+            Some(said_ms) => said_ms,
+            None if there >= WITNESSES_MAX => return changed,
+            None => heard.entry(who.to_owned()).or_insert(ahead_ms),
         };
-        let most_ms = doubt.said.entry(who.to_owned()).or_insert(ahead_ms);
-        *most_ms = ahead_ms.max(*most_ms);
+        // In a doubt the message with the shortest way counts, otherwise the newest.
+        *said_ms = if in_doubt { ahead_ms.max(*said_ms) } else { ahead_ms };
+        let Some(doubt) = &mut self.doubt else { return changed };
         if doubt.vote(ahead_ms) == Vote::Ours {
             doubt.sure_ms = at.monotonic_ms;
         }
@@ -190,34 +206,24 @@ pub struct SteadyClock<C> {
 impl<C: Clock> SteadyClock<C> {
     /// `tell` hears of every change.
     pub fn new(clock: C, tell: fn(Change)) -> Self {
-        let steady = Mutex::new(Steady::start(hands(&clock)));
+        let steady = Mutex::new(Steady::start(Hands::read(&clock, |_| false)));
         Self { clock, steady, tell }
     }
 
-    fn read(&self) -> (MutexGuard<'_, Steady>, Hands) {
-        let steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut at = hands(&self.clock);
-        for _ in 0..RE_READS {
-            if !steady.is_surprised_by(at) {
-                break;
-            }
-            at = hands(&self.clock);
-        }
-        (steady, at)
+    /// Asks at this instant, and tells what changed.
+    fn ask<T>(&self, question: impl FnOnce(&mut Steady, Hands) -> (T, Option<Change>)) -> T {
+        let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = Hands::read(&self.clock, |at| steady.is_surprised_by(at));
+        let (answer, changed) = question(&mut steady, at);
+        drop(steady);
+        changed.into_iter().for_each(self.tell);
+        answer
     }
-}
-
-fn hands(clock: &impl Clock) -> Hands {
-    Hands { wall_ms: clock.wall_ms(), monotonic_ms: clock.monotonic_ms() }
 }
 
 impl<C: Clock> Clock for SteadyClock<C> {
     fn wall_ms(&self) -> i64 {
-        let (mut steady, at) = self.read();
-        let (now_ms, changed) = steady.now(at);
-        drop(steady);
-        changed.into_iter().for_each(self.tell);
-        now_ms
+        self.ask(Steady::now)
     }
 
     fn monotonic_ms(&self) -> i64 {
@@ -225,20 +231,17 @@ impl<C: Clock> Clock for SteadyClock<C> {
     }
 
     fn hear(&self, who: &str, said_ms: i64) -> bool {
-        let (mut steady, at) = self.read();
-        let changed = steady.hear(who, said_ms, at);
-        drop(steady);
-        changed.into_iter().for_each(self.tell);
-        matches!(changed, Some(Change::FollowedWitnesses(_)))
+        self.ask(|steady, at| {
+            let changed = steady.hear(who, said_ms, at);
+            (matches!(changed, Some(Change::FollowedWitnesses(_))), changed)
+        })
     }
 
     fn doubted_ms(&self) -> i64 {
-        let (mut steady, at) = self.read();
-        let changed = steady.now(at).1;
-        let doubted_ms = steady.doubted_ms();
-        drop(steady);
-        changed.into_iter().for_each(self.tell);
-        doubted_ms
+        self.ask(|steady, at| {
+            let changed = steady.now(at).1;
+            (steady.doubted_ms(), changed)
+        })
     }
 }
 

@@ -4,13 +4,8 @@
 //! long as the step was, an hour or a day of silence; running on at full speed would stay ahead for ever. So J runs at
 //! half speed until the wall has caught up.
 
+use painwatch_domain::steady::{Hands, STEP_MS};
 use painwatch_domain::{Clock, JournalTime};
-
-/// Wall and monotonic clock further apart than this is a step of the wall clock: slower drift is the time service at work.
-const STEP_MS: i64 = 2_000;
-/// The two clocks are read one after the other; a process stopped in between, or a driven clock advanced in between, looks
-/// like a step once. A real one is still there when they are read again.
-const RE_READS: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timekeeper {
@@ -35,13 +30,8 @@ impl Timekeeper {
     }
 
     pub(crate) fn now(&mut self, clock: &dyn Clock) -> (JournalTime, Option<Step>) {
-        let (mut wall_ms, mut monotonic) = (clock.wall_ms(), clock.monotonic_ms());
-        for _ in 0..RE_READS {
-            if !self.is_step(wall_ms, monotonic) {
-                break;
-            }
-            (wall_ms, monotonic) = (clock.wall_ms(), clock.monotonic_ms());
-        }
+        let hands = Hands::read(clock, |at| self.is_step(at.wall_ms, at.monotonic_ms));
+        let (wall_ms, monotonic) = (hands.wall_ms, hands.monotonic_ms);
         let expected_ms = self.expected_ms(monotonic);
         let stepped = self.is_step(wall_ms, monotonic);
         if stepped {

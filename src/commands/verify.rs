@@ -9,7 +9,7 @@ use painwatch_domain::TenantId;
 use painwatch_domain::time::DAY_MS;
 use painwatch_journal::{Class, Journal};
 use painwatch_proto::journal::v1 as pb;
-use painwatch_store::{Looked, Store};
+use painwatch_store::{LakeFileState, Store};
 use prost::Message as _;
 
 use super::{Context, replay};
@@ -65,18 +65,19 @@ async fn lake(store: &dyn Store) -> Result<Check> {
     let files = store.lake_files().await?;
     let (mut unnamed, mut damaged) = (0, Vec::new());
     for file in &files {
-        match painwatch_store::look(file) {
-            Looked::AsWritten => {}
-            Looked::WithoutDigest => unnamed += 1,
-            Looked::Damaged => damaged.push(format!("{} is not what was written", file.display())),
-            Looked::Unreadable(why) => damaged.push(format!("{}: {why}", file.display())),
+        match painwatch_store::check_lake_file(file) {
+            LakeFileState::AsWritten => {}
+            LakeFileState::WithoutDigest => unnamed += 1,
+            LakeFileState::Damaged => damaged.push(format!("{} is not what was written", file.display())),
+            LakeFileState::Unreadable(why) => damaged.push(format!("{}: {why}", file.display())),
         }
     }
     let mut figure = format!("{} files, {} damaged, {unnamed} without a digest", files.len(), damaged.len());
     if !damaged.is_empty() {
         let told = damaged.join("; ");
-        figure +=
-            &format!(": {told}. Restore them from a copy of this directory: their names end with what they must be");
+        figure += &format!(
+            ": {told}. Restore them from a backup: a name ends with the first 32 digits of its file's SHA-256"
+        );
     }
     Ok(Check { name: "the lake's files are what was written", passed: damaged.is_empty(), figure })
 }

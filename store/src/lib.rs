@@ -18,7 +18,7 @@ use painwatch_domain::{AlertId, EventTime, GatewayId, JournalTime, Offset, Patie
 
 pub use canonical::{canonical_hash, canonical_hash_without};
 pub use codec::Kind;
-pub use lake::{Looked, look};
+pub use lake::{LakeFileState, check_lake_file};
 pub use memory::MemoryStore;
 pub use records::{LakeSuperseded, table, tables};
 pub use rows::*;

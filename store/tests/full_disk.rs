@@ -5,6 +5,7 @@ mod support;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use painwatch_store::*;
 use support::*;
@@ -41,6 +42,14 @@ fn fill(disk: &Path) -> PathBuf {
     path
 }
 
+/// A store with its first rows on the disk.
+async fn begun(disk: &Path) -> (Arc<dyn Store>, u64) {
+    let store = sqlite(disk).await;
+    let epoch = store.take_ownership().await.unwrap();
+    write(&*store, epoch, rows(0)).await;
+    (store, epoch)
+}
+
 fn rows(from: u64) -> Rows {
     Rows { readings: (from..from + ROWS).map(|n| reading(n, from)).collect(), ..Rows::default() }
 }
@@ -54,9 +63,7 @@ fn f6_a_full_disk_under_the_tables_is_waited_for_and_nothing_of_a_commit_is_ther
 #[ignore = "run by the tests beside it"]
 async fn tables_on_a_full_disk() {
     let disk = disk();
-    let store = sqlite(&disk).await;
-    let epoch = store.take_ownership().await.unwrap();
-    write(&*store, epoch, rows(0)).await;
+    let (store, epoch) = begun(&disk).await;
     let filler = fill(&disk);
     let commit = || Commit { epoch, rows: rows(ROWS), ..Commit::default() };
     for attempt in 0..3 {
@@ -78,10 +85,7 @@ fn f6_a_store_is_opened_on_a_full_disk_once_there_is_room() {
 #[ignore = "run by the tests beside it"]
 async fn opened_on_a_full_disk() {
     let disk = disk();
-    let store = sqlite(&disk).await;
-    let epoch = store.take_ownership().await.unwrap();
-    write(&*store, epoch, rows(0)).await;
-    drop(store);
+    drop(begun(&disk).await);
     let filler = fill(&disk);
     let url = format!("sqlite:{}", disk.join("painwatch.db").display());
     let refused = match open(&url, &disk.join("lake")).await {

@@ -45,11 +45,11 @@ async fn f8_every_damaged_lake_file_is_known_by_its_name() {
     write(&*store, epoch, Rows { readings: (0..99).map(|n| reading(n, 1)).collect(), ..Rows::default() }).await;
     store.flush_lake(true).await.unwrap();
     let file = store.lake_files().await.unwrap().remove(0);
-    assert_eq!(look(&file), Looked::AsWritten);
+    assert_eq!(check_lake_file(&file), LakeFileState::AsWritten);
     let whole = std::fs::read(&file).unwrap();
     let damaged = |bytes: &[u8], how: &str| {
         std::fs::write(&file, bytes).unwrap();
-        assert_eq!(look(&file), Looked::Damaged, "{how}");
+        assert_eq!(check_lake_file(&file), LakeFileState::Damaged, "{how}");
     };
     for bit in (0..whole.len() * 8).step_by(31) {
         let mut bytes = whole.clone();
@@ -66,9 +66,9 @@ async fn f8_every_damaged_lake_file_is_known_by_its_name() {
         damaged(&bytes, &format!("a zeroed sector at {at}"));
     }
     std::fs::remove_file(&file).unwrap();
-    assert!(matches!(look(&file), Looked::Unreadable(_)));
+    assert!(matches!(check_lake_file(&file), LakeFileState::Unreadable(_)));
     std::fs::write(&file, &whole).unwrap();
-    assert_eq!(look(&file), Looked::AsWritten);
+    assert_eq!(check_lake_file(&file), LakeFileState::AsWritten);
 }
 
 #[tokio::test]

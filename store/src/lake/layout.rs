@@ -129,9 +129,9 @@ fn digest(path: &Path) -> std::io::Result<String> {
     Ok(digits)
 }
 
-/// What a look at a file of the lake shows.
+/// What reading a file of the lake shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Looked {
+pub enum LakeFileState {
     AsWritten,
     /// Written before names ended with a digest.
     WithoutDigest,
@@ -142,14 +142,14 @@ pub enum Looked {
 
 /// Reads the whole file and compares it with the digest in its name.
 #[must_use]
-pub fn look(path: &Path) -> Looked {
+pub fn check_lake_file(path: &Path) -> LakeFileState {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let named = stem.strip_prefix(PREFIX).and_then(|rest| rest.splitn(4, '-').nth(3));
     match (digest(path), named) {
-        (Err(error), _) => Looked::Unreadable(error.to_string()),
-        (Ok(_), None) => Looked::WithoutDigest,
-        (Ok(found), Some(named)) if found == named => Looked::AsWritten,
-        _ => Looked::Damaged,
+        (Err(error), _) => LakeFileState::Unreadable(error.to_string()),
+        (Ok(_), None) => LakeFileState::WithoutDigest,
+        (Ok(found), Some(named)) if found == named => LakeFileState::AsWritten,
+        _ => LakeFileState::Damaged,
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 pub(crate) use catalog::{LakeFile, superseded};
 pub(crate) use flush::flush;
-pub use layout::{Looked, look};
+pub use layout::{LakeFileState, check_lake_file};
 use painwatch_domain::{EventTime, PatientId, ReadingId, TenantId};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 

@@ -173,12 +173,12 @@ impl Plan {
     pub fn leaping(seed: u64) -> Self {
         let dice = Dice::new(seed, "leaps");
         let leaps = [HOUR_MS, -HOUR_MS, DAY_MS, -DAY_MS];
-        let (first, nth) = (dice.below(4) as usize, |nth: usize| i64::try_from(nth).unwrap_or(0));
-        let step = |at: usize| {
-            let from = START_MS + nth(at) * DAY_MS * 3 / 4 + dice.between(0, 4 * HOUR_MS);
-            [(from, leaps[(first + at) % 4]), (from + dice.between(MINUTE_MS, 12 * HOUR_MS), 0)]
+        let in_turn = leaps.into_iter().cycle().skip(dice.below(4) as usize).take(leaps.len());
+        let there_and_back = |(nth, leap): (i64, i64)| {
+            let from = START_MS + nth * DAY_MS * 3 / 4 + dice.between(0, 4 * HOUR_MS);
+            [(from, leap), (from + dice.between(MINUTE_MS, 12 * HOUR_MS), 0)]
         };
-        Self { clock_steps: (0..4).flat_map(step).collect(), ..Self::calm(seed) }
+        Self { clock_steps: (0..).zip(in_turn).flat_map(there_and_back).collect(), ..Self::calm(seed) }
     }
 
     /// The control: power cuts, and a journal that does not sync. It has to lose what it acknowledged.

@@ -80,22 +80,19 @@ impl Past {
 
     /// The newest opioid dose before a moment that lies within its exposure: medication and when. A patch is worn: it was applied.
     pub fn dose_before(&self, time: i64) -> Option<(&str, i64)> {
-        let mut newest: Option<(&str, i64)> = None;
-        for dose in self.opioids.values().flatten().filter(|dose| dose.time <= time) {
-            let event = DoseEvent::parse(&dose.event);
-            if !matches!(event, Some(DoseEvent::Taken | DoseEvent::Applied)) {
-                continue;
-            }
+        let begins = |dose: &&OpioidDose| {
+            dose.time <= time && matches!(DoseEvent::parse(&dose.event), Some(DoseEvent::Taken | DoseEvent::Applied))
+        };
+        let mut doses: Vec<&OpioidDose> = self.opioids.values().flatten().filter(begins).collect();
+        doses.sort_unstable_by_key(|dose| std::cmp::Reverse((dose.time, &dose.medication)));
+        let holds = |dose: &&OpioidDose| {
             let of_this = |other: &&OpioidDose| other.medication == dose.medication && other.time >= dose.time;
             let since = self.opioids.values().flatten().filter(of_this);
             let events = since.filter_map(|other| Some((other.time, DoseEvent::parse(&other.event)?)));
             let windows = opioid_exposure::windows(Release::of(&dose.release), &events.collect::<Vec<_>>());
-            let covers = windows.iter().any(|window| window.start <= time && time < window.end);
-            if covers && newest.is_none_or(|(medication, at)| (dose.time, &*dose.medication) > (at, medication)) {
-                newest = Some((&dose.medication, dose.time));
-            }
-        }
-        newest
+            windows.iter().any(|window| window.start <= time && time < window.end)
+        };
+        doses.into_iter().find(holds).map(|dose| (&*dose.medication, dose.time))
     }
 
     /// The revision to tell a value with, if it differs from what was last told in anything a reader can see.

@@ -6,7 +6,7 @@ use painwatch_processor_core::intake::EffectiveReading;
 use painwatch_processor_core::patient::GatewayState;
 use proptest::prelude::*;
 
-use crate::ward::{Ward, device_id, number, person, reading, wears};
+use crate::ward::{Ward, device_id, good_or_bad, number, person, reading, wears};
 
 const DAY: i64 = 20_614 * DAY_MS;
 /// Everything has come by then.
@@ -86,14 +86,7 @@ struct World {
 }
 
 fn burst((measure, device): (Measure, &'static str), (from, minutes, bad): (i64, i64, bool), late: i64) -> Vec<Sent> {
-    let value = match (measure, bad) {
-        (Measure::PainNrs, true) => 8.0,
-        (Measure::PainNrs, false) => 3.0,
-        (Measure::RespiratoryRate, true) => 7.0,
-        (Measure::RespiratoryRate, false) => 15.0,
-        (_, true) => 85.0,
-        (_, false) => 97.0,
-    };
+    let value = good_or_bad(measure, bad);
     let steps = if measure == Measure::PainNrs { 1 } else { minutes };
     (0..steps).map(|minute| (number(device, measure, from + minute * MINUTE_MS, value), late)).collect()
 }
@@ -202,25 +195,13 @@ fn lived(world: &World, late: bool) -> Ward {
     ward
 }
 
-/// Episodes that are canonical, and the ledger.
-fn history(ward: &Ward) -> Vec<String> {
-    let episodes = ward.episodes.iter().map(|((_, rule, start), row)| {
-        format!("{rule} {:?} {:?} {:?} {:?}", EventTime(*start), row.end.map(EventTime), row.peak, row.evidence_hash)
-    });
-    let covered = ward.coverage.iter().map(|((_, rule, _), day)| {
-        let part = |(from, to, cause): &(i64, i64, &str)| format!("{}–{} {cause:?}", EventTime(*from), EventTime(*to));
-        format!("{rule} {:?}", day.intervals.iter().map(part).collect::<Vec<_>>())
-    });
-    episodes.chain(covered).collect()
-}
-
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
 }
 
 fn same(world: &World) -> Result<(), TestCaseError> {
     let (plain, late) = (lived(world, false), lived(world, true));
-    let (one, other) = (history(&plain), history(&late));
+    let (one, other) = (plain.history(), late.history());
     let only = |these: &[String], those: &[String]| -> Vec<String> {
         these.iter().filter(|line| !those.contains(line)).cloned().collect()
     };

@@ -1,6 +1,6 @@
 //! Combinations: a function of the episodes they look at, in whatever order the readings came.
 
-use crate::ward::{Ward, number, person, wears};
+use crate::ward::{Ward, good_or_bad, number, person, wears};
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use painwatch_domain::{FindingKind, Measure, Roster};
 use painwatch_processor_core::intake::EffectiveReading;
@@ -114,15 +114,7 @@ fn any_day() -> impl Strategy<Value = Vec<(EffectiveReading, i64)>> {
         let mut all: Vec<(EffectiveReading, i64)> = Vec::new();
         for (day, minute, length, measure, bad, late_h) in bursts {
             let from = DAY + day * DAY_MS + minute * MINUTE_MS;
-            let value = match (measure, bad) {
-                (Measure::PainNrs, true) => 8.0,
-                (Measure::PainNrs, false) => 3.0,
-                (Measure::RespiratoryRate, true) => 7.0,
-                (Measure::RespiratoryRate, false) => 15.0,
-                (_, true) => 85.0,
-                (_, false) => 97.0,
-            };
-            for one in each_minute(measure, from, length, value) {
+            for one in each_minute(measure, from, length, good_or_bad(measure, bad)) {
                 if all.iter().all(|(other, _)| (other.measure, other.time) != (one.measure, one.time)) {
                     all.push((one, late_h * HOUR_MS));
                 }
@@ -130,15 +122,6 @@ fn any_day() -> impl Strategy<Value = Vec<(EffectiveReading, i64)>> {
         }
         all
     })
-}
-
-fn history(ward: &Ward) -> Vec<String> {
-    let episode =
-        |((_, rule, start), row): (&(_, String, i64), &painwatch_processor_core::patient::episodes::EpisodeOut)| {
-            format!("{rule} {start} {:?} {:?} {:?}", row.end, row.peak, row.evidence_hash)
-        };
-    let covered = ward.coverage.iter().map(|((_, rule, end), day)| format!("{rule} {end} {:?}", day.intervals));
-    ward.episodes.iter().map(episode).chain(covered).collect()
 }
 
 fn lived(mut sent: Vec<(EffectiveReading, i64)>, late: bool, restarts: bool) -> Ward {
@@ -162,7 +145,7 @@ proptest! {
     #[test]
     fn combinations_and_what_they_could_see_do_not_depend_on_the_order_of_arrival(sent in any_day()) {
         let (plain, late) = (lived(sent.clone(), false, false), lived(sent.clone(), true, true));
-        let (one, other) = (history(&plain), history(&late));
+        let (one, other) = (plain.history(), late.history());
         let differing: Vec<_> = one.iter().filter(|line| !other.contains(line)).chain(other.iter().filter(|line| !one.contains(line))).collect();
         let told: Vec<_> = sent.iter().map(|(one, late)| (one.measure.name(), (one.time.0 - DAY) / MINUTE_MS, &one.value, late / HOUR_MS)).collect();
         prop_assert!(differing.is_empty(), "{:#?} of {:?}", differing, told);

@@ -145,6 +145,18 @@ pub fn dose_of(medication: &str, device: &str, time: i64) -> EffectiveReading {
     EffectiveReading { about, ..reading(device, Measure::MedicationEvent, time, value) }
 }
 
+/// A value that calls for nothing, or for everything, of pain, breathing and saturation.
+pub fn good_or_bad(measure: Measure, bad: bool) -> f64 {
+    match (measure, bad) {
+        (Measure::PainNrs, true) => 8.0,
+        (Measure::PainNrs, false) => 3.0,
+        (Measure::RespiratoryRate, true) => 7.0,
+        (Measure::RespiratoryRate, false) => 15.0,
+        (_, true) => 85.0,
+        (_, false) => 97.0,
+    }
+}
+
 impl Ward {
     /// A clinic under the rules of a text, or the default packs, whose roster is in force from `now` on.
     pub fn new(roster: Roster, text: Option<&str>, now: i64) -> Self {
@@ -251,6 +263,25 @@ impl Ward {
         self.again();
         self.clinic.paused(from, to);
         self.tick(to);
+    }
+
+    /// Episodes that are canonical, and the ledger.
+    pub fn history(&self) -> Vec<String> {
+        let episodes = self.episodes.iter().map(|((_, rule, start), row)| {
+            format!(
+                "{rule} {:?} {:?} {:?} {:?}",
+                EventTime(*start),
+                row.end.map(EventTime),
+                row.peak,
+                row.evidence_hash
+            )
+        });
+        let covered = self.coverage.iter().map(|((_, rule, end), day)| {
+            let part =
+                |(from, to, cause): &(i64, i64, &str)| format!("{}–{} {cause:?}", EventTime(*from), EventTime(*to));
+            format!("{rule} {end} {:?}", day.intervals.iter().map(part).collect::<Vec<_>>())
+        });
+        episodes.chain(covered).collect()
     }
 
     /// From the snapshots of everything.
