@@ -245,17 +245,16 @@ pub fn parse(text: &str, tenant: &TenantId) -> Result<Roster> {
     for entry in &file.overrides {
         let set = own_numbers(entry, &roster);
         let set = set.with_context(|| format!("[[override]] of {:?} for {:?}", entry.rule, entry.patient))?;
-        if roster
-            .overrides
-            .iter()
-            .any(|known| known.patient == set.patient && known.rule == set.rule && known.from == set.from)
-        {
+        let is_same = |known: &Override| known.rule == set.rule && known.from == set.from;
+        if roster.overrides.of_patient(&set.patient).any(is_same) {
             bail!("[[override]] of {:?} for {:?}: two from the same moment", entry.rule, entry.patient);
         }
         roster.overrides.push(set);
     }
     // The one that begins last stands over those before it.
-    roster.overrides.sort_by_key(|set| set.from);
+    let mut by_begin = roster.overrides.to_vec();
+    by_begin.sort_by_key(|set| set.from);
+    roster.overrides = by_begin.into();
     for entry in &file.contact {
         roster.contacts.push(contact(entry).with_context(|| format!("[[contact]] {:?}", entry.id))?);
     }

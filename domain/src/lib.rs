@@ -6,6 +6,7 @@ pub mod alert;
 pub mod clock;
 pub mod finding;
 pub mod ids;
+mod listed;
 pub mod measure;
 pub mod order;
 mod pairings;

@@ -96,17 +96,15 @@ impl Written {
         };
         for order in self.orders.values().filter(|order| order.state != OrderState::EnteredInError) {
             let Prescription { patient, medication, start, .. } = &order.prescription;
-            let is_same =
-                |own: &Prescription| (&own.patient, &own.medication, &own.start) == (patient, medication, start);
-            if known(roster, patient, medication) && !roster.prescriptions.iter().any(is_same) {
+            let is_same = |own: &Prescription| (&own.medication, &own.start) == (medication, start);
+            if known(roster, patient, medication) && !roster.prescriptions.of_patient(patient).any(is_same) {
                 roster.prescriptions.push(order.prescription.clone());
             }
         }
         for fill in self.fills.values().filter(|fill| !fill.entered_in_error) {
             let Fill { patient, medication, handed_over, days_supply, .. } = fill;
-            let is_same =
-                |own: &Dispense| (&own.patient, &own.medication, &own.date) == (patient, medication, handed_over);
-            if known(roster, patient, medication) && !roster.dispenses.iter().any(is_same) {
+            let is_same = |own: &Dispense| (&own.medication, &own.date) == (medication, handed_over);
+            if known(roster, patient, medication) && !roster.dispenses.of_patient(patient).any(is_same) {
                 let (patient, medication, date) = (patient.clone(), medication.clone(), *handed_over);
                 roster.dispenses.push(Dispense { patient, medication, date, days_supply: *days_supply });
             }

@@ -5,43 +5,37 @@ use std::collections::HashMap;
 use std::ops::Deref;
 
 use crate::ids::{DeviceId, PatientId};
+use crate::listed::Listed;
 use crate::roster::Pairing;
 use crate::time::EventTime;
 
 /// All pairings, in the order in which the roster names them.
 #[derive(Clone, Debug, Default)]
 pub struct Pairings {
-    all: Vec<Pairing>,
+    all: Listed<Pairing>,
     by_device: HashMap<DeviceId, Vec<u32>>,
-    by_patient: HashMap<PatientId, Vec<u32>>,
 }
 
 impl Pairings {
     pub fn push(&mut self, pairing: Pairing) {
-        let place = self.all.len() as u32;
-        self.by_device.entry(pairing.device.clone()).or_default().push(place);
-        self.by_patient.entry(pairing.patient.clone()).or_default().push(place);
+        self.by_device.entry(pairing.device.clone()).or_default().push(self.all.len() as u32);
         self.all.push(pairing);
     }
 
     /// Those of one device, in the roster's order.
     pub fn of_device(&self, device: &DeviceId) -> impl Iterator<Item = &Pairing> + Clone {
-        self.at(self.by_device.get(device))
+        self.by_device.get(device).into_iter().flatten().map(|place| &self.all[*place as usize])
     }
 
     /// Those of one patient, in the roster's order.
     pub fn of_patient(&self, patient: &PatientId) -> impl Iterator<Item = &Pairing> + Clone {
-        self.at(self.by_patient.get(patient))
+        self.all.of_patient(patient)
     }
 
     /// Who wore a device with these pairings at that event time. Where they overlap, the one that began last.
     pub fn wearer<'a>(of_device: impl Iterator<Item = &'a Pairing>, time: EventTime) -> Option<&'a PatientId> {
         let covering = of_device.filter(|pairing| pairing.covers(time));
         covering.max_by_key(|pairing| (pairing.from, &pairing.patient)).map(|pairing| &pairing.patient)
-    }
-
-    fn at<'a>(&'a self, places: Option<&'a Vec<u32>>) -> impl Iterator<Item = &'a Pairing> + Clone {
-        places.into_iter().flatten().map(|place| &self.all[*place as usize])
     }
 }
 

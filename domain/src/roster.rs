@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::alert::Priority;
 use crate::ids::{DeviceId, GatewayId, MedicationId, PatientId, RuleId, TenantId};
+pub use crate::listed::{AboutPatient, Listed};
 use crate::measure::Measure;
 pub use crate::pairings::Pairings;
 use crate::time::{EventTime, Zone};
@@ -220,6 +221,16 @@ pub struct Contact {
     pub min_priority: Priority,
 }
 
+macro_rules! about_patient {
+    ($($entry:ty),+) => { $(impl AboutPatient for $entry {
+        fn patient(&self) -> &PatientId {
+            &self.patient
+        }
+    })+ };
+}
+
+about_patient!(Pairing, Prescription, Dispense, PatientEvent, Goal, Override);
+
 /// Everything declared for one tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster {
@@ -228,11 +239,11 @@ pub struct Roster {
     pub devices: BTreeMap<DeviceId, Device>,
     pub pairings: Pairings,
     pub medications: BTreeMap<MedicationId, Medication>,
-    pub prescriptions: Vec<Prescription>,
-    pub dispenses: Vec<Dispense>,
-    pub patient_events: Vec<PatientEvent>,
-    pub goals: Vec<Goal>,
-    pub overrides: Vec<Override>,
+    pub prescriptions: Listed<Prescription>,
+    pub dispenses: Listed<Dispense>,
+    pub patient_events: Listed<PatientEvent>,
+    pub goals: Listed<Goal>,
+    pub overrides: Listed<Override>,
     pub contacts: Vec<Contact>,
     /// The TOML it was read from: what the clinic declares, without what gateways ordered beside it.
     pub source: String,

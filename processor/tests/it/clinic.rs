@@ -92,9 +92,11 @@ pub fn prescribed(mut roster: Roster, patient: &str, medication: &str, start: i6
 
 pub fn as_needed(mut roster: Roster, patient: &str, medication: &str, start: i64) -> Roster {
     roster = prescribed(roster, patient, medication, start, &[]);
-    if let Some(order) = roster.prescriptions.last_mut() {
+    let mut orders = roster.prescriptions.to_vec();
+    if let Some(order) = orders.last_mut() {
         order.prn = Some(Prn { max_per_day: 4, min_interval_ms: 4 * 3_600_000 });
     }
+    roster.prescriptions = orders.into();
     roster
 }
 

@@ -75,6 +75,19 @@ pub enum Change {
     Judged(Box<Judged>),
 }
 
+impl Change {
+    /// The samples that stand now as they came, and whose they are; `None` where none does.
+    pub fn now_standing(&self) -> Option<(Range<u32>, Option<&PatientId>)> {
+        match self {
+            Self::Fresh { samples, wearer } => Some((samples.clone(), wearer.as_ref())),
+            Self::Judged(judged) if judged.takes_over && judged.after.is_some() => {
+                Some((judged.sample..judged.sample + 1, judged.wearer.as_ref()))
+            }
+            Self::Judged(_) => None,
+        }
+    }
+}
+
 /// One sample that met earlier versions of its identity, or that takes back what was never seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {

@@ -32,7 +32,7 @@ impl<'a> Around<'a> {
                 starts(self.roster, self.person, class).into_iter().any(|start| follows(span, start, *within_ms))
             }
             Circumstance::Event { kind, within_ms } => {
-                let own = self.roster.patient_events.iter().filter(|event| event.patient == self.person.id);
+                let own = self.roster.patient_events.of_patient(&self.person.id);
                 own.filter(|event| &event.kind == kind).any(|event| follows(span, event.start.0, *within_ms))
             }
         }

@@ -21,8 +21,8 @@ impl Frozen {
     pub const NONE: Self = Self(Vec::new());
 
     pub fn of(person: &Patient, roster: &Roster) -> Self {
-        let plans = roster.prescriptions.iter().filter(|plan| plan.patient == person.id);
-        let events = roster.patient_events.iter().filter(|event| event.patient == person.id);
+        let plans = roster.prescriptions.of_patient(&person.id);
+        let events = roster.patient_events.of_patient(&person.id);
         let spans = plans.flat_map(plan_changes).chain(events.filter_map(span));
         let calendar = Calendar::of(person);
         let days = |(from, until): (i64, i64)| (calendar.day_of(from), calendar.day_of((until - 1).max(from)));
@@ -67,7 +67,7 @@ mod tests {
         let person = Patient::new(id.clone(), Zone::parse("Europe/Paris").unwrap());
         let event =
             PatientEvent { patient: id, kind: kind.to_owned(), start: EventTime(start), end: end.map(EventTime) };
-        let roster = Roster { patient_events: vec![event], ..Roster::default() };
+        let roster = Roster { patient_events: vec![event].into(), ..Roster::default() };
         let frozen = Frozen::of(&person, &roster);
         (20_490..20_520).filter(|day| frozen.contains(*day)).collect()
     }

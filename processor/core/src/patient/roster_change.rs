@@ -54,19 +54,15 @@ impl Clinic {
         now: JournalTime,
     ) -> Result<(), SnapshotError> {
         let roster = Arc::clone(&self.roster);
-        let prescribed = |roster: &Roster| -> Vec<_> {
-            roster.prescriptions.iter().filter(|prescription| prescription.patient == person.id).cloned().collect()
-        };
+        let prescribed = |roster: &Roster| -> Vec<_> { roster.prescriptions.of_patient(&person.id).cloned().collect() };
         let told = |roster: &Roster| -> (Vec<_>, Vec<_>) {
-            let dispenses = roster.dispenses.iter().filter(|dispense| dispense.patient == person.id).cloned();
-            let events = roster.patient_events.iter().filter(|event| event.patient == person.id).cloned();
+            let dispenses = roster.dispenses.of_patient(&person.id).cloned();
+            let events = roster.patient_events.of_patient(&person.id).cloned();
             (dispenses.collect(), events.collect())
         };
         let orders_changed = prescribed(old) != prescribed(&roster) || old.medications != roster.medications;
         let told_changed = told(old) != told(&roster);
-        let own = |roster: &Roster| -> Vec<_> {
-            roster.overrides.iter().filter(|set| set.patient == person.id).cloned().collect()
-        };
+        let own = |roster: &Roster| -> Vec<_> { roster.overrides.of_patient(&person.id).cloned().collect() };
         let rules_changed = before.packs != person.packs || own(old) != own(&roster);
         if before.zones != person.zones {
             self.count_days_anew(person, now);

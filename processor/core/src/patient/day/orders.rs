@@ -27,11 +27,8 @@ fn medication_of(seen: &Observation) -> Option<&MedicationId> {
 /// The order that a dose was taken under; of several, the as-needed one.
 pub fn order_of<'a>(frame: &'a Frame, seen: &Observation) -> Option<&'a Prescription> {
     let medication = medication_of(seen)?;
-    let orders = frame.roster.prescriptions.iter().filter(|order| {
-        order.patient == frame.person.id
-            && order.medication == *medication
-            && order.start.0 <= seen.time
-            && order.end.is_none_or(|end| seen.time < end.0)
+    let orders = frame.roster.prescriptions.of_patient(&frame.person.id).filter(|order| {
+        order.medication == *medication && order.start.0 <= seen.time && order.end.is_none_or(|end| seen.time < end.0)
     });
     orders.max_by_key(|order| order.prn.is_some())
 }

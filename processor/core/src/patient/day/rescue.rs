@@ -33,9 +33,8 @@ pub(super) fn rescue_doses(frame: &Frame, seen: &[&Observation]) -> Vec<i64> {
         let dose = seen.reading.about.dose.as_ref().filter(|_| !seen.undecided);
         dose.is_some_and(|dose| {
             matches!(dose.event, DoseEvent::Taken | DoseEvent::Applied)
-                && frame.roster.prescriptions.iter().any(|order| {
-                    order.patient == frame.person.id
-                        && order.medication == dose.medication
+                && frame.roster.prescriptions.of_patient(&frame.person.id).any(|order| {
+                    order.medication == dose.medication
                         && order.prn.is_some()
                         && order.start.0 <= seen.time
                         && order.end.is_none_or(|end| seen.time < end.0)

@@ -47,7 +47,7 @@ pub struct Goal {
 /// The goals of a patient.
 pub(super) fn of(clinic: &Roster, person: &Patient) -> Vec<Goal> {
     let calendar = Calendar::of(person);
-    let own = clinic.goals.iter().filter(|goal| goal.patient == person.id);
+    let own = clinic.goals.of_patient(&person.id);
     let goal = |goal: &roster::Goal| Goal {
         metric: goal.metric.clone(),
         target: goal.target.get(),

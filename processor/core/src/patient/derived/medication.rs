@@ -19,7 +19,7 @@ const RISE_DAYS: i32 = 7;
 
 /// Medications that the patient is or was ordered and whose sudden stop brings withdrawal or relapse.
 pub(super) fn threatening(roster: &Roster, person: &Patient) -> BTreeSet<String> {
-    let ordered = roster.prescriptions.iter().filter(|order| order.patient == person.id);
+    let ordered = roster.prescriptions.of_patient(&person.id);
     let known = ordered.filter_map(|order| roster.medications.get(&order.medication));
     let threatening = known.filter(|known| withdrawal::threatens(&known.ingredient, &known.release));
     threatening.map(|known| known.id.to_string()).collect()

@@ -46,7 +46,7 @@ impl Facts {
 
     pub fn of(roster: &Roster, person: &Patient) -> Self {
         let calendar = Calendar::of(person);
-        let own = roster.patient_events.iter().filter(|event| event.patient == person.id && event.kind == "surgery");
+        let own = roster.patient_events.of_patient(&person.id).filter(|event| event.kind == "surgery");
         let mut surgeries: Vec<i32> = own.map(|event| calendar.day_of(event.start.0)).collect();
         surgeries.sort_unstable();
         let mut nsaid_starts: Vec<i32> =
@@ -71,8 +71,7 @@ impl Facts {
 /// When the patient began an order of a class that no other order of the class, in force the day before, goes on with.
 pub fn starts(roster: &Roster, person: &Patient, class: &str) -> Vec<i64> {
     let is = |medication| roster.medications.get(medication).is_some_and(|known| is_of_class(&known.ingredient, class));
-    let orders: Vec<_> =
-        roster.prescriptions.iter().filter(|order| order.patient == person.id && is(&order.medication)).collect();
+    let orders: Vec<_> = roster.prescriptions.of_patient(&person.id).filter(|order| is(&order.medication)).collect();
     let before = |start: i64| start - painwatch_domain::time::DAY_MS;
     let goes_on = |start: i64| {
         orders.iter().any(|other| other.start.0 < start && other.end.is_none_or(|end| before(start) <= end.0))

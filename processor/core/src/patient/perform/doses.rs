@@ -94,10 +94,8 @@ fn named_values(values: impl IntoIterator<Item = (&'static str, DailyValue)>) ->
 }
 
 /// Orders in force at some moment of the day.
-pub(super) fn active<'a>(frame: &'a Frame, patient: &'a Prescription) -> bool {
-    patient.patient == frame.person.id
-        && patient.start.0 < frame.end
-        && patient.end.is_none_or(|end| frame.start < end.0)
+pub(super) fn active(frame: &Frame, order: &Prescription) -> bool {
+    order.start.0 < frame.end && order.end.is_none_or(|end| frame.start < end.0)
 }
 
 fn mme_name(ingredient: &'static str, patch: bool) -> &'static str {
@@ -108,7 +106,7 @@ fn mme_name(ingredient: &'static str, patch: bool) -> &'static str {
 fn prescribed(frame: &Frame) -> Values {
     let (mut scheduled, mut as_needed) = (Equivalents::default(), Equivalents::default());
     let (mut any, mut unsure) = ([false; 2], [false; 2]);
-    for order in frame.roster.prescriptions.iter().filter(|order| active(frame, order)) {
+    for order in frame.roster.prescriptions.of_patient(&frame.person.id).filter(|order| active(frame, order)) {
         let Some(medication) = frame.roster.medications.get(&order.medication) else { continue };
         let patch = medication.release == "patch";
         for (ingredient, strength) in
@@ -147,7 +145,7 @@ fn prescribed(frame: &Frame) -> Values {
 /// Circumstances in which naloxone is offered to somebody with an opioid order.
 fn naloxone_risk(frame: &Frame, mme: Option<f64>) -> DailyValue {
     let ordered = |class: &str| {
-        let orders = frame.roster.prescriptions.iter().filter(|order| active(frame, order));
+        let orders = frame.roster.prescriptions.of_patient(&frame.person.id).filter(|order| active(frame, order));
         let mut medications = orders.filter_map(|order| frame.roster.medications.get(&order.medication));
         medications.any(|known| ingredients(known).iter().any(|(name, _)| is_of_class(name, class)))
     };
@@ -315,7 +313,11 @@ fn is_rescue(frame: &Frame, seen: &Observation) -> bool {
 
 /// As-needed doses of the day, 0 where there is such an order and none was taken by the day's close.
 fn as_needed(frame: &Frame, history: &[Observation]) -> Option<DailyValue> {
-    let ordered = frame.roster.prescriptions.iter().any(|order| active(frame, order) && order.prn.is_some());
+    let ordered = frame
+        .roster
+        .prescriptions
+        .of_patient(&frame.person.id)
+        .any(|order| active(frame, order) && order.prn.is_some());
     let doses: Vec<&Observation> =
         history.iter().filter(|seen| frame.contains(seen.time) && counts(seen) && is_rescue(frame, seen)).collect();
     let newest = doses.iter().map(|seen| seen.time).max().unwrap_or(frame.end);

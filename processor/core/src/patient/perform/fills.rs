@@ -73,7 +73,7 @@ pub(super) fn values(person: &Patient, frame: &Frame) -> Values {
 
 /// Medications the patient takes by schedule on this day.
 fn scheduled(person: &Patient, frame: &Frame) -> Vec<MedicationId> {
-    let orders = frame.roster.prescriptions.iter().filter(|order| order.patient == person.id && active(frame, order));
+    let orders = frame.roster.prescriptions.of_patient(&person.id).filter(|order| active(frame, order));
     let mut scheduled: Vec<MedicationId> =
         orders.filter(|order| order.prn.is_none()).map(|order| order.medication.clone()).collect();
     scheduled.sort();
@@ -83,7 +83,7 @@ fn scheduled(person: &Patient, frame: &Frame) -> Vec<MedicationId> {
 
 fn fills(person: &Patient, frame: &Frame, is: &dyn Fn(&Medication) -> bool) -> Vec<Fill> {
     let calendar = Calendar::of(person);
-    let own = frame.roster.dispenses.iter().filter(|dispense| dispense.patient == person.id);
+    let own = frame.roster.dispenses.of_patient(&person.id);
     let of_kind = own.filter(|dispense| frame.roster.medications.get(&dispense.medication).is_some_and(is));
     of_kind.map(|one| Fill { day: calendar.day_of(one.date.0), days: one.days_supply as i32 }).collect()
 }

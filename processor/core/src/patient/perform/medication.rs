@@ -124,7 +124,7 @@ impl Tally {
 }
 
 fn schedules<'a>(person: &Patient, frame: &Frame<'a>, history: &[Observation]) -> Vec<Schedule<'a>> {
-    let active = frame.roster.prescriptions.iter().filter(|p| p.patient == person.id && !p.times_min.is_empty());
+    let active = frame.roster.prescriptions.of_patient(&person.id).filter(|order| !order.times_min.is_empty());
     let matched = active.filter_map(|prescription| {
         let medication = frame.roster.medications.get(&prescription.medication)?;
         let scheduled = scheduled(person, frame, prescription);
@@ -139,9 +139,11 @@ fn schedules<'a>(person: &Patient, frame: &Frame<'a>, history: &[Observation]) -
         let counted = matched(taken(false));
         // A rescue dose of the same medication is no extra dose of the schedule.
         let as_needed = |time: i64| {
-            frame.roster.prescriptions.iter().any(|order| {
-                let same = order.patient == person.id && order.medication == prescription.medication;
-                same && order.prn.is_some() && order.start.0 <= time && order.end.is_none_or(|end| time < end.0)
+            frame.roster.prescriptions.of_patient(&person.id).any(|order| {
+                order.medication == prescription.medication
+                    && order.prn.is_some()
+                    && order.start.0 <= time
+                    && order.end.is_none_or(|end| time < end.0)
             })
         };
         let in_force = |time: i64| prescription.start.0 <= time && prescription.end.is_none_or(|end| time < end.0);
