@@ -1,6 +1,6 @@
 //! A batch record: each series through intake, and what follows for rows, patients and technical findings.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use painwatch_domain::reading::Mode;
@@ -18,7 +18,7 @@ use prost::Message as _;
 
 use crate::clocks::Claims;
 use crate::engine::{Engine, Output};
-use crate::rows::{self, Source, Standing};
+use crate::rows::{self, Mark, Source, Standing};
 use crate::technical::{About, Technical};
 
 /// One series and where it came from.
@@ -28,8 +28,8 @@ pub(crate) struct Arrival<'a> {
     pub entry: &'a Entry,
     pub historical: bool,
     pub now: JournalTime,
-    /// Samples whose weight may be somebody else's.
-    pub doubtful: BTreeSet<u32>,
+    /// Samples to be careful with.
+    pub marks: BTreeMap<u32, Mark>,
 }
 
 impl Arrival<'_> {
@@ -136,9 +136,10 @@ impl Engine {
         };
         let mut changes = Vec::new();
         intake::handle(&mut self.history.cache, &roster, &incoming, &mut changes, verdict)?;
-        let doubtful = BTreeSet::new();
-        let mut arrival = Arrival { source, roster: &roster, entry, historical: batch.historical, now, doubtful };
+        let marks = BTreeMap::new();
+        let mut arrival = Arrival { source, roster: &roster, entry, historical: batch.historical, now, marks };
         let weighed = self.weighed(&mut arrival, &mut changes).await?;
+        let shifted = self.mark_shifted_pressures(&mut arrival, &changes).await?;
         for change in &changes {
             match change {
                 Change::Fresh { samples, wearer } => self.fresh(&arrival, samples.clone(), wearer.as_ref(), out),
@@ -146,6 +147,7 @@ impl Engine {
             }
         }
         self.settle_weights(&arrival, weighed, out);
+        self.ask_about_pressures(&arrival, shifted, out);
         if entry.series.samples.iter().any(|sample| sample.flags.has(Flags::CLOCK_AHEAD)) {
             self.raise(Technical::ClockWrong, &arrival, None, "it claims a time that has not come yet", out);
         }
@@ -169,8 +171,8 @@ impl Engine {
         let first = samples.start;
         let samples = &series.samples[samples.start as usize..samples.end as usize];
         for (nth, sample) in (first..).zip(samples) {
-            let doubtful = arrival.doubtful.contains(&nth);
-            let standing = Standing { effective: true, supersedes: false, conflict: false, doubtful };
+            let mark = arrival.marks.get(&nth).copied();
+            let standing = Standing { effective: true, supersedes: false, conflict: false, mark };
             rows::add_reading(&mut out.rows, arrival.source, arrival.roster, series, sample, wearer, standing);
         }
         let Some(patient) = wearer else {
@@ -194,8 +196,8 @@ impl Engine {
         let conflict = judged.verdict == Verdict::Conflict;
         if judged.verdict != Verdict::Duplicate {
             let (effective, supersedes) = (judged.takes_over && !conflict, !judged.new_identity);
-            let doubtful = arrival.doubtful.contains(&judged.sample);
-            let standing = Standing { effective, supersedes, conflict, doubtful };
+            let mark = arrival.marks.get(&judged.sample).copied();
+            let standing = Standing { effective, supersedes, conflict, mark };
             rows::add_reading(
                 &mut out.rows,
                 arrival.source,

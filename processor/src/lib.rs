@@ -14,6 +14,7 @@ mod intake;
 mod orders;
 mod paths;
 mod performed;
+mod pressures;
 mod redriven;
 pub mod rerun;
 mod rows;

@@ -33,8 +33,25 @@ pub struct Standing {
     pub effective: bool,
     pub supersedes: bool,
     pub conflict: bool,
+    pub mark: Option<Mark>,
+}
+
+/// What to be careful with that is seen beside other readings only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
     /// A weight that may be somebody else's (semantics 6).
-    pub doubtful: bool,
+    WeightDoubtful,
+    /// Stands a second time, so many hours away.
+    PossibleCopy { hours: i64 },
+}
+
+impl std::fmt::Display for Mark {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::WeightDoubtful => to.write_str("weight_doubtful"),
+            Self::PossibleCopy { hours } => write!(to, "possible_copy_{hours}h"),
+        }
+    }
 }
 
 /// Adds the rows of one sample: two for a blood-pressure panel, a medication event beside a dose.
@@ -118,11 +135,10 @@ fn reading_row(
 }
 
 fn quality(sample: &Sample, standing: Standing) -> String {
-    let flags = sample.flags.to_string();
-    let marks =
-        [(!flags.is_empty(), flags.as_str()), (standing.doubtful, "weight_doubtful"), (standing.conflict, "conflict")];
-    let holding: Vec<&str> = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect();
-    holding.join(",")
+    let flags = Some(sample.flags.to_string()).filter(|flags| !flags.is_empty());
+    let mark = standing.mark.map(|mark| mark.to_string());
+    let conflict = standing.conflict.then(|| "conflict".to_owned());
+    [flags, mark, conflict].into_iter().flatten().collect::<Vec<_>>().join(",")
 }
 
 /// What has no column of its own, as a JSON object; empty for none.

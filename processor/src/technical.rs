@@ -19,6 +19,8 @@ pub enum Technical {
     Unassigned,
     /// May be somebody else's: more than 7 % off within a day.
     DoubtfulWeight,
+    /// Once by wall time and once by UTC, as it seems.
+    ShiftedPressure,
     UnknownMedication,
     ConflictingDose,
     ClockWrong,
@@ -50,6 +52,11 @@ impl Technical {
                 "technical-weight-doubtful",
                 "A weight that may be somebody else's",
                 "Ask whether somebody else was on the scale; if so, send the reading again as entered in error.",
+            ),
+            Self::ShiftedPressure => (
+                "technical-pressure-shifted",
+                "One blood pressure under two times, whole hours apart",
+                "Ask when it was taken and send the other reading again as entered in error; until then both count.",
             ),
             Self::UnknownMedication => (
                 "technical-unknown-medication",
@@ -88,7 +95,7 @@ impl Raised {
         let (rule, title, action) = technical.words();
         let key = match technical {
             // A question about one reading: the next day's is another.
-            Technical::Unassigned | Technical::DoubtfulWeight => {
+            Technical::Unassigned | Technical::DoubtfulWeight | Technical::ShiftedPressure => {
                 format!("{}/{rule}/{}/{}", about.tenant, about.device, about.now.0 / DAY_MS)
             }
             _ => format!("{}/{rule}/{}", about.tenant, about.device),

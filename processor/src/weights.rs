@@ -8,6 +8,7 @@ use painwatch_processor_core::patient::Sight;
 use crate::engine::{Engine, Output};
 use crate::history::{Owned, is_shared};
 use crate::intake::Arrival;
+use crate::rows::Mark;
 use crate::technical::Technical;
 
 /// What a series of weights leads to beyond its own readings.
@@ -53,17 +54,12 @@ impl Engine {
     }
 
     async fn doubt(&mut self, arrival: &mut Arrival<'_>, change: &Change, weighed: &mut Weighed) -> Result<()> {
-        let (samples, wearer) = match change {
-            Change::Fresh { samples, wearer } => (samples.clone(), wearer),
-            Change::Judged(judged) if judged.takes_over => (judged.sample..judged.sample + 1, &judged.wearer),
-            Change::Judged(_) => return Ok(()),
-        };
-        let Some(wearer) = wearer else { return Ok(()) };
+        let Some((samples, Some(wearer))) = change.now_standing() else { return Ok(()) };
         for sample in samples {
             let until = arrival.entry.series.samples[sample as usize].time.plus(1);
             let weights = self.history.weights_of(arrival.roster, wearer, until).await?;
             if scale::is_doubtful(&weights) {
-                arrival.doubtful.insert(sample);
+                arrival.marks.insert(sample, Mark::WeightDoubtful);
                 weighed.doubted.push(wearer.clone());
             }
         }

@@ -14,6 +14,7 @@ mod oracle;
 mod orders;
 mod outage;
 mod overrides;
+mod pressures;
 mod properties;
 mod recovery;
 mod rig;
