@@ -19,13 +19,22 @@ pub struct Program {
     pub executable: PathBuf,
 }
 
-/// The one set of features that lints and tests share, so that nothing is compiled twice. It includes the failpoints.
-pub const SCOPE: &[&str] = &["--workspace", "--all-features"];
+/// What a build came to.
+pub struct Built {
+    pub programs: Vec<Program>,
+    /// Compiler and linter had nothing to say.
+    pub clean: bool,
+}
+
+/// What is built and linted: everything, with the failpoints.
+const SCOPE: &[&str] = &["--workspace", "--all-features"];
 
 /// Builds every test program and what it runs, the `painwatch` binary among them; `None` where something does not compile.
-pub fn tests(root: &Path) -> Result<Option<Vec<Program>>> {
+/// Our crates are compiled by the linter, so that nothing is read through twice: a pass of its own would check every crate
+/// of others once more.
+pub fn tests(root: &Path) -> Result<Option<Built>> {
     let mut cargo = cargo(root);
-    cargo.args(["test", "--no-run"]);
+    cargo.args(["test", "--no-run"]).env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
     programs(cargo)
 }
 
@@ -33,16 +42,21 @@ pub fn tests(root: &Path) -> Result<Option<Vec<Program>>> {
 pub fn tests_chosen(workspace: &Path, target: &Path, chosen: &[&str]) -> Result<Option<Vec<Program>>> {
     let mut cargo = cargo(workspace);
     cargo.args(["test", "--no-run"]).args(chosen).env("CARGO_TARGET_DIR", target);
-    programs(cargo)
+    Ok(programs(cargo)?.map(|built| built.programs))
 }
 
-fn programs(mut cargo: Command) -> Result<Option<Vec<Program>>> {
-    cargo.args(["--message-format", "json-render-diagnostics"]).args(SCOPE).stdout(Stdio::piped());
+fn programs(mut cargo: Command) -> Result<Option<Built>> {
+    cargo.args(["--message-format", "json-diagnostic-rendered-ansi"]).args(SCOPE).stdout(Stdio::piped());
     let mut child = cargo.spawn().context("cargo test --no-run")?;
     let output = child.stdout.take().context("cargo's output")?;
-    let mut programs = Vec::new();
+    let (mut programs, mut clean) = (Vec::new(), true);
     for line in BufReader::new(output).lines() {
-        programs.extend(program(&serde_json::from_str(&line?)?));
+        let message = serde_json::from_str(&line?)?;
+        programs.extend(program(&message));
+        if let Some(said) = diagnostic(&message) {
+            eprint!("{said}");
+            clean = false;
+        }
     }
     let status = child.wait()?;
     if !status.success() {
@@ -52,7 +66,12 @@ fn programs(mut cargo: Command) -> Result<Option<Vec<Program>>> {
     programs.sort_by_key(|program: &Program| {
         (program.package == "painwatch", program.package != "xtask", program.name.clone())
     });
-    Ok(Some(programs))
+    Ok(Some(Built { programs, clean }))
+}
+
+/// What the compiler or the linter says, of whatever weight.
+fn diagnostic(message: &Value) -> Option<&str> {
+    (message["reason"] == "compiler-message").then(|| message["message"]["rendered"].as_str()).flatten()
 }
 
 fn program(message: &Value) -> Option<Program> {

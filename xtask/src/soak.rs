@@ -88,8 +88,8 @@ pub fn run(list: bool, size: Option<u64>, only: &[String]) -> Result<bool> {
 fn tests(variable: &'static str, size: &str) -> Result<bool> {
     let (root, mut report) = (root(), Report::default());
     machine::prepare(&root)?;
-    let programs = build::tests(&root)?.context("the tests do not build")?;
-    let able: Vec<Program> = programs.iter().filter(|program| mentions(program, variable)).cloned().collect();
+    let built = build::tests(&root)?.context("the tests do not build")?;
+    let able: Vec<Program> = built.programs.iter().filter(|program| mentions(program, variable)).cloned().collect();
     if able.is_empty() {
         bail!("no test reads {variable}");
     }

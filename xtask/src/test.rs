@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::build::{self, Program, SCOPE, step};
+use crate::build::{self, Program, step};
 use crate::report::Report;
 use crate::suite::{self, Conditions};
 use crate::{defects, machine, root};
@@ -19,16 +19,13 @@ pub fn run(only: &[String]) -> Result<bool> {
     if only.is_empty() {
         check_sources(&root, &mut report)?;
     }
-    let mut programs = Vec::new();
-    let built = report.step("build", || {
-        let built = build::tests(&root)?;
-        let passed = built.is_some();
-        programs = built.unwrap_or_default();
-        Ok(Some(passed))
+    let mut built = None;
+    report.step("build", || {
+        built = build::tests(&root)?;
+        Ok(Some(built.is_some()))
     })?;
-    if !built {
-        return Ok(report.print(0));
-    }
+    let Some(build::Built { mut programs, clean }) = built else { return Ok(report.print(0)) };
+    report.step("lints", || Ok(Some(clean)))?;
     programs.retain(|program| only.is_empty() || only.iter().any(|part| program.name.contains(part)));
     let passed = run_suites(&programs, &Conditions { told: told(&root), limit: TEST_LIMIT }, &mut report)?;
     if only.is_empty() {
@@ -39,10 +36,6 @@ pub fn run(only: &[String]) -> Result<bool> {
 
 fn check_sources(root: &Path, report: &mut Report) -> Result<()> {
     report.step("format", || step(root, &["fmt", "--all", "--check"]).map(Some))?;
-    report.step("lints", || {
-        let args = [&["clippy", "--keep-going", "--all-targets"], SCOPE, &["--", "-D", "warnings"]].concat();
-        step(root, &args).map(Some)
-    })?;
     report.step("licences, bans, sources", || {
         deny(root, &["--offline", "--all-features", "check", "licenses", "bans", "sources"])
     })?;
