@@ -216,7 +216,7 @@ impl Alerts {
         let applied = Applied { next: self.next, journal_time: self.time };
         fail::fail_point!("alerts::before_commit");
         loop {
-            match self.deps.store.commit(rows::commit(self.deps.epoch, applied, effects, &parts)).await {
+            match self.deps.store.commit(&rows::commit(self.deps.epoch, applied, effects, &parts)).await {
                 Ok(()) => break,
                 Err(StoreError::Unavailable(why)) => {
                     tracing::warn!(%why, "store away, trying again");
@@ -270,7 +270,7 @@ impl Alerts {
         drained.await.unwrap_or(Ok(()))?;
         let applied = Applied { next: self.next, journal_time: self.time };
         let commit = rows::commit(self.deps.epoch, applied, &Effects::default(), &[]);
-        Ok(self.deps.store.commit(commit).await?)
+        Ok(self.deps.store.commit(&commit).await?)
     }
 }
 

@@ -48,7 +48,7 @@ async fn fill(dir: &Path, people: usize) -> Result<usize> {
     let (blobs, bare): (Vec<Blob>, Vec<Blob>) =
         engine.checkpoint().into_iter().partition(|blob| blob.kind != "patient");
     drop(bare);
-    store.commit(Commit { epoch, blobs, ..Commit::default() }).await?;
+    store.commit(&Commit { epoch, blobs, ..Commit::default() }).await?;
     let mut ward = Ward::new(life::roster(LIVED), ward::start_of(0));
     ward.live(LIVED, 0..DAYS, Streams::Simulated);
     let snapshots = ward.clinic.take_snapshots();
@@ -63,7 +63,7 @@ async fn fill(dir: &Path, people: usize) -> Result<usize> {
                 blobs.push(Blob { kind: "patient", key, bytes: Some(snapshot.bytes.clone()) });
             }
         }
-        store.commit(Commit { epoch, blobs, ..Commit::default() }).await?;
+        store.commit(&Commit { epoch, blobs, ..Commit::default() }).await?;
     }
     Ok(bytes)
 }
@@ -73,6 +73,7 @@ async fn main() -> Result<()> {
     let mut told = std::env::args().skip(1);
     let dir = told.next().context("restart DIR [PATIENTS]")?;
     let people: usize = told.next().map_or(Ok(100_000), |text| text.parse())?;
+    std::fs::create_dir_all(&dir).with_context(|| dir.clone())?;
     let dir = tempfile::tempdir_in(dir)?;
     let bytes = fill(dir.path(), people).await?;
     let mut times: Vec<Duration> = Vec::new();

@@ -15,6 +15,7 @@ use painwatch_proto::record::encode_verdict;
 use painwatch_store::{Applied, Commit, Consumer, Rows, Store, StoreError};
 use prost::Message as _;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::counts::Counts;
 use crate::engine::{Engine, Output, ParseRoster};
@@ -65,6 +66,9 @@ struct Processor {
     done: Answered,
     /// Rows of causes below this are in the tables.
     rows_done: Offset,
+    /// At most one commit on its way, while the next group is applied. What the engine reads of the tables is what checkpoints
+    /// wrote, and those wait for it.
+    writing: JoinSet<Result<Written>>,
     checkpoint_at_ms: i64,
     since_checkpoint: u64,
     applied: watch::Sender<Offset>,
@@ -73,6 +77,13 @@ struct Processor {
     /// A decision about clocks was applied and is not told yet.
     clocks_moved: bool,
     counts: Arc<Counts>,
+}
+
+/// What a commit made durable.
+struct Written {
+    next: Offset,
+    /// What is known of clocks by its rows, where it moved.
+    clocks: Option<Arc<KnownClocks>>,
 }
 
 /// The newest causes of which a record of each class is in the journal.
@@ -107,6 +118,7 @@ pub async fn run(
         engine,
         done,
         rows_done,
+        writing: JoinSet::new(),
         checkpoint_at_ms,
         since_checkpoint: 0,
         applied,
@@ -157,6 +169,7 @@ impl Processor {
             if self.engine.next() >= self.deps.journal.next_offset() {
                 let waiting = self.deps.journal.wait_beyond(self.engine.next());
                 tokio::select! {
+                    Some(written) = self.writing.join_next() => self.written(written??),
                     () = waiting => {}
                     _ = shutdown.changed() => {}
                 }
@@ -164,7 +177,7 @@ impl Processor {
             }
             self.group().await?;
         }
-        self.checkpoint(Rows::default()).await
+        self.checkpoint(Rows::default(), None).await
     }
 
     /// Reads and applies one group of records, and makes what follows durable.
@@ -237,49 +250,65 @@ impl Processor {
     }
 
     async fn commit(&mut self, rows: Rows, journal_time: JournalTime) -> Result<()> {
-        let next = self.engine.next();
         self.since_checkpoint += 1;
         if self.deps.clock.monotonic_ms() >= self.checkpoint_at_ms && self.since_checkpoint > 8 {
-            self.checkpoint_at(rows, Some(journal_time)).await?;
-        } else {
-            let applied = (next > self.rows_done).then_some((Consumer::Processor, Applied { next, journal_time }));
-            self.write(Commit { epoch: self.deps.epoch, applied, rows, blobs: Vec::new() }).await?;
+            return self.checkpoint(rows, Some(journal_time)).await;
         }
-        self.rows_done = self.rows_done.max(next);
-        if std::mem::take(&mut self.clocks_moved) {
-            self.clocks.send_replace(Arc::new(self.engine.known_clocks()));
-        }
-        self.applied.send_replace(next);
+        self.all_written().await?;
+        let (commit, written) = self.next_commit(rows, Some(journal_time));
+        let store = Arc::clone(&self.deps.store);
+        self.writing.spawn(async move { write(&*store, commit).await.map(|()| written) });
         Ok(())
     }
 
-    async fn checkpoint(&mut self, rows: Rows) -> Result<()> {
-        self.checkpoint_at(rows, None).await
-    }
-
-    async fn checkpoint_at(&mut self, rows: Rows, journal_time: Option<JournalTime>) -> Result<()> {
-        let next = self.engine.next();
-        let applied = journal_time.filter(|_| next > self.rows_done);
-        let applied = applied.map(|journal_time| (Consumer::Processor, Applied { next, journal_time }));
-        let blobs = self.engine.checkpoint();
-        self.write(Commit { epoch: self.deps.epoch, applied, rows, blobs }).await?;
+    /// Commits the rows with everything that the next start begins with.
+    async fn checkpoint(&mut self, rows: Rows, journal_time: Option<JournalTime>) -> Result<()> {
+        self.all_written().await?;
+        let (mut commit, written) = self.next_commit(rows, journal_time);
+        commit.blobs = self.engine.checkpoint();
+        write(&*self.deps.store, commit).await?;
+        self.written(written);
         self.engine.settle(self.config.block_cache_bytes);
         self.checkpoint_at_ms = self.deps.clock.monotonic_ms() + self.config.checkpoint_ms;
         self.since_checkpoint = 0;
         Ok(())
     }
 
-    /// Commits; where the store is away, again and again: nothing is skipped.
-    async fn write(&self, commit: Commit) -> Result<()> {
-        loop {
-            match self.deps.store.commit(commit.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(StoreError::Unavailable(reason)) => {
-                    tracing::warn!(reason, "the store is away; trying again");
-                    tokio::time::sleep(std::time::Duration::from_millis(RETRY_MS)).await;
-                }
-                Err(error) => return Err(error.into()),
+    fn next_commit(&mut self, rows: Rows, journal_time: Option<JournalTime>) -> (Commit, Written) {
+        let next = self.engine.next();
+        let applied = journal_time.filter(|_| next > self.rows_done);
+        let applied = applied.map(|journal_time| (Consumer::Processor, Applied { next, journal_time }));
+        let moved = std::mem::take(&mut self.clocks_moved);
+        let clocks = moved.then(|| Arc::new(self.engine.known_clocks()));
+        (Commit { epoch: self.deps.epoch, applied, rows, blobs: Vec::new() }, Written { next, clocks })
+    }
+
+    async fn all_written(&mut self) -> Result<()> {
+        while let Some(written) = self.writing.join_next().await {
+            self.written(written??);
+        }
+        Ok(())
+    }
+
+    fn written(&mut self, written: Written) {
+        self.rows_done = self.rows_done.max(written.next);
+        if let Some(clocks) = written.clocks {
+            self.clocks.send_replace(clocks);
+        }
+        self.applied.send_replace(written.next);
+    }
+}
+
+/// Commits; where the store is away, again and again: nothing is skipped.
+async fn write(store: &dyn Store, commit: Commit) -> Result<()> {
+    loop {
+        match store.commit(&commit).await {
+            Ok(()) => return Ok(()),
+            Err(StoreError::Unavailable(reason)) => {
+                tracing::warn!(reason, "the store is away; trying again");
+                tokio::time::sleep(std::time::Duration::from_millis(RETRY_MS)).await;
             }
+            Err(error) => return Err(error.into()),
         }
     }
 }

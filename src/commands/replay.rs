@@ -65,7 +65,7 @@ async fn compare_from(journal: Arc<dyn Journal>, store: Arc<dyn Store>, from: Of
             output.rows.quarantine.clear();
             let applied =
                 Some((Consumer::Processor, Applied { next: engine.next(), journal_time: record.journal_time }));
-            scratch.commit(Commit { epoch, applied, rows: output.rows, blobs: Vec::new() }).await?;
+            scratch.commit(&Commit { epoch, applied, rows: output.rows, blobs: Vec::new() }).await?;
         }
     }
     let differing = differing(&journalled, &derived, from);

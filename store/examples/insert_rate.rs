@@ -85,7 +85,7 @@ async fn main() -> Result<()> {
         .collect();
     let watch = Watch::start();
     for readings in commits {
-        store.commit(Commit { epoch, rows: Rows { readings, ..Rows::default() }, ..Commit::default() }).await?;
+        store.commit(&Commit { epoch, rows: Rows { readings, ..Rows::default() }, ..Commit::default() }).await?;
     }
     watch.report("commit", rows);
     let ask = || {
@@ -118,7 +118,7 @@ async fn main() -> Result<()> {
     });
     let readings: Vec<_> = newer.collect();
     let replaced = readings.len() as u64;
-    store.commit(Commit { epoch, rows: Rows { readings, ..Rows::default() }, ..Commit::default() }).await?;
+    store.commit(&Commit { epoch, rows: Rows { readings, ..Rows::default() }, ..Commit::default() }).await?;
     watch.report("replace in the lake", replaced);
     let watch = Watch::start();
     watch.report("flush with a rewrite", store.flush_lake(true).await?.rows);

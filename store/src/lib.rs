@@ -111,7 +111,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn take_ownership(&self) -> BoxFuture<'_, Result<u64>>;
 
     /// Rows, blobs and position in one transaction.
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<()>>;
+    fn commit<'a>(&'a self, commit: &'a Commit) -> BoxFuture<'a, Result<()>>;
 
     fn applied(&self, consumer: Consumer) -> BoxFuture<'_, Result<Option<Applied>>>;
 

@@ -88,22 +88,22 @@ async fn a_commit_is_all_or_nothing(store: Arc<dyn Store>) {
     let epoch = owned(&store).await;
     let at = |next| Some((Consumer::Processor, Applied { next: Offset(next), journal_time: JournalTime(START) }));
     write(&*store, epoch, Rows::default()).await;
-    store.commit(Commit { epoch, applied: at(5), ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { epoch, applied: at(5), ..Commit::default() }).await.unwrap();
     let blob = Blob { kind: "patient", key: "p-1".into(), bytes: Some(vec![1]) };
     let refused = Commit { epoch, applied: at(4), rows: readings(vec![reading(1, 3)]), blobs: vec![blob] };
-    assert!(matches!(store.commit(refused).await, Err(StoreError::Failed(_))));
+    assert!(matches!(store.commit(&refused).await, Err(StoreError::Failed(_))));
     assert!(all_readings(&*store).await.is_empty());
     assert_eq!(store.blob("patient", "p-1".into()).await.unwrap(), None);
     assert_eq!(store.applied(Consumer::Processor).await.unwrap().unwrap().next, Offset(5));
 }
 
 async fn semantics_23_an_older_owner_is_fenced(store: Arc<dyn Store>) {
-    assert!(matches!(store.commit(Commit::default()).await, Err(StoreError::Fenced { .. })));
+    assert!(matches!(store.commit(&Commit::default()).await, Err(StoreError::Fenced { .. })));
     let old = owned(&store).await;
     let new = owned(&store).await;
     assert!(new > old);
     let stale = Commit { epoch: old, rows: readings(vec![reading(1, 1)]), ..Commit::default() };
-    match store.commit(stale).await {
+    match store.commit(&stale).await {
         Err(StoreError::Fenced { ours, current }) => assert_eq!((ours, current), (old, new)),
         other => panic!("{other:?}"),
     }
@@ -117,7 +117,7 @@ async fn a_position_never_goes_back(store: Arc<dyn Store>) {
     assert_eq!(store.applied(Consumer::Alerts).await.unwrap(), None);
     for next in [3, 3, 9] {
         let applied = Applied { next: Offset(next), journal_time: JournalTime(START + next as i64) };
-        store.commit(Commit { epoch, applied: Some((Consumer::Alerts, applied)), ..Commit::default() }).await.unwrap();
+        store.commit(&Commit { epoch, applied: Some((Consumer::Alerts, applied)), ..Commit::default() }).await.unwrap();
         assert_eq!(store.applied(Consumer::Alerts).await.unwrap(), Some(applied));
     }
     assert_eq!(store.applied(Consumer::Processor).await.unwrap(), None);
@@ -567,7 +567,7 @@ async fn blobs_are_kept_replaced_and_removed(store: Arc<dyn Store>) {
     let epoch = owned(&store).await;
     let put = async |kind, key: &str, bytes: Option<&[u8]>| {
         let blob = Blob { kind, key: key.into(), bytes: bytes.map(<[u8]>::to_vec) };
-        store.commit(Commit { epoch, blobs: vec![blob], ..Commit::default() }).await.unwrap();
+        store.commit(&Commit { epoch, blobs: vec![blob], ..Commit::default() }).await.unwrap();
     };
     put("snapshot", "b", Some(b"")).await;
     put("snapshot", "a", Some(b"1")).await;

@@ -16,11 +16,11 @@ async fn a_pool_recovers_by_itself_when_postgresql_restarts() {
     let epoch = store.take_ownership().await.unwrap();
     let commit =
         |n| Commit { epoch, rows: Rows { readings: vec![reading(n, n)], ..Rows::default() }, ..Commit::default() };
-    store.commit(commit(1)).await.unwrap();
+    store.commit(&commit(1)).await.unwrap();
     server.restart();
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
-        match store.commit(commit(2)).await {
+        match store.commit(&commit(2)).await {
             Ok(()) => break,
             // Connections of before the restart may still be handed out; each is replaced.
             Err(StoreError::Unavailable(_)) => assert!(Instant::now() < deadline, "not back within 5 s"),

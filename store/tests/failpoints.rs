@@ -30,10 +30,10 @@ async fn the_process_that_dies() {
     let directory = std::env::var(DIRECTORY).unwrap();
     let store = sqlite(Path::new(&directory)).await;
     let epoch = store.take_ownership().await.unwrap();
-    store.commit(commit(epoch, 1)).await.unwrap();
+    store.commit(&commit(epoch, 1)).await.unwrap();
     store.flush_lake(true).await.unwrap();
     fail::cfg_callback(std::env::var(POINT).unwrap(), || std::process::abort()).unwrap();
-    store.commit(commit(epoch, 2)).await.unwrap();
+    store.commit(&commit(epoch, 2)).await.unwrap();
     store.flush_lake(true).await.unwrap();
 }
 
@@ -55,7 +55,7 @@ async fn after_dying_at(point: &str) -> (u64, usize, u64) {
     let identities = store.counts(tenant()).await.unwrap().identities;
     // The rows are those of the position, whatever was in the way, and work goes on.
     assert_eq!(identities, applied * 50, "{point}");
-    store.commit(commit(epoch, applied + 1)).await.unwrap();
+    store.commit(&commit(epoch, applied + 1)).await.unwrap();
     store.flush_lake(true).await.unwrap();
     assert_eq!(store.counts(tenant()).await.unwrap().identities, identities + 50, "{point}");
     (applied, hot, identities - hot as u64)
@@ -75,7 +75,7 @@ async fn a_failed_flush_removes_its_files() {
     let directory = tempfile::tempdir().unwrap();
     let store = sqlite(directory.path()).await;
     let epoch = store.take_ownership().await.unwrap();
-    store.commit(commit(epoch, 1)).await.unwrap();
+    store.commit(&commit(epoch, 1)).await.unwrap();
     fail::cfg("lake::file_written", "1*return").unwrap();
     assert!(matches!(store.flush_lake(true).await, Err(StoreError::Unavailable(_))));
     assert!(parquet_files(&directory.path().join("lake")).is_empty());

@@ -67,12 +67,12 @@ async fn tables_on_a_full_disk() {
     let filler = fill(&disk);
     let commit = || Commit { epoch, rows: rows(ROWS), ..Commit::default() };
     for attempt in 0..3 {
-        let refused = store.commit(commit()).await.unwrap_err();
+        let refused = store.commit(&commit()).await.unwrap_err();
         assert!(matches!(refused, StoreError::Unavailable(_)), "attempt {attempt}: {refused:?}");
         assert_eq!(store.counts(tenant()).await.unwrap().identities, ROWS, "what was there can be read");
     }
     std::fs::remove_file(filler).unwrap();
-    store.commit(commit()).await.unwrap();
+    store.commit(&commit()).await.unwrap();
     assert_eq!(store.counts(tenant()).await.unwrap().identities, 2 * ROWS);
 }
 

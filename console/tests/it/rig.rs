@@ -129,7 +129,7 @@ impl Rig {
 
     pub async fn rows(&self, rows: Rows) {
         let commit = Commit { epoch: self.epoch, rows, ..Commit::default() };
-        self.store.commit(commit).await.unwrap();
+        self.store.commit(&commit).await.unwrap();
     }
 
     pub async fn roster(&self, patients: &[&str]) {

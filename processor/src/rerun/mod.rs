@@ -112,7 +112,7 @@ impl Rerun {
         }
         let rows = Rows { metrics, coverage, episodes, episodes_gone, ..Rows::default() };
         if !rows.is_empty() {
-            self.store.commit(Commit { epoch: self.epoch, rows, ..Commit::default() }).await?;
+            self.store.commit(&Commit { epoch: self.epoch, rows, ..Commit::default() }).await?;
         }
         Ok(output.findings)
     }

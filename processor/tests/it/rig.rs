@@ -241,12 +241,12 @@ impl Rig {
         self.verdicts.extend(output.verdict);
         self.decisions.extend(output.decisions);
         let applied = Some((Consumer::Processor, Applied { next: self.engine.next(), journal_time }));
-        self.store.commit(Commit { epoch: self.epoch, applied, rows: output.rows, blobs: Vec::new() }).await.unwrap();
+        self.store.commit(&Commit { epoch: self.epoch, applied, rows: output.rows, blobs: Vec::new() }).await.unwrap();
     }
 
     pub async fn checkpoint(&mut self) {
         let blobs = self.engine.checkpoint();
-        self.store.commit(Commit { epoch: self.epoch, blobs, ..Commit::default() }).await.unwrap();
+        self.store.commit(&Commit { epoch: self.epoch, blobs, ..Commit::default() }).await.unwrap();
         self.engine.settle(0);
     }
 

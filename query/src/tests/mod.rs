@@ -49,7 +49,7 @@ impl House {
     }
 
     async fn write(&self, rows: Rows) {
-        self.store.commit(Commit { epoch: self.epoch, rows, ..Commit::default() }).await.unwrap();
+        self.store.commit(&Commit { epoch: self.epoch, rows, ..Commit::default() }).await.unwrap();
     }
 
     async fn replace(&self, numbers: std::ops::Range<u64>, known_from: u64, value: f64) {

@@ -63,8 +63,8 @@ impl Store for MemoryStore {
         })
     }
 
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<()>> {
-        let result = self.state().apply(commit);
+    fn commit<'a>(&'a self, commit: &'a Commit) -> BoxFuture<'a, Result<()>> {
+        let result = self.state().apply(commit.clone());
         Box::pin(std::future::ready(result))
     }
 

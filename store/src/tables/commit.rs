@@ -146,15 +146,24 @@ async fn readings(tx: &mut Tx, lake: &LakeDir, rows: &[ReadingRow]) -> Result<()
     let replacing = |row: &&&ReadingRow| row.supersedes;
     retire_readings(tx, lake, plan.first.iter().filter(replacing).copied(), true).await?;
     let current = to_batch(plan.current.iter().copied())?;
-    tx.script("SAVEPOINT current_readings").await?;
     let inserted = tx.insert(ReadingRow::table(), &current, Conflict::Skip).await?;
     if inserted < plan.current.len() as u64 {
-        // Some key was taken although its row did not say so: look at all of them.
-        tx.script("ROLLBACK TO SAVEPOINT current_readings").await?;
-        retire_readings(tx, lake, plan.first.iter().copied(), false).await?;
-        tx.insert(ReadingRow::table(), &current, Conflict::Fail).await?;
+        let taken = taken_by_others(tx, &plan.current).await?;
+        let first = plan.first.iter().filter(|row| taken.contains(&reading_key(row)));
+        retire_readings(tx, lake, first.copied(), false).await?;
+        let again = plan.current.iter().filter(|row| taken.contains(&reading_key(row)));
+        tx.insert(ReadingRow::table(), &to_batch(again.copied())?, Conflict::Fail).await?;
     }
-    tx.script("RELEASE SAVEPOINT current_readings").await
+    Ok(())
+}
+
+/// The keys of `rows` that stood before this commit although their rows did not say so.
+async fn taken_by_others(tx: &mut Tx, rows: &[&ReadingRow]) -> Result<HashSet<ReadingKey>> {
+    let ours: HashMap<ReadingKey, Offset> = rows.iter().map(|row| (reading_key(row), row.known_from)).collect();
+    let stored = tx.fetch_keyed(ReadingRow::table(), &reading_keys(ours.keys())?).await?;
+    let stored: Vec<ReadingRow> = schema::from_batch(&stored)?;
+    let others = stored.into_iter().filter(|row| ours.get(&reading_key(row)) != Some(&row.known_from));
+    Ok(others.map(|row| reading_key(&row)).collect())
 }
 
 /// Moves what is stored as current under the keys of `new` to the history, known until `new` was known.

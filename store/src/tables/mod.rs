@@ -70,9 +70,9 @@ impl SqlStore {
         Ok(epoch)
     }
 
-    async fn commit_all(&self, commit: Commit) -> Result<()> {
+    async fn commit_all(&self, commit: &Commit) -> Result<()> {
         let mut tx = self.engine.write().await?;
-        commit::apply(&mut tx, &self.lake, &commit).await?;
+        commit::apply(&mut tx, &self.lake, commit).await?;
         fail_point!("store::before_commit", |_| Err(crate::StoreError::Unavailable("failpoint".into())));
         tx.commit().await?;
         fail_point!("store::after_commit", |_| Err(crate::StoreError::Unavailable("failpoint".into())));

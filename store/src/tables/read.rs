@@ -146,7 +146,7 @@ impl Store for SqlStore {
         Box::pin(self.own())
     }
 
-    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<()>> {
+    fn commit<'a>(&'a self, commit: &'a Commit) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.commit_all(commit))
     }
 

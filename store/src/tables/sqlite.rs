@@ -103,7 +103,9 @@ pub(super) async fn insert(
     batch: &RecordBatch,
     mode: Conflict,
 ) -> Result<u64> {
-    let head = format!("INSERT INTO {} ({}) VALUES ", def.name, column_list(def));
+    // What fails rolls the whole transaction back, so a statement needs no way back of its own: with one, SQLite would copy
+    // each page that a statement is the first to touch.
+    let head = format!("INSERT OR FAIL INTO {} ({}) VALUES ", def.name, column_list(def));
     let tail = mode.clause(def);
     let mut cells = Cells::of(batch);
     let mut inserted = 0;

@@ -163,7 +163,7 @@ pub fn batch(cause: u64, stored: u64) -> BatchRow {
 }
 
 pub async fn write(store: &dyn Store, epoch: u64, rows: Rows) {
-    store.commit(Commit { epoch, rows, ..Commit::default() }).await.unwrap();
+    store.commit(&Commit { epoch, rows, ..Commit::default() }).await.unwrap();
 }
 
 pub async fn sqlite(directory: &Path) -> Arc<dyn Store> {

@@ -46,7 +46,7 @@ pub async fn replay(records: &[Record]) -> Result<Replayed> {
             replayed.derived.insert(output.cause.0, findings.encode_to_vec());
         }
         let applied = Some((Consumer::Processor, Applied { next: engine.next(), journal_time: record.journal_time }));
-        scratch.commit(Commit { epoch, applied, rows: output.rows, blobs: Vec::new() }).await?;
+        scratch.commit(&Commit { epoch, applied, rows: output.rows, blobs: Vec::new() }).await?;
     }
     replayed.canonical = canonical_hash(&*scratch, &TenantId::default()).await?;
     replayed.coverage_defects = engine.coverage_defects();

@@ -159,7 +159,7 @@ impl House {
     }
 
     pub async fn write(&self, rows: Rows) {
-        self.store.commit(Commit { epoch: self.epoch, rows, ..Commit::default() }).await.unwrap();
+        self.store.commit(&Commit { epoch: self.epoch, rows, ..Commit::default() }).await.unwrap();
     }
 
     /// Says that the tables have all that is durable.
@@ -216,7 +216,7 @@ impl House {
                         let verdict = verdict_of(&batch, record.offset.0);
                         journal.append(vec![verdict_record(&verdict)], AppendOptions::default()).await;
                         let rows = Rows { verdicts: vec![verdict_row(&batch, &verdict)], ..Rows::default() };
-                        store.commit(Commit { epoch, rows, ..Commit::default() }).await.unwrap();
+                        store.commit(&Commit { epoch, rows, ..Commit::default() }).await.unwrap();
                     }
                     applied.send_replace(position);
                 }
