@@ -26,7 +26,7 @@ pub const LOGIC_VERSION: u32 = 1;
 /// Bytes of journal read and applied as one group: one append and one commit for all of it.
 const GROUP_BYTES: usize = 1 << 20;
 /// Rows that make a group large enough to be committed.
-const GROUP_ROWS: usize = 20_000;
+const GROUP_ROWS: usize = 10_000;
 const RETRY_MS: u64 = 200;
 
 /// What the processor needs.
