@@ -187,6 +187,9 @@ impl Processor {
         let mut answers = Vec::new();
         let count = records.len();
         for (index, record) in records.iter().enumerate() {
+            if let Some(written) = self.writing.try_join_next() {
+                self.written(written??);
+            }
             let output =
                 self.engine.apply(record).await.with_context(|| format!("journal record {}", record.offset))?;
             answers.extend(self.answers(&output));

@@ -43,9 +43,11 @@ cases! {
     a_commit_is_all_or_nothing,
     semantics_23_an_older_owner_is_fenced,
     a_position_never_goes_back,
+    a_commit_whose_answer_was_lost_is_not_made_twice,
     semantics_22_a_replaced_reading_moves_to_history,
     a_version_that_does_not_rank_and_a_conflict_go_to_history_at_once,
     versions_of_one_commit_follow_each_other,
+    rows_that_do_not_say_that_they_replace_leave_what_stood_in_history,
     a_replaced_metric_moves_to_history,
     a_coverage_day_replaces_what_began_in_it,
     an_episode_can_go,
@@ -121,6 +123,49 @@ async fn a_position_never_goes_back(store: Arc<dyn Store>) {
         assert_eq!(store.applied(Consumer::Alerts).await.unwrap(), Some(applied));
     }
     assert_eq!(store.applied(Consumer::Processor).await.unwrap(), None);
+}
+
+async fn a_commit_whose_answer_was_lost_is_not_made_twice(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    let book = LedgerRow {
+        tenant: tenant(),
+        day: EventTime(START),
+        gateway: "gw-1".into(),
+        reason: String::new(),
+        submitted: 3,
+        stored: 3,
+        duplicate: 0,
+        conflict: 0,
+        quarantined: 0,
+        refused: 0,
+    };
+    let version = |revision| ReadingRow { revision, supersedes: revision > 0, ..reading(1, 7) };
+    let rows = Rows { ledger: vec![book.clone()], ..readings(vec![version(0), version(1)]) };
+    let applied = Applied { next: Offset(8), journal_time: JournalTime(START) };
+    let commit = Commit { epoch, applied: Some((Consumer::Processor, applied)), rows, ..Commit::default() };
+    for _ in 0..3 {
+        store.commit(&commit).await.unwrap();
+    }
+    assert_eq!(store.ledger(tenant()).await.unwrap(), [book]);
+    assert_eq!(store.counts(tenant()).await.unwrap().versions, 2);
+}
+
+/// One under another time, one in the same place.
+async fn rows_that_do_not_say_that_they_replace_leave_what_stood_in_history(store: Arc<dyn Store>) {
+    let epoch = owned(&store).await;
+    write(&*store, epoch, readings(vec![reading(1, 1), reading(2, 1)])).await;
+    let moved = ReadingRow { time: EventTime(START + 500), revision: 1, ..reading(1, 4) };
+    let same = ReadingRow { revision: 1, ..reading(2, 4) };
+    write(&*store, epoch, readings(vec![moved.clone(), same.clone(), reading(3, 4)])).await;
+    assert_eq!(all_readings(&*store).await, [moved, same, reading(3, 4)]);
+    let counts = store.counts(tenant()).await.unwrap();
+    assert_eq!((counts.identities, counts.versions), (3, 5));
+    let history = &store.table_batches("readings_history").await.unwrap()[0];
+    let known = |name: &str| -> Vec<i64> {
+        let column = history.column_by_name(name).unwrap();
+        arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(column).values().to_vec()
+    };
+    assert_eq!((known("known_from"), known("known_to")), (vec![1, 1], vec![4, 4]));
 }
 
 async fn semantics_22_a_replaced_reading_moves_to_history(store: Arc<dyn Store>) {

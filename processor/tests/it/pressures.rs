@@ -81,3 +81,22 @@ async fn an_import_is_marked_and_nobody_is_asked_since_its_report_has_said_so() 
     let rig = applied(&historical.collect::<Vec<_>>()).await;
     assert_eq!((marked(&rig).await.len(), asked(&rig)), (1, 0));
 }
+
+#[tokio::test]
+async fn of_two_copies_in_one_packed_series_the_second_is_marked() {
+    let mut packed = told().swap_remove(0);
+    let mut second = packed.series.samples[0].clone();
+    second.device_time += HOUR_MS;
+    second.time = EventTime(second.device_time);
+    packed.series.samples.push(second);
+    let rig = applied(&[packed]).await;
+    assert_eq!(marked(&rig).await, [(60, "possible_copy_1h".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_pressure_that_is_sent_once_more_asks_nothing_anew() {
+    let mut sent: Vec<Sent> = told().into_iter().take(2).map(|sent| Sent { historical: true, ..sent }).collect();
+    sent.extend(told().into_iter().take(2));
+    let rig = applied(&sent).await;
+    assert_eq!((marked(&rig).await.len(), asked(&rig)), (1, 0), "live after history, the same values");
+}

@@ -42,9 +42,12 @@ impl State {
             return Err(StoreError::Fenced { ours: commit.epoch, current: self.epoch });
         }
         if let Some((consumer, applied)) = commit.applied {
-            let before = self.applied.get(&consumer).map_or(Offset(0), |applied| applied.next);
-            if applied.next < before {
+            let before = self.applied.get(&consumer).map(|applied| applied.next);
+            if before.is_some_and(|before| applied.next < before) {
                 return Err(StoreError::Failed(format!("{} would go back to {}", consumer.as_str(), applied.next)));
+            }
+            if consumer == Consumer::Processor && before == Some(applied.next) {
+                return Ok(());
             }
             self.applied.insert(consumer, applied);
         }

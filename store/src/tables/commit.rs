@@ -28,8 +28,10 @@ pub(crate) async fn fence(tx: &mut Tx, ours: u64) -> Result<()> {
 
 pub(super) async fn apply(tx: &mut Tx, lake: &LakeDir, commit: &Commit) -> Result<()> {
     fence(tx, commit.epoch).await?;
-    if let Some((consumer, applied)) = commit.applied {
-        advance(tx, consumer, applied).await?;
+    if let Some((consumer, applied)) = commit.applied
+        && !advance(tx, consumer, applied).await?
+    {
+        return Ok(());
     }
     let rows = &commit.rows;
     readings(tx, lake, &rows.readings).await?;
@@ -53,17 +55,22 @@ pub(super) async fn apply(tx: &mut Tx, lake: &LakeDir, commit: &Commit) -> Resul
     Ok(())
 }
 
-async fn advance(tx: &mut Tx, consumer: Consumer, applied: Applied) -> Result<()> {
+/// Moves the consumer's position. False where the processor, whose every commit moves it, stands there already: this commit
+/// was made durable and its answer was lost.
+async fn advance(tx: &mut Tx, consumer: Consumer, applied: Applied) -> Result<bool> {
     let sql = "SELECT next_offset FROM applied WHERE consumer = $1";
     let before = integers(tx, sql, &[consumer.as_str().into()], 1).await?;
-    let before = before.first().and_then(|row| row[0]).unwrap_or(0) as u64;
-    if applied.next.0 < before {
+    let before = before.first().and_then(|row| row[0]).map(|before| before as u64);
+    if before.is_some_and(|before| applied.next.0 < before) {
         return Err(StoreError::Failed(format!("{} would go back to {}", consumer.as_str(), applied.next)));
+    }
+    if consumer == Consumer::Processor && before == Some(applied.next.0) {
+        return Ok(false);
     }
     let sql = "INSERT INTO applied VALUES ($1, $2, $3) ON CONFLICT (consumer) DO UPDATE
                SET next_offset = excluded.next_offset, journal_time = excluded.journal_time";
     let args: [Arg; 3] = [consumer.as_str().into(), applied.next.into(), applied.journal_time.into()];
-    tx.execute(sql, &args).await.map(drop)
+    tx.execute(sql, &args).await.map(|_| true)
 }
 
 async fn put_blob(tx: &mut Tx, blob: &Blob) -> Result<()> {
@@ -144,35 +151,38 @@ async fn readings(tx: &mut Tx, lake: &LakeDir, rows: &[ReadingRow]) -> Result<()
     tx.insert(records::readings_history(), &past, Conflict::Fail).await?;
 
     let replacing = |row: &&&ReadingRow| row.supersedes;
-    retire_readings(tx, lake, plan.first.iter().filter(replacing).copied(), true).await?;
+    retire_readings(tx, lake, plan.first.iter().filter(replacing).copied()).await?;
     let current = to_batch(plan.current.iter().copied())?;
     let inserted = tx.insert(ReadingRow::table(), &current, Conflict::Skip).await?;
     if inserted < plan.current.len() as u64 {
-        let taken = taken_by_others(tx, &plan.current).await?;
-        let first = plan.first.iter().filter(|row| taken.contains(&reading_key(row)));
-        retire_readings(tx, lake, first.copied(), false).await?;
-        let again = plan.current.iter().filter(|row| taken.contains(&reading_key(row)));
-        tx.insert(ReadingRow::table(), &to_batch(again.copied())?, Conflict::Fail).await?;
+        insert_over_others(tx, &plan).await?;
     }
     Ok(())
 }
 
-/// The keys of `rows` that stood before this commit although their rows did not say so.
-async fn taken_by_others(tx: &mut Tx, rows: &[&ReadingRow]) -> Result<HashSet<ReadingKey>> {
-    let ours: HashMap<ReadingKey, Offset> = rows.iter().map(|row| (reading_key(row), row.known_from)).collect();
+/// What stood before this commit under keys of its rows, although they did not say so, goes to the history, and they stand.
+async fn insert_over_others(tx: &mut Tx, plan: &Plan<'_, ReadingRow>) -> Result<()> {
+    let of_key = |rows: &[&ReadingRow]| -> HashMap<ReadingKey, Offset> {
+        rows.iter().map(|row| (reading_key(row), row.known_from)).collect()
+    };
+    let (ours, first) = (of_key(&plan.current), of_key(&plan.first));
     let stored = tx.fetch_keyed(ReadingRow::table(), &reading_keys(ours.keys())?).await?;
     let stored: Vec<ReadingRow> = schema::from_batch(&stored)?;
     let others = stored.into_iter().filter(|row| ours.get(&reading_key(row)) != Some(&row.known_from));
-    Ok(others.map(|row| reading_key(&row)).collect())
+    let known_to = |row: ReadingRow| first.get(&reading_key(&row)).map(|&until| (row, until));
+    let past = others.filter_map(known_to).map(|(row, known_to)| Past { row, known_to, moved: "superseded" });
+    let past: Vec<Past<ReadingRow>> = past.collect();
+    let keys: HashSet<ReadingKey> = past.iter().map(|past| reading_key(&past.row)).collect();
+    let batch = history_batch::<ReadingRow, _>(&past, records::readings_history())?;
+    tx.insert(records::readings_history(), &batch, Conflict::Fail).await?;
+    // Under a key whose time moved both stand by now.
+    tx.delete_keyed(ReadingRow::table().name, &reading_keys(keys.iter())?).await?;
+    let again = plan.current.iter().filter(|row| keys.contains(&reading_key(row)));
+    tx.insert(ReadingRow::table(), &to_batch(again.copied())?, Conflict::Fail).await.map(drop)
 }
 
 /// Moves what is stored as current under the keys of `new` to the history, known until `new` was known.
-async fn retire_readings<'a>(
-    tx: &mut Tx,
-    lake: &LakeDir,
-    new: impl Iterator<Item = &'a ReadingRow>,
-    in_lake: bool,
-) -> Result<()> {
+async fn retire_readings<'a>(tx: &mut Tx, lake: &LakeDir, new: impl Iterator<Item = &'a ReadingRow>) -> Result<()> {
     let mut until: HashMap<ReadingKey, Offset> = new.map(|row| (reading_key(row), row.known_from)).collect();
     if until.is_empty() {
         return Ok(());
@@ -187,7 +197,7 @@ async fn retire_readings<'a>(
         }
     };
     hot.into_iter().for_each(|row| retire(row, &mut until, &mut past));
-    if in_lake && !until.is_empty() {
+    if !until.is_empty() {
         let found = lake.retire(tx, until.keys().cloned().collect()).await?;
         found.into_iter().for_each(|row| retire(row, &mut until, &mut past));
     }

@@ -1,4 +1,4 @@
-//! Worlds by seed. `PAINWATCH_SIM_SEEDS` says how many (50), `PAINWATCH_SIM_SEED` runs that one and prints its log.
+//! Worlds by seed. `PAINWATCH_SIM_SEEDS` says how many (30), `PAINWATCH_SIM_SEED` runs that one and prints its log.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use painwatch_sim::evidence::Evidence;
 use painwatch_sim::invariants::{self, Violation};
 use painwatch_sim::{Plan, run};
 
-const SEEDS: u64 = 50;
+const SEEDS: u64 = 30;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

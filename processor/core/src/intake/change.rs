@@ -76,14 +76,14 @@ pub enum Change {
 }
 
 impl Change {
-    /// The samples that stand now as they came, and whose they are; `None` where none does.
+    /// The samples that are stored and stand, and whose they are; `None` where none is.
     pub fn now_standing(&self) -> Option<(Range<u32>, Option<&PatientId>)> {
         match self {
             Self::Fresh { samples, wearer } => Some((samples.clone(), wearer.as_ref())),
-            Self::Judged(judged) if judged.takes_over && judged.after.is_some() => {
-                Some((judged.sample..judged.sample + 1, judged.wearer.as_ref()))
+            Self::Judged(judged) => {
+                let stands = judged.verdict == Class::Stored && judged.takes_over && judged.after.is_some();
+                stands.then(|| (judged.sample..judged.sample + 1, judged.wearer.as_ref()))
             }
-            Self::Judged(_) => None,
         }
     }
 }
