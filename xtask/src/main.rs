@@ -30,7 +30,7 @@ enum Task {
     /// Format, lints, licences and every test, with a table of minutes per suite. Installs what it needs where it can.
     #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test painwatch-journal")]
     Test {
-        /// Only the suites whose name contains one of these, without format, lints and licences.
+        /// Only the suites whose name contains one of these, without format and licences.
         only: Vec<String>,
     },
     /// The same promises at their full size; takes hours.

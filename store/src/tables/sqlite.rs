@@ -22,7 +22,7 @@ use crate::{Result, StoreError};
 const READERS: u32 = 4;
 /// Which thread writes, to the machine: at most 15 bytes.
 const WRITER_NAME: &str = "tables-writer";
-/// Where the processor is short, acknowledgements and alerts go before tables (decision 0047).
+/// Where the processor is short, acknowledgements and findings go before tables (decision 0047).
 const WRITER_NICENESS: i32 = 10;
 /// Rows of one statement: a few fixed sizes, so that the prepared ones are found again.
 const CHUNKS: [usize; 4] = [256, 32, 4, 1];
