@@ -36,6 +36,7 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Ingest {
     pub verdict_timeout_ms: u64,
+    pub patience_ms: u64,
     pub max_payload_bytes: usize,
     pub limits: Limits,
     pub payload: Payload,

@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{Ledger, Refusal, Tally};
+use crate::pace::Pace;
 
 /// Version of the logic that wrote a record's payload (semantics 17).
 pub(crate) const LOGIC_VERSION: u32 = 1;
@@ -87,6 +88,8 @@ pub struct Admission {
     ledger: Arc<Ledger>,
     budget: Arc<Semaphore>,
     budget_bytes: usize,
+    /// Without it nobody waits for the tables.
+    pace: Option<Arc<Pace>>,
     /// Cancelled when the journal closed under us.
     closed: CancellationToken,
 }
@@ -120,8 +123,15 @@ impl Admission {
             ledger,
             budget,
             budget_bytes,
+            pace: None,
             closed,
         }
+    }
+
+    /// Lets submissions wait where the tables are too far behind.
+    #[must_use]
+    pub fn with_pace(self, pace: Arc<Pace>) -> Self {
+        Self { pace: Some(pace), ..self }
     }
 
     /// Corrects event times by the clocks that are known to be wrong; the sender follows the journal (semantics 7).
@@ -306,9 +316,17 @@ impl Admission {
             decodable: submission.decodable,
         };
         let (journal, ledger, closed) = (Arc::clone(&self.journal), Arc::clone(&self.ledger), self.closed.clone());
+        let (pace, from) = (self.pace.clone(), from.clone());
         async move {
+            let turn = match pace {
+                Some(pace) => Some(pace.turn(&from, accepted.admitted.max(1), &ledger).await),
+                None => None,
+            };
             fail::fail_point!("ingest::before_append");
             let appended = journal.append(records, AppendOptions::default()).await;
+            if let (Some(turn), Appended::Durable { first, .. }) = (turn, &appended) {
+                turn.is_durable(*first);
+            }
             let outcome = outcome_of(appended, accepted, &ledger);
             if matches!(outcome, Outcome::Closed) {
                 closed.cancel();

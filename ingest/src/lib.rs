@@ -11,6 +11,7 @@ pub mod http;
 pub mod kept;
 pub mod ledger;
 pub mod mqtt;
+pub mod pace;
 pub mod redrive;
 pub mod run;
 pub mod verdicts;

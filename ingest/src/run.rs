@@ -21,6 +21,7 @@ use crate::broker::{self, BrokerConfig};
 use crate::grpc::GrpcLimits;
 use crate::kept::Kept;
 use crate::ledger::Ledger;
+use crate::pace::Pace;
 use crate::verdicts::{self, VerdictBoard};
 use crate::{grpc, http, mqtt};
 
@@ -56,6 +57,9 @@ pub struct IngestLimits {
     pub connect_deadline: Duration,
     /// How long `Submit` and `Stream` wait for intake before they answer `final: false` (semantics 3).
     pub verdict_timeout: Duration,
+    /// What is durable and not in the tables may take so long to apply; then doors slow down. Longer than it takes and shorter than
+    /// an alert may be late (P12).
+    pub patience: Duration,
     /// How long connections may take to finish once we stop.
     pub stop_deadline: Duration,
     /// What one payload may hold, whatever it came through.
@@ -74,6 +78,7 @@ impl Default for IngestLimits {
             connections: 10_000,
             connect_deadline: Duration::from_secs(10),
             verdict_timeout: Duration::from_secs(2),
+            patience: Duration::from_secs(4),
             stop_deadline: Duration::from_secs(5),
             payload: painwatch_ingest_core::Limits::default(),
             mqtt: mqtt::MqttLimits::default(),
@@ -163,14 +168,16 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let grpc_listener = bind("grpc", config.grpc_listen)?;
     let ledger = Arc::new(Ledger::default());
     let Deps { journal, access, clock, rosters, clocks, store, applied } = deps;
+    let pace = Arc::new(Pace::new(limits.patience));
+    let mut tail = JoinSet::new();
+    tail.spawn(Arc::clone(&pace).follow(applied.clone()));
     let kept = Kept { store, journal: Arc::clone(&journal), applied };
     let board = Arc::new(VerdictBoard::default());
-    let mut tail = JoinSet::new();
     let from = journal.next_offset();
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
     let admission = Admission::new(Arc::clone(&journal), clock, rosters, Arc::clone(&ledger), limits.budget_bytes);
-    let admission =
-        Arc::new(admission.with_clocks(clocks).with_limits(limits.payload).with_orders_of(who_may_order(&access)));
+    let admission = admission.with_clocks(clocks).with_limits(limits.payload).with_orders_of(who_may_order(&access));
+    let admission = Arc::new(admission.with_pace(pace));
     let answers = Answers { admission: Arc::clone(&admission), board };
     tail.spawn(record_refusals(Arc::clone(&admission)));
     let stop = shutdown.child_token();

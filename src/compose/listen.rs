@@ -24,6 +24,7 @@ fn limits(config: &Config) -> IngestLimits {
     IngestLimits {
         max_packet_bytes: u32::try_from(config.ingest.max_payload_bytes).unwrap_or(u32::MAX),
         verdict_timeout: Duration::from_millis(config.ingest.verdict_timeout_ms),
+        patience: Duration::from_millis(config.ingest.patience_ms),
         connections: config.ingest.limits.connections,
         connect_deadline: Duration::from_millis(config.ingest.limits.connect_deadline_ms),
         session_bytes: config.ingest.limits.session_bytes,

@@ -19,7 +19,7 @@ const LABELS: [&str; 8] = ["class", "consumer", "event", "input", "le", "priorit
 const VALUES_MAX: usize = 32;
 const IDS: &str = "SELECT DISTINCT patient_id AS a, device_id AS b, gateway_id AS c FROM readings";
 
-fn get(address: &str, path: &str, headers: &str) -> (u16, String) {
+pub fn get(address: &str, path: &str, headers: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n").expect("it reads");
     let mut answer = String::new();

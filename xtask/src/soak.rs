@@ -21,6 +21,8 @@ struct Soak {
 enum How {
     /// Tests that read their size from this variable, and that size.
     Tests(&'static str, &'static str),
+    /// Property tests with so many cases each, drawn anew.
+    Properties(&'static str),
     /// Every decoder fuzzed, led by coverage, for so many executions.
     Decoders(u64),
     /// Every limit of the doors removed in turn.
@@ -43,6 +45,11 @@ const SOAKS: &[Soak] = &[
     },
     Soak { name: "fuzz", how: How::Decoders(10_000_000), what: "executions of every decoder, led by coverage" },
     Soak { name: "limits", how: How::Limits, what: "tests notice every limit of the doors that is removed" },
+    Soak {
+        name: "properties",
+        how: How::Properties("300"),
+        what: "cases of every property that does not fix their number, drawn anew",
+    },
     Soak { name: "sim", how: How::Tests("PAINWATCH_SIM_SEEDS", "10000"), what: "seeds of disk, network and clock" },
     Soak {
         name: "overload",
@@ -57,7 +64,7 @@ impl Soak {
         match (asked, &self.how) {
             (_, How::Limits) => String::new(),
             (Some(asked), _) => asked.to_string(),
-            (None, How::Tests(_, size)) => (*size).to_owned(),
+            (None, How::Tests(_, size) | How::Properties(size)) => (*size).to_owned(),
             (None, How::Decoders(runs)) => runs.to_string(),
         }
     }
@@ -77,7 +84,8 @@ pub fn run(list: bool, size: Option<u64>, only: &[String]) -> Result<bool> {
     let mut passed = true;
     for soak in chosen {
         passed &= match soak.how {
-            How::Tests(variable, _) => tests(variable, &soak.size(size))?,
+            How::Tests(variable, _) => tests(variable, variable, &soak.size(size))?,
+            How::Properties(_) => tests("proptest!", "PROPTEST_CASES", &soak.size(size))?,
             How::Decoders(runs) => decoders::run(&root(), size.unwrap_or(runs))?,
             How::Limits => defects::without_limits()?,
         };
@@ -85,13 +93,14 @@ pub fn run(list: bool, size: Option<u64>, only: &[String]) -> Result<bool> {
     Ok(passed)
 }
 
-fn tests(variable: &'static str, size: &str) -> Result<bool> {
+/// The programs whose sources have `word` in them, told a size.
+fn tests(word: &str, variable: &'static str, size: &str) -> Result<bool> {
     let (root, mut report) = (root(), Report::default());
     machine::prepare(&root)?;
     let built = build::tests(&root)?.context("the tests do not build")?;
-    let able: Vec<Program> = built.programs.iter().filter(|program| mentions(program, variable)).cloned().collect();
+    let able: Vec<Program> = built.programs.iter().filter(|program| mentions(program, word)).cloned().collect();
     if able.is_empty() {
-        bail!("no test reads {variable}");
+        bail!("no test has {word}");
     }
     let mut told = told(&root);
     told.push((variable, PathBuf::from(size)));
@@ -99,16 +108,17 @@ fn tests(variable: &'static str, size: &str) -> Result<bool> {
     Ok(report.print(passed))
 }
 
-/// Whether the program's own sources name the variable: its first file and, where that is a `main.rs`, the files beside it;
-/// of a library the files of its unit tests.
-fn mentions(program: &Program, variable: &str) -> bool {
-    let names = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(variable));
-    let directory = program.source.parent().unwrap_or(Path::new(""));
-    let beside = match program.source.file_name().and_then(|name| name.to_str()) {
-        Some("main.rs") => Some(directory.to_owned()),
-        Some("lib.rs") => Some(directory.join("tests")),
-        _ => None,
+/// Whether the program's own sources have the word in them: its first file and, where that is a `main.rs` or a `lib.rs`, all
+/// files beside and below it.
+fn mentions(program: &Program, word: &str) -> bool {
+    let alone = !matches!(program.source.file_name().and_then(|name| name.to_str()), Some("main.rs" | "lib.rs"));
+    let beside = program.source.parent().filter(|_| !alone);
+    contains(&program.source, word) || beside.is_some_and(|directory| contains(directory, word))
+}
+
+fn contains(path: &Path, word: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return std::fs::read_to_string(path).is_ok_and(|text| text.contains(word));
     };
-    let files = beside.and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
-    names(&program.source) || files.map(|file| file.path()).any(|path| names(&path))
+    entries.flatten().any(|entry| contains(&entry.path(), word))
 }
