@@ -316,12 +316,12 @@ impl Admission {
             decodable: submission.decodable,
         };
         let (journal, ledger, closed) = (Arc::clone(&self.journal), Arc::clone(&self.ledger), self.closed.clone());
-        let (pace, from) = (self.pace.clone(), from.clone());
+        let turn = self.pace.as_ref().map(|pace| pace.turn(from, accepted.admitted.max(1), &ledger));
         async move {
-            let turn = match pace {
-                Some(pace) => Some(pace.turn(&from, accepted.admitted.max(1), &ledger).await),
-                None => None,
-            };
+            let mut turn = turn;
+            if let Some(turn) = &mut turn {
+                turn.come().await;
+            }
             fail::fail_point!("ingest::before_append");
             let appended = journal.append(records, AppendOptions::default()).await;
             if let (Some(turn), Appended::Durable { first, .. }) = (turn, &appended) {

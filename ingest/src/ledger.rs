@@ -60,7 +60,7 @@ counters! {
         HeldBack = "held_back",
         /// The journal did not know: the sender comes again and intake finds the duplicate.
         Unsure = "unsure",
-        /// Held until the tables had caught up; what waits behind it is not counted.
+        /// Held until the tables had caught up.
         Paced = "paced",
         /// Answered later than durable, to keep a device to its rate.
         Slowed = "slowed",

@@ -1,13 +1,13 @@
 //! Doors no faster than the tables: an alert is found when a reading is applied, so what is durable and not applied yet is
 //! alerts that nobody knows of (reliability P12). Where that would take too long, submissions wait for their turn.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use painwatch_access::GatewayPrincipal;
 use painwatch_domain::Offset;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::ledger::{Ledger, Tally};
@@ -25,8 +25,8 @@ const BEST_HALVES_S: f64 = 60.0;
 const SUPPOSED: f64 = 40_000.0;
 /// Whatever was foreseen: what waits for so many times the patience shows that it was wrong.
 const IMPATIENCE: f64 = 1.5;
-/// Gateways whose queues are remembered while nobody waits in them.
-const QUEUES: usize = 4_096;
+/// What was let in counts half as much after so long: by then it is durable and counted as such, or its connection is stuck.
+const FLIGHT_HALVES_S: f64 = 0.25;
 /// Records counted together: by offset, so that few places remember many.
 const TOGETHER: u64 = 64;
 
@@ -35,8 +35,9 @@ const TOGETHER: u64 = 64;
 struct Backlog {
     /// Longest time that it may take to apply what waits.
     patience_s: f64,
-    /// Readings whose record is being written.
-    under_way: u64,
+    /// Readings let in, the longer ago the less of them, and when that was reckoned.
+    flight: f64,
+    flight_at_s: f64,
     /// Durable records by groups of offsets.
     durable: BTreeMap<u64, Group>,
     readings: u64,
@@ -62,7 +63,8 @@ impl Backlog {
         let durable = BTreeMap::new();
         Self {
             patience_s,
-            under_way: 0,
+            flight: 0.0,
+            flight_at_s: 0.0,
             durable,
             readings: 0,
             applied: 0,
@@ -73,35 +75,34 @@ impl Backlog {
         }
     }
 
-    const fn waiting(&self) -> u64 {
-        self.readings + self.under_way
-    }
-
     fn is_long(&self, now_s: f64) -> bool {
-        let waiting = self.waiting();
+        let waiting = self.readings as f64 + self.flight_at(now_s);
         let oldest = self.durable.first_key_value().map_or(now_s, |(_, group)| group.since_s);
-        let (foreseen_s, seen_s) = (waiting as f64 / self.best, now_s - oldest);
-        waiting > ALWAYS && (foreseen_s > self.patience_s || seen_s > self.patience_s * IMPATIENCE)
+        let (foreseen_s, seen_s) = (waiting / self.best, now_s - oldest);
+        waiting > ALWAYS as f64 && (foreseen_s > self.patience_s || seen_s > self.patience_s * IMPATIENCE)
     }
 
-    /// Lets a submission go on, or says when it may ask again.
-    fn begin(&mut self, readings: u64, now_s: f64) -> Result<(), f64> {
-        if self.is_long(now_s) {
-            if self.next_s > now_s {
-                return Err(self.next_s);
-            }
-            self.next_s = now_s + readings as f64 / LEAST_A_SECOND;
-        } else {
+    fn flight_at(&self, now_s: f64) -> f64 {
+        self.flight * ((self.flight_at_s - now_s) / FLIGHT_HALVES_S).exp2()
+    }
+
+    /// Lets readings in, or says when somebody may ask again.
+    fn let_in(&mut self, readings: u64, now_s: f64) -> Result<(), f64> {
+        if !self.is_long(now_s) {
             self.next_s = now_s;
+        } else if self.next_s > now_s {
+            return Err(self.next_s);
+        } else {
+            self.next_s = now_s + readings as f64 / LEAST_A_SECOND;
         }
-        self.under_way += readings;
+        (self.flight, self.flight_at_s) = (self.flight_at(now_s) + readings as f64, now_s);
         Ok(())
     }
 
-    /// A submission that had its turn is durable at `offset`, or came to nothing.
-    fn end(&mut self, readings: u64, offset: Option<u64>, now_s: f64) {
-        self.under_way -= readings;
-        let Some(offset) = offset.filter(|offset| *offset >= self.applied) else { return };
+    fn note_durable(&mut self, readings: u64, offset: u64, now_s: f64) {
+        if offset < self.applied {
+            return;
+        }
         let new = Group { last: offset, readings: 0, since_s: now_s };
         let group = self.durable.entry(offset / TOGETHER).or_insert(new);
         group.last = offset.max(group.last);
@@ -127,101 +128,132 @@ impl Backlog {
     }
 }
 
-/// Where submissions wait: those of one gateway for one another, and of each gateway the first for those of the others, so that
-/// they take turns however much one of them brings.
+/// Who waits: those of one gateway behind one another, and the first of each in turn, so that a gateway that brings much
+/// keeps no other one waiting.
+#[derive(Debug, Default)]
+struct Waiting {
+    of: HashMap<GatewayPrincipal, VecDeque<(u64, oneshot::Sender<()>)>>,
+    turns: VecDeque<GatewayPrincipal>,
+}
+
+impl Waiting {
+    fn join(&mut self, gateway: &GatewayPrincipal, readings: u64) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        if !self.of.contains_key(gateway) {
+            self.turns.push_back(gateway.clone());
+        }
+        self.of.entry(gateway.clone()).or_default().push_back((readings, sender));
+        receiver
+    }
+
+    /// Lets in whom the backlog has room for; when to look again, where somebody still waits.
+    fn let_in(&mut self, backlog: &mut Backlog, now_s: f64) -> Option<f64> {
+        while let Some(gateway) = self.turns.pop_front() {
+            let Some(queue) = self.of.get_mut(&gateway) else { continue };
+            // Whose connection has ended waits no more.
+            while queue.front().is_some_and(|(_, sender)| sender.is_closed()) {
+                queue.pop_front();
+            }
+            let Some((readings, sender)) = queue.pop_front() else {
+                self.of.remove(&gateway);
+                continue;
+            };
+            if let Err(next_s) = backlog.let_in(readings, now_s) {
+                queue.push_front((readings, sender));
+                self.turns.push_front(gateway);
+                return Some(next_s.min(now_s + FLIGHT_HALVES_S));
+            }
+            let _ = sender.send(());
+            self.turns.push_back(gateway);
+        }
+        None
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    backlog: Backlog,
+    waiting: Waiting,
+}
+
+/// The one place where doors and tables meet.
 #[derive(Debug)]
 pub struct Pace {
-    backlog: Mutex<Backlog>,
-    own: Mutex<HashMap<GatewayPrincipal, Arc<Semaphore>>>,
-    all: Semaphore,
-    moved: Notify,
+    state: Mutex<State>,
+    somebody_waits: Notify,
     begun: Instant,
 }
 
-/// A submission on its way into the journal.
+/// A submission's place among those that want to enter the journal.
 pub struct Turn {
     pace: Arc<Pace>,
     readings: u64,
-    durable: Option<Offset>,
+    /// Where it has to wait.
+    comes: Option<oneshot::Receiver<()>>,
 }
 
 impl Pace {
     /// What waits between doors and tables may take about `patience` to apply.
     pub fn new(patience: Duration) -> Self {
-        let backlog = Mutex::new(Backlog::new(patience.as_secs_f64()));
-        let (own, all, moved) = (Mutex::default(), Semaphore::new(1), Notify::new());
-        Self { backlog, own, all, moved, begun: Instant::now() }
+        let state = State { backlog: Backlog::new(patience.as_secs_f64()), waiting: Waiting::default() };
+        Self { state: Mutex::new(state), somebody_waits: Notify::new(), begun: Instant::now() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Backlog> {
-        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now_s(&self) -> f64 {
         self.begun.elapsed().as_secs_f64()
     }
 
-    /// Readings that are durable, or nearly, and not in the tables.
-    pub fn waiting(&self) -> u64 {
-        self.lock().waiting()
+    /// The turn of so many readings of a gateway, in the order in which they are asked for.
+    pub fn turn(self: &Arc<Self>, gateway: &GatewayPrincipal, readings: u64, ledger: &Ledger) -> Turn {
+        let (now_s, mut state) = (self.now_s(), self.lock());
+        let at_once = state.waiting.turns.is_empty() && state.backlog.let_in(readings, now_s).is_ok();
+        let comes = (!at_once).then(|| state.waiting.join(gateway, readings));
+        drop(state);
+        if comes.is_some() {
+            ledger.count(Tally::Paced, 1);
+            self.somebody_waits.notify_one();
+        }
+        Turn { pace: Arc::clone(self), readings, comes }
     }
 
-    /// The queue of one gateway.
-    fn own(&self, gateway: &GatewayPrincipal) -> Arc<Semaphore> {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = own.get(gateway) {
-            return Arc::clone(known);
-        }
-        if own.len() >= QUEUES {
-            own.retain(|_, queue| Arc::strong_count(queue) > 1);
-        }
-        Arc::clone(own.entry(gateway.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
-    }
-
-    /// Waits until so many readings of a gateway may enter the journal.
-    pub async fn turn(self: Arc<Self>, gateway: &GatewayPrincipal, readings: u64, ledger: &Ledger) -> Turn {
-        let own = self.own(gateway);
-        let _first_of_its_gateway = own.acquire().await.expect("never closed");
-        let first_of_all = self.all.acquire().await.expect("never closed");
-        let mut waited = false;
-        loop {
-            let moved = self.moved.notified();
-            let Err(next_s) = self.lock().begin(readings, self.now_s()) else { break };
-            waited = true;
-            let next = self.begun + Duration::from_secs_f64(next_s);
-            tokio::select! {
-                () = moved => {}
-                () = tokio::time::sleep_until(next) => {}
-            }
-        }
-        ledger.count(Tally::Paced, u64::from(waited));
-        drop(first_of_all);
-        Turn { pace: self, readings, durable: None }
-    }
-
-    /// Follows the processor. Runs until dropped.
+    /// Follows the processor and lets in who waits. Runs until dropped.
     pub async fn follow(self: Arc<Self>, mut applied: watch::Receiver<Offset>) {
+        let mut next = None;
         loop {
-            let next = applied.borrow_and_update().0;
-            self.lock().note_applied(next, self.now_s());
-            self.moved.notify_waiters();
-            if applied.changed().await.is_err() {
-                return std::future::pending().await;
+            let next_turn = async {
+                match next {
+                    Some(next_s) => tokio::time::sleep_until(self.begun + Duration::from_secs_f64(next_s)).await,
+                    None => self.somebody_waits.notified().await,
+                }
+            };
+            tokio::select! {
+                Ok(()) = applied.changed() => {}
+                () = next_turn => {}
             }
+            let (now_s, mut state) = (self.now_s(), self.lock());
+            let State { backlog, waiting } = &mut *state;
+            backlog.note_applied(applied.borrow_and_update().0, now_s);
+            next = waiting.let_in(backlog, now_s);
         }
     }
 }
 
 impl Turn {
-    pub fn is_durable(mut self, offset: Offset) {
-        self.durable = Some(offset);
+    /// Waits for it.
+    pub async fn come(&mut self) {
+        if let Some(comes) = self.comes.take() {
+            // Nobody lets anybody in any more where the doors have closed: the journal has the last word.
+            let _ = comes.await;
+        }
     }
-}
 
-impl Drop for Turn {
-    fn drop(&mut self) {
+    pub fn is_durable(self, offset: Offset) {
         let now_s = self.pace.now_s();
-        self.pace.lock().end(self.readings, self.durable.map(|offset| offset.0), now_s);
+        self.pace.lock().backlog.note_durable(self.readings, offset.0, now_s);
     }
 }
 
@@ -232,8 +264,8 @@ mod tests {
     use super::*;
 
     fn sent(backlog: &mut Backlog, offset: u64, readings: u64, now_s: f64) {
-        backlog.begin(readings, now_s).unwrap();
-        backlog.end(readings, Some(offset), now_s);
+        backlog.let_in(readings, now_s).unwrap();
+        backlog.note_durable(readings, offset, now_s);
     }
 
     #[test]
@@ -254,10 +286,10 @@ mod tests {
             let now_s = f64::from(step) / 100.0;
             // Doors that could do 100,000 a second, tables that do 30,000.
             for _ in 0..1_000 {
-                if backlog.begin(1, now_s).is_err() {
+                if backlog.let_in(1, now_s).is_err() {
                     break;
                 }
-                backlog.end(1, Some(offset), now_s);
+                backlog.note_durable(1, offset, now_s);
                 offset += 1;
             }
             applied = offset.min(applied + 300);
@@ -266,7 +298,7 @@ mod tests {
         }
         assert!((29_000.0..31_000.0).contains(&backlog.best), "{}", backlog.best);
         assert!(longest <= 161_000, "supposed at first: {longest}");
-        assert!((115_000..=125_000).contains(&(offset - applied)), "known in the end: {}", offset - applied);
+        assert!((105_000..=121_000).contains(&(offset - applied)), "known in the end: {}", offset - applied);
         assert!(applied > 5_990_000, "the tables had always something to do: {applied}");
     }
 
@@ -275,9 +307,9 @@ mod tests {
         let mut backlog = Backlog::new(4.0);
         let taken = (0..200_000u64).filter(|nth| {
             let now_s = *nth as f64 / 10_000.0;
-            let taken = backlog.begin(1, now_s).is_ok();
+            let taken = backlog.let_in(1, now_s).is_ok();
             if taken {
-                backlog.end(1, Some(*nth), now_s);
+                backlog.note_durable(1, *nth, now_s);
             }
             taken
         });
@@ -287,14 +319,14 @@ mod tests {
     }
 
     #[test]
-    fn what_came_to_nothing_or_was_applied_already_waits_for_nothing() {
+    fn what_was_let_in_and_came_to_nothing_is_soon_forgotten_and_what_is_applied_waits_for_nothing() {
         let mut backlog = Backlog::new(4.0);
-        backlog.begin(7, 0.0).unwrap();
-        backlog.end(7, None, 0.0);
+        backlog.let_in(200_000, 0.0).unwrap();
+        assert!(backlog.is_long(0.0));
+        assert!(!backlog.is_long(0.1));
         backlog.note_applied(65, 0.1);
-        backlog.begin(9, 0.1).unwrap();
-        backlog.end(9, Some(64), 0.2);
-        assert_eq!((backlog.readings, backlog.under_way), (0, 0));
+        backlog.note_durable(9, 64, 0.2);
+        assert_eq!(backlog.readings, 0);
     }
 
     #[test]
@@ -302,9 +334,9 @@ mod tests {
         let mut backlog = Backlog::new(4.0);
         (0..70).for_each(|offset| sent(&mut backlog, offset, 2, 0.0));
         backlog.note_applied(63, 1.0);
-        assert_eq!(backlog.waiting(), 140);
+        assert_eq!(backlog.readings, 140);
         backlog.note_applied(64, 1.0);
-        assert_eq!(backlog.waiting(), 12);
+        assert_eq!(backlog.readings, 12);
         backlog.note_applied(70, 2.0);
         assert_eq!((backlog.readings, backlog.durable.len()), (0, 0));
         assert_eq!(backlog.busy_since_s, None, "an idle time says nothing about the rate");
@@ -315,42 +347,48 @@ mod tests {
     }
 
     /// A pace whose backlog is long, and whose next turn is in 500 s.
-    async fn held_up(ledger: &Ledger) -> Arc<Pace> {
+    fn held_up(ledger: &Ledger) -> Arc<Pace> {
         let pace = Arc::new(Pace::new(Duration::from_secs(4)));
-        Arc::clone(&pace).turn(&gateway("gw-0"), 200_000, ledger).await.is_durable(Offset(0));
-        drop(Arc::clone(&pace).turn(&gateway("gw-0"), 1_000_000, ledger).await);
+        pace.turn(&gateway("gw-0"), 200_000, ledger).is_durable(Offset(0));
+        drop(pace.turn(&gateway("gw-0"), 1_000_000, ledger));
         assert_eq!(ledger.tally(Tally::Paced), 0);
         pace
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_goes_on_as_soon_as_the_tables_have_caught_up_and_gateways_take_turns() {
-        let ledger = Arc::new(Ledger::default());
-        let pace = held_up(&ledger).await;
+        let ledger = Ledger::default();
+        let pace = held_up(&ledger);
         let (mut waiting, gone_on) = (tokio::task::JoinSet::new(), Arc::new(Mutex::new(Vec::new())));
+        let (applied, receiver) = watch::channel(Offset(0));
+        let follower = tokio::spawn(Arc::clone(&pace).follow(receiver));
         for (who, nth) in [("gw-1", 0), ("gw-1", 1), ("gw-1", 2), ("gw-2", 0)] {
-            let (pace, gone_on, ledger) = (Arc::clone(&pace), Arc::clone(&gone_on), Arc::clone(&ledger));
+            let (mut turn, gone_on) = (pace.turn(&gateway(who), 1, &ledger), Arc::clone(&gone_on));
             waiting.spawn(async move {
-                let _turn = pace.turn(&gateway(who), 1, &ledger).await;
+                turn.come().await;
                 gone_on.lock().unwrap().push((who, nth));
             });
-            tokio::task::yield_now().await;
         }
+        // Its connection ends before its turn.
+        drop(pace.turn(&gateway("gw-3"), 1, &ledger));
+        tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(gone_on.lock().unwrap().len(), 0);
-        let (begun, (_applied, receiver)) = (Instant::now(), watch::channel(Offset(1)));
-        let follower = tokio::spawn(Arc::clone(&pace).follow(receiver));
+        let begun = Instant::now();
+        applied.send_replace(Offset(1));
         while waiting.join_next().await.is_some() {}
         assert_eq!(*gone_on.lock().unwrap(), [("gw-1", 0), ("gw-2", 0), ("gw-1", 1), ("gw-1", 2)]);
         assert!(begun.elapsed() < Duration::from_secs(1));
-        assert_eq!(ledger.tally(Tally::Paced), 1, "the others waited behind it");
+        assert_eq!(ledger.tally(Tally::Paced), 5);
         follower.abort();
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_the_tables_stand_still_turns_come_all_the_same() {
         let ledger = Ledger::default();
-        let (pace, begun) = (held_up(&ledger).await, Instant::now());
-        drop(Arc::clone(&pace).turn(&gateway("gw-1"), 1, &ledger).await);
+        let (pace, begun, (_applied, receiver)) = (held_up(&ledger), Instant::now(), watch::channel(Offset(0)));
+        let follower = tokio::spawn(Arc::clone(&pace).follow(receiver));
+        pace.turn(&gateway("gw-1"), 1, &ledger).come().await;
         assert!((499..=501).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+        follower.abort();
     }
 }
