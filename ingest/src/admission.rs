@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{Ledger, Refusal, Tally};
-use crate::pace::Pace;
+use crate::pace::{Pace, Turn};
 
 /// Version of the logic that wrote a record's payload (semantics 17).
 pub(crate) const LOGIC_VERSION: u32 = 1;
@@ -210,16 +210,18 @@ impl Admission {
     ) -> BoxFuture<'static, Outcome> {
         let judged =
             self.judge(from, protocol, |envelope| painwatch_ingest_core::judge_bytes(payload, format, envelope));
-        self.append_judged(from, judged)
+        self.append_judged(from, judged, None)
     }
 
-    /// As [`Self::submit_bytes`] for a publish of MQTT, with the QoS 2 exchange by which it is known again after a restart.
+    /// As [`Self::submit_bytes`] for a publish of MQTT, with the QoS 2 exchange by which it is known again after a restart. It waits
+    /// for no turn once its connection is in a `hurry` to end.
     pub fn submit_publish(
         &self,
         from: &GatewayPrincipal,
         payload: &[u8],
         format: Format,
         exchange: Option<MqttExchange>,
+        hurry: CancellationToken,
     ) -> BoxFuture<'static, Outcome> {
         let judged =
             self.judge(from, Protocol::Mqtt, |envelope| painwatch_ingest_core::judge_bytes(payload, format, envelope));
@@ -227,7 +229,7 @@ impl Admission {
             submission.batch.exchange = exchange;
             submission
         });
-        self.append_judged(from, judged)
+        self.append_judged(from, judged, Some(hurry))
     }
 
     /// As [`Self::submit_bytes`] for a batch that a transport has decoded already.
@@ -238,7 +240,7 @@ impl Admission {
         batch: &ReadingBatch,
     ) -> BoxFuture<'static, Outcome> {
         let judged = self.judge(from, protocol, |envelope| painwatch_ingest_core::judge_batch(batch, None, envelope));
-        self.append_judged(from, judged)
+        self.append_judged(from, judged, None)
     }
 
     fn judge(
@@ -289,6 +291,7 @@ impl Admission {
         &self,
         from: &GatewayPrincipal,
         judged: Result<Submission, Refused>,
+        hurry: Option<CancellationToken>,
     ) -> BoxFuture<'static, Outcome> {
         let submission = match judged {
             Ok(submission) => submission,
@@ -316,15 +319,12 @@ impl Admission {
             decodable: submission.decodable,
         };
         let (journal, ledger, closed) = (Arc::clone(&self.journal), Arc::clone(&self.ledger), self.closed.clone());
-        let turn = self.pace.as_ref().map(|pace| pace.turn(from, accepted.admitted.max(1), &ledger));
+        let mut turn = self.turn(from, accepted.admitted.max(1));
         async move {
-            let mut turn = turn;
-            if let Some(turn) = &mut turn {
-                turn.come().await;
-            }
+            turn.come(hurry).await;
             fail::fail_point!("ingest::before_append");
             let appended = journal.append(records, AppendOptions::default()).await;
-            if let (Some(turn), Appended::Durable { first, .. }) = (turn, &appended) {
+            if let Appended::Durable { first, .. } = &appended {
                 turn.is_durable(*first);
             }
             let outcome = outcome_of(appended, accepted, &ledger);
@@ -335,6 +335,11 @@ impl Admission {
             outcome
         }
         .boxed()
+    }
+
+    /// The turn of so many readings, and with none of what must not overtake them.
+    pub(crate) fn turn(&self, from: &GatewayPrincipal, readings: u64) -> Turn {
+        self.pace.as_ref().map_or_else(Turn::at_once, |pace| pace.turn(from, readings, &self.ledger))
     }
 
     /// Whether the roster in force lets a gateway bring, ask about, or speak for a device.

@@ -157,14 +157,12 @@ impl Service {
     ) -> Result<BoxFuture<'static, Result<BatchVerdict, Status>>, Status> {
         let from = self.principal(credential, &batch.gateway)?;
         let append = self.admission.submit_batch(&from, Protocol::Grpc, batch);
-        let (answers, verdict_timeout) = (self.answers.clone(), self.verdict_timeout);
+        let (answers, limit) = (self.answers.clone(), Answers::patience(&from, self.verdict_timeout));
         Ok(Box::pin(async move {
             let outcome = append.await;
             drop(room);
             match outcome {
-                Outcome::Durable(accepted) => {
-                    Ok(answers.to(&accepted, by.at_most(verdict_timeout, Instant::now())).await)
-                }
+                Outcome::Durable(accepted) => Ok(answers.to(&accepted, by.at_most(limit, Instant::now())).await),
                 other => Err(status_of(&other)),
             }
         }))

@@ -140,8 +140,9 @@ impl Readings {
         let room = room.await.map_err(|_| Problem::held_back("too much is on its way"))?;
         let outcome = self.admission.submit_bytes(&from, Protocol::Http, &body, format).await;
         drop(room);
+        let limit = Answers::patience(&from, self.verdict_timeout);
         match outcome {
-            Outcome::Durable(accepted) => Ok(verdict_to_json(&self.answers.to(&accepted, self.verdict_timeout).await)),
+            Outcome::Durable(accepted) => Ok(verdict_to_json(&self.answers.to(&accepted, limit).await)),
             other => Err(problem_of(&other)),
         }
     }

@@ -9,6 +9,7 @@ use painwatch_access::GatewayPrincipal;
 use painwatch_domain::Offset;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{Ledger, Tally};
 
@@ -16,6 +17,12 @@ use crate::ledger::{Ledger, Tally};
 const ALWAYS: u64 = 20_000;
 /// Readings a second that are taken in any case, also where the tables stand still: a clinic of 500 patients sends that many.
 const LEAST_A_SECOND: f64 = 2_000.0;
+/// After a pause some of them at once.
+const LEAST_AT_ONCE_S: f64 = 0.1;
+/// And after a large submission everybody waits no longer than this, whatever it weighs.
+const LEAST_EVERY_S: f64 = 5.0;
+/// A timer set to a moment may be early by the rounding of seconds.
+const ROUNDING_S: f64 = 1e-6;
 /// What was applied longer ago than this says little about how fast it goes now.
 const MEMORY_S: f64 = 2.0;
 /// What the tables could do counts half as much after so long: they do less while the doors take their processor, and that again
@@ -27,8 +34,11 @@ const SUPPOSED: f64 = 40_000.0;
 const IMPATIENCE: f64 = 1.5;
 /// What was let in counts half as much after so long: by then it is durable and counted as such, or its connection is stuck.
 const FLIGHT_HALVES_S: f64 = 0.25;
-/// Records counted together: by offset, so that few places remember many.
-const TOGETHER: u64 = 64;
+/// Readings and seconds of what is counted together, so that few groups remember many records.
+const TOGETHER: u64 = 1_000;
+const TOGETHER_S: f64 = 0.5;
+/// The rate is measured where at least so many wait: with fewer it is that of the doors.
+const MEASURED_FROM: u64 = 10_000;
 
 /// What is durable and not applied yet, and how fast it becomes less. Times are seconds of a clock that never steps.
 #[derive(Debug)]
@@ -38,7 +48,7 @@ struct Backlog {
     /// Readings let in, the longer ago the less of them, and when that was reckoned.
     flight: f64,
     flight_at_s: f64,
-    /// Durable records by groups of offsets.
+    /// Durable records by groups of offsets, each by its first.
     durable: BTreeMap<u64, Group>,
     readings: u64,
     applied: u64,
@@ -90,10 +100,11 @@ impl Backlog {
     fn let_in(&mut self, readings: u64, now_s: f64) -> Result<(), f64> {
         if !self.is_long(now_s) {
             self.next_s = now_s;
-        } else if self.next_s > now_s {
+        } else if self.next_s > now_s + ROUNDING_S {
             return Err(self.next_s);
         } else {
-            self.next_s = now_s + readings as f64 / LEAST_A_SECOND;
+            let since_s = self.next_s.max(now_s - LEAST_AT_ONCE_S);
+            self.next_s = since_s + (readings as f64 / LEAST_A_SECOND).min(LEAST_EVERY_S);
         }
         (self.flight, self.flight_at_s) = (self.flight_at(now_s) + readings as f64, now_s);
         Ok(())
@@ -103,10 +114,15 @@ impl Backlog {
         if offset < self.applied {
             return;
         }
-        let new = Group { last: offset, readings: 0, since_s: now_s };
-        let group = self.durable.entry(offset / TOGETHER).or_insert(new);
-        group.last = offset.max(group.last);
-        group.readings += readings;
+        let known = self.durable.range_mut(..=offset).next_back().map(|(_, group)| group);
+        let is_full = |group: &Group| group.readings >= TOGETHER || now_s - group.since_s > TOGETHER_S;
+        match known.filter(|group| offset <= group.last || !is_full(group)) {
+            Some(group) => {
+                group.last = offset.max(group.last);
+                group.readings += readings;
+            }
+            None => drop(self.durable.insert(offset, Group { last: offset, readings, since_s: now_s })),
+        }
         self.readings += readings;
         self.busy_since_s.get_or_insert(now_s);
     }
@@ -114,17 +130,20 @@ impl Backlog {
     /// Everything before `applied` is in the tables.
     fn note_applied(&mut self, applied: u64, now_s: f64) {
         self.applied = applied;
-        let mut done = 0;
+        let (mut done, before) = (0, self.readings);
         while let Some(group) = self.durable.first_entry().filter(|group| group.get().last < applied) {
             done += group.remove().readings;
         }
         self.readings -= done;
         let Some(since_s) = self.busy_since_s.filter(|_| done > 0) else { return };
+        self.busy_since_s = (self.readings > 0).then_some(now_s);
+        if before < MEASURED_FROM {
+            return;
+        }
         let took_s = (now_s - since_s).max(1e-3);
         let kept = (-took_s / MEMORY_S).exp();
         self.rate = self.rate * kept + done as f64 / took_s * (1.0 - kept);
         self.best = self.rate.max(self.best * (-took_s / BEST_HALVES_S).exp2());
-        self.busy_since_s = (self.readings > 0).then_some(now_s);
     }
 }
 
@@ -174,6 +193,8 @@ impl Waiting {
 struct State {
     backlog: Backlog,
     waiting: Waiting,
+    /// Nobody waits any more: the doors close.
+    open: bool,
 }
 
 /// The one place where doors and tables meet.
@@ -186,7 +207,8 @@ pub struct Pace {
 
 /// A submission's place among those that want to enter the journal.
 pub struct Turn {
-    pace: Arc<Pace>,
+    /// Without one nobody counts.
+    pace: Option<Arc<Pace>>,
     readings: u64,
     /// Where it has to wait.
     comes: Option<oneshot::Receiver<()>>,
@@ -195,7 +217,7 @@ pub struct Turn {
 impl Pace {
     /// What waits between doors and tables may take about `patience` to apply.
     pub fn new(patience: Duration) -> Self {
-        let state = State { backlog: Backlog::new(patience.as_secs_f64()), waiting: Waiting::default() };
+        let state = State { backlog: Backlog::new(patience.as_secs_f64()), waiting: Waiting::default(), open: false };
         Self { state: Mutex::new(state), somebody_waits: Notify::new(), begun: Instant::now() }
     }
 
@@ -210,20 +232,22 @@ impl Pace {
     /// The turn of so many readings of a gateway, in the order in which they are asked for.
     pub fn turn(self: &Arc<Self>, gateway: &GatewayPrincipal, readings: u64, ledger: &Ledger) -> Turn {
         let (now_s, mut state) = (self.now_s(), self.lock());
-        let at_once = state.waiting.turns.is_empty() && state.backlog.let_in(readings, now_s).is_ok();
+        let first = state.waiting.turns.is_empty();
+        let at_once = state.open || (first && state.backlog.let_in(readings, now_s).is_ok());
         let comes = (!at_once).then(|| state.waiting.join(gateway, readings));
         drop(state);
         if comes.is_some() {
             ledger.count(Tally::Paced, 1);
             self.somebody_waits.notify_one();
         }
-        Turn { pace: Arc::clone(self), readings, comes }
+        Turn { pace: Some(Arc::clone(self)), readings, comes }
     }
 
-    /// Follows the processor and lets in who waits. Runs until dropped.
-    pub async fn follow(self: Arc<Self>, mut applied: watch::Receiver<Offset>) {
+    /// Follows the processor and lets in who waits, until the doors close: then everybody goes on, and what is being appended is
+    /// acknowledged.
+    pub async fn follow(self: Arc<Self>, mut applied: watch::Receiver<Offset>, stop: CancellationToken) {
         let mut next = None;
-        loop {
+        while !stop.is_cancelled() {
             let next_turn = async {
                 match next {
                     Some(next_s) => tokio::time::sleep_until(self.begun + Duration::from_secs_f64(next_s)).await,
@@ -231,29 +255,40 @@ impl Pace {
                 }
             };
             tokio::select! {
+                () = stop.cancelled() => {}
                 Ok(()) = applied.changed() => {}
                 () = next_turn => {}
             }
             let (now_s, mut state) = (self.now_s(), self.lock());
-            let State { backlog, waiting } = &mut *state;
+            let State { backlog, waiting, .. } = &mut *state;
             backlog.note_applied(applied.borrow_and_update().0, now_s);
             next = waiting.let_in(backlog, now_s);
         }
+        let mut state = self.lock();
+        (state.open, state.waiting) = (true, Waiting::default());
     }
 }
 
 impl Turn {
-    /// Waits for it.
-    pub async fn come(&mut self) {
-        if let Some(comes) = self.comes.take() {
-            // Nobody lets anybody in any more where the doors have closed: the journal has the last word.
-            let _ = comes.await;
+    /// That of who waits for nobody.
+    pub const fn at_once() -> Self {
+        Self { pace: None, readings: 0, comes: None }
+    }
+
+    /// Waits for it, or until its connection is in a `hurry`.
+    pub async fn come(&mut self, hurry: Option<CancellationToken>) {
+        let Some(comes) = self.comes.take() else { return };
+        let hurry = hurry.unwrap_or_default();
+        tokio::select! {
+            _ = comes => {}
+            () = hurry.cancelled() => {}
         }
     }
 
     pub fn is_durable(self, offset: Offset) {
-        let now_s = self.pace.now_s();
-        self.pace.lock().backlog.note_durable(self.readings, offset.0, now_s);
+        if let Some(pace) = self.pace {
+            pace.lock().backlog.note_durable(self.readings, offset.0, pace.now_s());
+        }
     }
 }
 
@@ -330,23 +365,38 @@ mod tests {
     }
 
     #[test]
-    fn a_group_of_offsets_waits_until_its_last_is_applied_and_is_forgotten_then() {
+    fn what_is_counted_together_waits_until_its_last_record_is_applied_in_whatever_order_it_was_told() {
         let mut backlog = Backlog::new(4.0);
-        (0..70).for_each(|offset| sent(&mut backlog, offset, 2, 0.0));
-        backlog.note_applied(63, 1.0);
-        assert_eq!(backlog.readings, 140);
-        backlog.note_applied(64, 1.0);
-        assert_eq!(backlog.readings, 12);
-        backlog.note_applied(70, 2.0);
+        for offset in [0, 2, 1, 499] {
+            sent(&mut backlog, offset, 400, 0.0);
+        }
+        backlog.note_applied(2, 0.1);
+        assert_eq!(backlog.readings, 1_600, "0 to 2 are a group");
+        backlog.note_applied(3, 0.1);
+        assert_eq!(backlog.readings, 400);
+        sent(&mut backlog, 500, 400, 1.0);
+        backlog.note_applied(500, 1.0);
+        assert_eq!(backlog.readings, 400, "half a second later begins another");
+        backlog.note_applied(501, 2.0);
         assert_eq!((backlog.readings, backlog.durable.len()), (0, 0));
         assert_eq!(backlog.busy_since_s, None, "an idle time says nothing about the rate");
+    }
+
+    #[test]
+    fn what_little_comes_says_nothing_about_what_the_tables_can() {
+        let mut backlog = Backlog::new(4.0);
+        for nth in 0..1_000u32 {
+            sent(&mut backlog, u64::from(nth), 1, f64::from(nth));
+            backlog.note_applied(u64::from(nth) + 1, f64::from(nth) + 0.5);
+        }
+        assert_eq!(backlog.best, SUPPOSED);
     }
 
     fn gateway(name: &str) -> GatewayPrincipal {
         GatewayPrincipal { tenant: TenantId::default(), gateway: GatewayId::parse(name).unwrap() }
     }
 
-    /// A pace whose backlog is long, and whose next turn is in 500 s.
+    /// A pace whose backlog is long, and whose next turn is in five seconds.
     fn held_up(ledger: &Ledger) -> Arc<Pace> {
         let pace = Arc::new(Pace::new(Duration::from_secs(4)));
         pace.turn(&gateway("gw-0"), 200_000, ledger).is_durable(Offset(0));
@@ -361,15 +411,16 @@ mod tests {
         let pace = held_up(&ledger);
         let (mut waiting, gone_on) = (tokio::task::JoinSet::new(), Arc::new(Mutex::new(Vec::new())));
         let (applied, receiver) = watch::channel(Offset(0));
-        let follower = tokio::spawn(Arc::clone(&pace).follow(receiver));
+        let follower = tokio::spawn(Arc::clone(&pace).follow(receiver, CancellationToken::new()));
         for (who, nth) in [("gw-1", 0), ("gw-1", 1), ("gw-1", 2), ("gw-2", 0)] {
             let (mut turn, gone_on) = (pace.turn(&gateway(who), 1, &ledger), Arc::clone(&gone_on));
             waiting.spawn(async move {
-                turn.come().await;
+                turn.come(None).await;
                 gone_on.lock().unwrap().push((who, nth));
             });
         }
-        // Its connection ends before its turn.
+        // Of one nobody asks whether it has come, and of one the connection ends before it comes.
+        let _stuck = pace.turn(&gateway("gw-2"), 1, &ledger);
         drop(pace.turn(&gateway("gw-3"), 1, &ledger));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(gone_on.lock().unwrap().len(), 0);
@@ -378,7 +429,7 @@ mod tests {
         while waiting.join_next().await.is_some() {}
         assert_eq!(*gone_on.lock().unwrap(), [("gw-1", 0), ("gw-2", 0), ("gw-1", 1), ("gw-1", 2)]);
         assert!(begun.elapsed() < Duration::from_secs(1));
-        assert_eq!(ledger.tally(Tally::Paced), 5);
+        assert_eq!(ledger.tally(Tally::Paced), 6);
         follower.abort();
     }
 
@@ -386,9 +437,28 @@ mod tests {
     async fn where_the_tables_stand_still_turns_come_all_the_same() {
         let ledger = Ledger::default();
         let (pace, begun, (_applied, receiver)) = (held_up(&ledger), Instant::now(), watch::channel(Offset(0)));
-        let follower = tokio::spawn(Arc::clone(&pace).follow(receiver));
-        pace.turn(&gateway("gw-1"), 1, &ledger).come().await;
-        assert!((499..=501).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+        let follower = tokio::spawn(Arc::clone(&pace).follow(receiver, CancellationToken::new()));
+        for _ in 0..20_001 {
+            pace.turn(&gateway("gw-1"), 1, &ledger).come(None).await;
+        }
+        assert!((13..=16).contains(&begun.elapsed().as_secs()), "5 s and 2,000 a second: {:?}", begun.elapsed());
         follower.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_once_the_doors_close_or_the_connection_ends() {
+        let ledger = Ledger::default();
+        let (pace, (_applied, receiver), stop) =
+            (held_up(&ledger), watch::channel(Offset(0)), CancellationToken::new());
+        let begun = Instant::now();
+        let (mut early, mut late) = (pace.turn(&gateway("gw-1"), 1, &ledger), pace.turn(&gateway("gw-1"), 1, &ledger));
+        let hurry = CancellationToken::new();
+        hurry.cancel();
+        early.come(Some(hurry)).await;
+        stop.cancel();
+        Arc::clone(&pace).follow(receiver, stop).await;
+        late.come(None).await;
+        pace.turn(&gateway("gw-1"), 1, &ledger).come(None).await;
+        assert!(begun.elapsed() < Duration::from_secs(1));
     }
 }

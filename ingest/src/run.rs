@@ -57,8 +57,7 @@ pub struct IngestLimits {
     pub connect_deadline: Duration,
     /// How long `Submit` and `Stream` wait for intake before they answer `final: false` (semantics 3).
     pub verdict_timeout: Duration,
-    /// What is durable and not in the tables may take so long to apply; then doors slow down. Longer than it takes and shorter than
-    /// an alert may be late (P12).
+    /// What is durable and not in the tables may take about so long to apply; then doors slow down. An alert may be late by it (P12).
     pub patience: Duration,
     /// How long connections may take to finish once we stop.
     pub stop_deadline: Duration,
@@ -170,7 +169,7 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let Deps { journal, access, clock, rosters, clocks, store, applied } = deps;
     let pace = Arc::new(Pace::new(limits.patience));
     let mut tail = JoinSet::new();
-    tail.spawn(Arc::clone(&pace).follow(applied.clone()));
+    tail.spawn(Arc::clone(&pace).follow(applied.clone(), shutdown.clone()));
     let kept = Kept { store, journal: Arc::clone(&journal), applied };
     let board = Arc::new(VerdictBoard::default());
     let from = journal.next_offset();

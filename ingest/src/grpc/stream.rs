@@ -51,7 +51,7 @@ async fn run(
         let has_room = pending.len() < service.window.batches && pending_bytes < service.window.bytes;
         tokio::select! {
             () = lease.ended() => {
-                // What was taken is appended all the same; the gateway, once let in again, finds it a duplicate.
+                // What has had its turn is appended all the same; the gateway, once let in again, finds it a duplicate.
                 return verdicts.send(Err(details::unauthenticated("the credential holds no longer"))).await;
             }
             Some((verdict, bytes)) = pending.next() => {

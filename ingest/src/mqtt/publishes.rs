@@ -127,7 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (endpoint, who) = (Arc::clone(&self.seat.endpoint), self.seat.who.clone());
         let payload = publish.payload.as_slice();
         let bytes = payload.len();
-        let append = endpoint.admission.submit_publish(&who, payload, format, self.journalled(to));
+        let exchange = self.journalled(to);
+        let append = endpoint.admission.submit_publish(&who, payload, format, exchange, self.hurry.clone());
         let strays = publish.response_topic.is_some_and(|topic| !topic::is_own_verdicts(&topic, &who.gateway));
         let advice = strays.then_some(FOREIGN_RESPONSE_TOPIC);
         let (correlation, is_v5) = (publish.correlation, self.link.wire.is_v5());
@@ -176,8 +177,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return self.refuse(publish.packet_id, publish.qos, "a device of another gateway");
         }
         let recorded = admission.record_status(&self.seat.who, said);
+        let (mut turn, hurry) = (admission.turn(&self.seat.who, 0), self.hurry.clone());
         let (exchanges, limit) = (Arc::clone(&self.exchanges), self.seat.endpoint.limits.mqtt.qos2_ids);
         self.push_later(async move {
+            turn.come(Some(hurry)).await;
             match (recorded.await, to) {
                 (_, None) => Done::Silent,
                 (Appended::Durable { .. }, Some(to)) => {

@@ -19,7 +19,7 @@ use crate::schema::{Record, defect};
 use crate::tables::{Arg, SqlStore, Tx, applied, column_list, fence, integers};
 use crate::{Consumer, LakeReport, Result, StoreError};
 
-/// Rows moved at once: bounds the size of a file and the memory, some 100 MiB.
+/// Rows moved at once: bounds the size of a file and the memory, which is some hundred MiB.
 const SLICE_ROWS: i64 = 250_000;
 /// Without `all`, fewer hot rows than this stay where they are.
 const HOT_ROWS_MIN: i64 = 200_000;
