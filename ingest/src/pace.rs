@@ -29,7 +29,7 @@ const MEMORY_S: f64 = 2.0;
 /// once the doors wait.
 const BEST_HALVES_S: f64 = 60.0;
 /// Readings applied a second before anything was measured: most of what we measured lies between half and twice this.
-const SUPPOSED: f64 = 40_000.0;
+const SUPPOSED: f64 = 50_000.0;
 /// Whatever was foreseen: what waits for so many times the patience shows that it was wrong.
 const IMPATIENCE: f64 = 1.5;
 /// What was let in counts half as much after so long: by then it is durable and counted as such, or its connection is stuck.
@@ -332,7 +332,7 @@ mod tests {
             longest = longest.max(offset - applied);
         }
         assert!((29_000.0..31_000.0).contains(&backlog.best), "{}", backlog.best);
-        assert!(longest <= 161_000, "supposed at first: {longest}");
+        assert!(longest <= 201_000, "supposed at first: {longest}");
         assert!((105_000..=121_000).contains(&(offset - applied)), "known in the end: {}", offset - applied);
         assert!(applied > 5_990_000, "the tables had always something to do: {applied}");
     }
@@ -356,9 +356,9 @@ mod tests {
     #[test]
     fn what_was_let_in_and_came_to_nothing_is_soon_forgotten_and_what_is_applied_waits_for_nothing() {
         let mut backlog = Backlog::new(4.0);
-        backlog.let_in(200_000, 0.0).unwrap();
+        backlog.let_in(300_000, 0.0).unwrap();
         assert!(backlog.is_long(0.0));
-        assert!(!backlog.is_long(0.1));
+        assert!(!backlog.is_long(0.2));
         backlog.note_applied(65, 0.1);
         backlog.note_durable(9, 64, 0.2);
         assert_eq!(backlog.readings, 0);
@@ -399,7 +399,7 @@ mod tests {
     /// A pace whose backlog is long, and whose next turn is in five seconds.
     fn held_up(ledger: &Ledger) -> Arc<Pace> {
         let pace = Arc::new(Pace::new(Duration::from_secs(4)));
-        pace.turn(&gateway("gw-0"), 200_000, ledger).is_durable(Offset(0));
+        pace.turn(&gateway("gw-0"), 300_000, ledger).is_durable(Offset(0));
         drop(pace.turn(&gateway("gw-0"), 1_000_000, ledger));
         assert_eq!(ledger.tally(Tally::Paced), 0);
         pace
