@@ -100,7 +100,7 @@ async fn ideal(records: &[Record], settled: i64) -> (JournalTime, Backtest) {
 }
 
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(5)
 }
 
 proptest! {

@@ -248,7 +248,7 @@ async fn agrees(rerun: &mut Rerun, patient: &str, at: i64) -> Result<(), TestCas
 }
 
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(5)
 }
 
 proptest! {
