@@ -167,9 +167,10 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let grpc_listener = bind("grpc", config.grpc_listen)?;
     let ledger = Arc::new(Ledger::default());
     let Deps { journal, access, clock, rosters, clocks, store, applied } = deps;
+    let stop = shutdown.child_token();
     let pace = Arc::new(Pace::new(limits.patience));
     let mut tail = JoinSet::new();
-    tail.spawn(Arc::clone(&pace).follow(applied.clone(), shutdown.clone()));
+    tail.spawn(Arc::clone(&pace).follow(applied.clone(), stop.clone()));
     let kept = Kept { store, journal: Arc::clone(&journal), applied };
     let board = Arc::new(VerdictBoard::default());
     let from = journal.next_offset();
@@ -179,7 +180,6 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let admission = Arc::new(admission.with_pace(pace));
     let answers = Answers { admission: Arc::clone(&admission), board };
     tail.spawn(record_refusals(Arc::clone(&admission)));
-    let stop = shutdown.child_token();
     let mut doors = JoinSet::new();
     doors.spawn(stop_with_the_journal(Arc::clone(&admission), stop.clone()));
 
