@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::Parser as _;
 
 /// See docs/decisions/0081-an-allocator.md.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

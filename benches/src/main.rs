@@ -16,6 +16,7 @@ use anyhow::Result;
 use clap::Parser;
 
 /// The program's.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

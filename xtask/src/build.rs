@@ -26,27 +26,37 @@ pub struct Built {
     pub clean: bool,
 }
 
-/// What is built and linted: everything, with the failpoints.
-const SCOPE: &[&str] = &["--workspace", "--all-features"];
+/// Where the tests run: with the allocator that is shipped, or with that of the system, which need not be compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Allocator {
+    Shipped,
+    System,
+}
 
-/// Builds every test program and what it runs, the `painwatch` binary among them; `None` where something does not compile.
+/// Builds every test program and what it runs, the `painwatch` binary among them, with the failpoints that its tests ask for;
+/// `None` where something does not compile.
 /// Our crates are compiled by the linter, so that nothing is read through twice: a pass of its own would check every crate
 /// of others once more.
-pub fn tests(root: &Path) -> Result<Option<Built>> {
+pub fn tests(root: &Path, allocator: Allocator) -> Result<Option<Built>> {
     let mut cargo = cargo(root);
-    cargo.args(["test", "--no-run"]).env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
-    programs(cargo)
+    cargo.args(["test", "--no-run"]).env("RUSTC_WORKSPACE_WRAPPER", root.join("xtask/compiler.sh"));
+    programs(cargo, allocator)
 }
 
 /// Builds the test programs that `chosen` (arguments of cargo) names in another workspace, beside what is built for this one.
+/// They are run a few times: compiling them fast is worth more than fast programs.
 pub fn tests_chosen(workspace: &Path, target: &Path, chosen: &[&str]) -> Result<Option<Vec<Program>>> {
     let mut cargo = cargo(workspace);
-    cargo.args(["test", "--no-run"]).args(chosen).env("CARGO_TARGET_DIR", target);
-    Ok(programs(cargo)?.map(|built| built.programs))
+    cargo.args(["test", "--no-run"]).args(chosen);
+    cargo.env("CARGO_TARGET_DIR", target).env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
+    Ok(programs(cargo, Allocator::System)?.map(|built| built.programs))
 }
 
-fn programs(mut cargo: Command) -> Result<Option<Built>> {
-    cargo.args(["--message-format", "json-diagnostic-rendered-ansi"]).args(SCOPE).stdout(Stdio::piped());
+fn programs(mut cargo: Command, allocator: Allocator) -> Result<Option<Built>> {
+    cargo.args(["--message-format", "json-diagnostic-rendered-ansi", "--workspace"]).stdout(Stdio::piped());
+    if allocator == Allocator::System {
+        cargo.arg("--no-default-features");
+    }
     let mut child = cargo.spawn().context("cargo test --no-run")?;
     let output = child.stdout.take().context("cargo's output")?;
     let (mut programs, mut clean) = (Vec::new(), true);

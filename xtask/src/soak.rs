@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::build::{self, Program};
+use crate::build::{self, Allocator, Program};
 use crate::report::Report;
 use crate::suite::Conditions;
 use crate::test::{run_suites, told};
@@ -97,7 +97,7 @@ pub fn run(list: bool, size: Option<u64>, only: &[String]) -> Result<bool> {
 fn tests(word: &str, variable: &'static str, size: &str) -> Result<bool> {
     let (root, mut report) = (root(), Report::default());
     machine::prepare(&root)?;
-    let built = build::tests(&root)?.context("the tests do not build")?;
+    let built = build::tests(&root, Allocator::Shipped)?.context("the tests do not build")?;
     // This list itself names every word.
     let others = built.programs.iter().filter(|program| program.package != "xtask");
     let able: Vec<Program> = others.filter(|program| mentions(program, word)).cloned().collect();

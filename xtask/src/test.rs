@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::build::{self, Program, step};
+use crate::build::{self, Allocator, Program, step};
 use crate::report::Report;
 use crate::suite::{self, Conditions};
 use crate::{defects, machine, root};
@@ -24,7 +24,7 @@ pub fn run(only: &[String]) -> Result<bool> {
     }
     let mut built = None;
     report.step("build", || {
-        built = build::tests(&root)?;
+        built = build::tests(&root, Allocator::System)?;
         Ok(Some(built.is_some()))
     })?;
     let Some(build::Built { mut programs, clean }) = built else { return Ok(report.print(0)) };

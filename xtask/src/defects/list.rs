@@ -20,13 +20,13 @@ pub struct Defect {
 }
 
 /// Through the whole engine.
-const IT: &str = "painwatch-processor::it";
+const ENGINE: &str = "painwatch-processor::engine";
 
 pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "skipped-dst-hour",
         what: "the 25th hour of the day on which clocks go back belongs to no day",
-        program: IT,
+        program: ENGINE,
         patches: &[Patch {
             file: "processor/core/src/patient/calendar.rs",
             from: "(self.start(day), self.start(day + 1))\n    }",
@@ -37,7 +37,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "lost-revision",
         what: "a corrected value is taken for one already known",
-        program: IT,
+        program: ENGINE,
         patches: &[Patch {
             file: "processor/core/src/intake/version.rs",
             from: "    fn differ(&mut self, arrived: Version) -> (Class, bool) {\n",
@@ -48,7 +48,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "swallowed-gap",
         what: "low values before and after a silence count as one run",
-        program: IT,
+        program: ENGINE,
         patches: &[Patch {
             file: "processor/core/src/metrics/sustained_threshold.rs",
             from: "if now_ms > held_until {",
@@ -59,7 +59,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "baseline-with-today",
         what: "a day is judged against a baseline that it is part of",
-        program: IT,
+        program: ENGINE,
         patches: &[Patch {
             file: "processor/core/src/metrics/robust_z.rs",
             from: "self.days.iter().filter(|(past, _)| *past < day).map(|(_, value)| Some(*value)).collect();",
@@ -70,7 +70,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "late-dose-ignored",
         what: "a dose that is told hours later changes nothing",
-        program: IT,
+        program: ENGINE,
         patches: &[Patch {
             file: "processor/core/src/patient/observe.rs",
             from: "for &(group, reach) in Group::affected_by(measure) {",
@@ -81,7 +81,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "equality",
         what: "exactly at a strict limit counts as beyond it",
-        program: IT,
+        program: ENGINE,
         patches: &[
             Patch {
                 file: "processor/core/src/metrics/sustained_threshold.rs",
@@ -102,7 +102,7 @@ pub const DEFECTS: &[Defect] = &[
     Defect {
         name: "retraction-forgotten",
         what: "an episode that turned out not to have been is never taken back",
-        program: IT,
+        program: ENGINE,
         patches: &[Patch {
             file: "processor/core/src/patient/episodes.rs",
             from: "(Some(old), None) => (FindingKind::Retracted, old),",

@@ -19,7 +19,7 @@ use list::{DEFECTS, Defect};
 /// Wakes one defect after the other; true if the tests noticed every one. `only` limits it to some, `all_tests` shows every
 /// test that turns red.
 pub fn run(only: &[String], all_tests: bool) -> Result<bool> {
-    wake_all(DEFECTS, &["--test", "it"], only, all_tests)
+    wake_all(DEFECTS, &["--test", "engine"], only, all_tests)
 }
 
 /// Takes away one limit of the doors after the other; true if the tests noticed every time.
