@@ -47,7 +47,7 @@ pub fn moment(round: usize, limit: u64) -> u64 {
 
 #[test]
 fn f1_killed_at_random_moments_under_load_it_loses_and_repeats_no_reading_no_alert_and_no_page() {
-    let rounds = rounds("PAINWATCH_KILL_ROUNDS", 20);
+    let rounds = rounds("PAINWATCH_KILL_ROUNDS", 12);
     let clinic = Clinic::of(rounds * PATIENTS_A_ROUND + PATIENTS_IN_RESERVE);
     let directory = tempfile::tempdir().expect("a directory");
     let expected = undisturbed(&Installation::below(directory.path(), "undisturbed"), &clinic);

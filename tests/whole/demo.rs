@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::program::Installation;
 use crate::python;
 
-const SMALL: [&str; 7] = ["demo", "--once", "--json", "--patients", "2", "--weeks", "4"];
+const SMALL: [&str; 7] = ["demo", "--once", "--json", "--patients", "2", "--weeks", "2"];
 
 /// Runs a demo to its end; its last line.
 fn demo(installation: &Installation, arguments: &[&str]) -> Value {
@@ -112,33 +112,47 @@ fn on_postgresql_the_demo_ends_in_the_same_history_as_on_sqlite_and_duckdb_count
     duckdb_counts_the_same(&scaled, &server.connection());
 }
 
-/// Where the recordings are, or `None` with a notice.
-fn recordings() -> Option<PathBuf> {
+/// The recorded sets that the demo knows, and with what the devices of each begin; the first is an eighth of the second.
+const SETS: [(&str, &str); 2] = [("myaiguide", "myaiguide"), ("fitbit_furberg2016", "fitbit")];
+
+/// How many of the sets are played: `PAINWATCH_RECORDED_SETS`, or one.
+fn sets() -> &'static [(&'static str, &'static str)] {
+    let asked = std::env::var("PAINWATCH_RECORDED_SETS").ok().and_then(|sets| sets.parse().ok());
+    &SETS[..asked.map_or(1, |sets: usize| sets.min(SETS.len()))]
+}
+
+/// A folder below `place` with those recordings, or `None` with a notice.
+fn recordings(place: &Path) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = std::env::var_os("PAINWATCH_RECORDINGS").map_or_else(beside, PathBuf::from);
-    if folder.join("fitbit_furberg2016").is_dir() && folder.join("myaiguide").is_dir() {
-        return folder.canonicalize().ok();
+    let chosen = place.join("recordings");
+    std::fs::create_dir(&chosen).expect("a folder");
+    for (set, _) in sets() {
+        let Ok(from) = folder.join(set).canonicalize() else {
+            println!("skipped: the recordings are not at {}", folder.display());
+            return None;
+        };
+        std::os::unix::fs::symlink(from, chosen.join(set)).expect("a link");
     }
-    println!("skipped: the recordings are not at {}", folder.display());
-    None
+    Some(chosen)
 }
 
 #[test]
 fn after_a_demo_on_the_recordings_the_books_say_what_an_independent_count_of_the_raw_files_says() {
-    let Some(folder) = recordings() else { return };
-    let folder = folder.to_str().expect("a path");
     let directory = tempfile::tempdir().expect("a directory");
+    let Some(folder) = recordings(directory.path()) else { return };
+    let folder = folder.to_str().expect("a path");
     let installation = Installation::below(directory.path(), "demo");
     demo(&installation, &["demo", "--once", "--json", "--patients", "1", "--weeks", "1", "--recordings", folder]);
-    let arguments = [folder, "fitbit_furberg2016", "myaiguide"];
+    let arguments: Vec<&str> = std::iter::once(folder).chain(sets().iter().map(|(set, _)| *set)).collect();
     let counted = python::run(&python::with_pandas(), "books/count_recordings.py", &arguments);
-    for (set, prefix) in [("fitbit_furberg2016", "fitbit"), ("myaiguide", "myaiguide")] {
+    for (set, prefix) in sets() {
         let of_set = |table: &str, what: &str, only: &str| {
             installation.figure(&format!("SELECT {what} FROM {table} WHERE device_id LIKE '{prefix}%' {only}"))
         };
         let identities = of_set("readings", "count(DISTINCT reading_id)", "");
         let past = of_set("readings_history", "count(*)", "AND moved <> 'conflict'");
-        assert_eq!(counted[set]["distinct_identities"], identities, "{set}");
-        assert_eq!(counted[set]["stored_versions"], identities + past, "{set}");
+        assert_eq!(counted[*set]["distinct_identities"], identities, "{set}");
+        assert_eq!(counted[*set]["stored_versions"], identities + past, "{set}");
     }
 }

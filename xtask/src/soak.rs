@@ -43,6 +43,11 @@ const SOAKS: &[Soak] = &[
         how: How::Tests("PAINWATCH_FUZZ_INPUTS", "20000000"),
         what: "damaged payloads of every format, from a seed",
     },
+    Soak {
+        name: "recordings",
+        how: How::Tests("PAINWATCH_RECORDED_SETS", "2"),
+        what: "recorded sets in the demo, against an independent count",
+    },
     Soak { name: "fuzz", how: How::Decoders(10_000_000), what: "executions of every decoder, led by coverage" },
     Soak { name: "limits", how: How::Limits, what: "tests notice every limit of the doors that is removed" },
     Soak {
@@ -78,7 +83,7 @@ pub fn run(list: bool, size: Option<u64>, only: &[String]) -> Result<bool> {
         bail!("no such soak; there are: {}", SOAKS.iter().map(|soak| soak.name).collect::<Vec<_>>().join(", "));
     }
     if list {
-        chosen.iter().for_each(|soak| println!("{:8} {:>8} {}", soak.name, soak.size(size), soak.what));
+        chosen.iter().for_each(|soak| println!("{:10} {:>8} {}", soak.name, soak.size(size), soak.what));
         return Ok(true);
     }
     let mut passed = true;
