@@ -47,7 +47,8 @@ impl Equivalents {
         sum
     }
 
-    fn total(&self) -> i128 {
+    /// In thousand millionths of a milligram.
+    pub fn total(&self) -> i128 {
         self.by_opioid.values().sum()
     }
 
@@ -77,6 +78,17 @@ impl Equivalents {
 fn to_mg(sum: i128) -> f64 {
     let (whole, rest) = (sum.div_euclid(MG), sum.rem_euclid(MG));
     whole as f64 + rest as f64 / MG as f64
+}
+
+/// The sum, in thousand millionths of a milligram, that was told as so many milligrams.
+pub fn from_mg(mg: f64) -> i128 {
+    (mg * MG as f64).round() as i128
+}
+
+/// The mean of sums that were told in milligrams, so many of them: exact where it is a whole number.
+pub fn mean_mg(told: &[f64]) -> Option<f64> {
+    let sum: i128 = told.iter().map(|mg| from_mg(*mg)).sum();
+    (!told.is_empty()).then(|| sum as f64 / (told.len() as f64 * MG as f64))
 }
 
 /// Micrograms of morphine equivalent of one dose, rounded to the microgram; `None` without a factor.

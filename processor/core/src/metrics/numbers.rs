@@ -235,6 +235,10 @@ static NAMES: &[&str] = &[
     "sleep_stage.goal_pct",
     "step_count.goal_pct",
     "total_sleep_time.goal_pct",
+    "blood_pressure.orthostatic_sustained",
+    "pain_nrs.self_started_mean",
+    "pain_scale_other.self_started_mean",
+    "pain_vas.self_started_mean",
 ];
 
 static NUMBERS: LazyLock<HashMap<&str, Number>> =

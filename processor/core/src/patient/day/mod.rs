@@ -32,6 +32,9 @@ use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, Measure, ReadingId,
 use serde::{Deserialize, Serialize};
 
 use crate::intake::EffectiveReading;
+use crate::metrics::interval_merge::Interval;
+use crate::metrics::wear::Span;
+pub use counts::AHEAD_MS;
 pub use group::{Group, Reach, SCORES};
 pub use pain::DAY_H;
 pub use safety::{age_on, is_telling};
@@ -151,6 +154,19 @@ pub fn evaluate(group: Group, frame: &Frame, observations: &[Observation]) -> Va
 
 fn of_day<'a>(frame: &Frame, seen: &[&'a Observation], measure: Measure) -> Vec<&'a Observation> {
     seen.iter().filter(|seen| seen.reading.measure == measure && frame.contains(seen.time)).copied().collect()
+}
+
+/// Quality of a sum of which some sources tell the same.
+const SOURCES_OVERLAP: &str = "sources_overlap";
+
+/// What counts over time claim, in their order; a reading without an end claims an instant.
+fn intervals<'a>(frame: &Frame, readings: &[&'a Observation]) -> Vec<Interval<'a>> {
+    let interval = |seen: &&'a Observation| {
+        let span = Span { start: seen.time, end: seen.end().unwrap_or(seen.time) };
+        let (device, source_priority) = (seen.reading.device.as_str(), frame.source_priority(&seen.reading.device));
+        Some(Interval { span, count: seen.reading.value.number()?, source_priority, device })
+    };
+    readings.iter().filter_map(interval).collect()
 }
 
 fn value_of(frame: &Frame, readings: &[&Observation], value: Option<f64>, reason: &str) -> DailyValue {

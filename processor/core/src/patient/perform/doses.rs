@@ -102,9 +102,22 @@ fn mme_name(ingredient: &'static str, patch: bool) -> &'static str {
     if patch && ingredient == "fentanyl" { "fentanyl_transdermal" } else { ingredient }
 }
 
+/// The greatest sum of what is in force at one instant of the day: an order that takes the place of another is not added to
+/// it. An opioid without a factor leaves it incomplete whenever on the day it was ordered.
+fn most_at_once(frame: &Frame, parts: &[(&Prescription, Amount)]) -> Equivalents {
+    let at = |time: i64| {
+        let in_force = |order: &Prescription| order.start.0 <= time && order.end.is_none_or(|end| time < end.0);
+        Equivalents::of(parts.iter().filter(|(order, _)| in_force(order)).map(|(_, amount)| amount))
+    };
+    let sums = parts.iter().map(|(order, _)| at(order.start.0.max(frame.start)));
+    let mut most = sums.max_by_key(Equivalents::total).unwrap_or_default();
+    most.no_factor = Equivalents::of(parts.iter().map(|(_, amount)| amount)).no_factor;
+    most
+}
+
 /// Equivalents of the day's orders: scheduled ones, and as-needed ones at their maximum, apart.
 fn prescribed(frame: &Frame) -> Values {
-    let (mut scheduled, mut as_needed) = (Equivalents::default(), Equivalents::default());
+    let mut parts: [Vec<(&Prescription, Amount)>; 2] = Default::default();
     let (mut any, mut unsure) = ([false; 2], [false; 2]);
     for order in frame.roster.prescriptions.of_patient(&frame.person.id).filter(|order| active(frame, order)) {
         let Some(medication) = frame.roster.medications.get(&order.medication) else { continue };
@@ -118,13 +131,13 @@ fn prescribed(frame: &Frame) -> Values {
             let dose = micrograms(order.dose.get()).zip(strength).map(|(milli, strength)| strength * milli / 1000);
             let opioid = mme_name(ingredient, patch);
             let doses_milli = if patch { 1000 } else { a_day * 1000 };
-            let sum = if kind == 1 { &mut as_needed } else { &mut scheduled };
             match dose {
-                Some(micrograms) => sum.add(&Amount { opioid, micrograms, doses_milli }),
+                Some(micrograms) => parts[kind].push((order, Amount { opioid, micrograms, doses_milli })),
                 None => unsure[kind] = true,
             }
         }
     }
+    let [scheduled, as_needed] = parts.map(|parts| most_at_once(frame, &parts));
     let value = |sum: &Equivalents, unsure: bool| {
         let none = sum.is_unknown() || (unsure && sum.total_mg() == 0.0);
         let mut value = told(frame, Some(sum.total_mg()).filter(|_| !none), frame.end, &[]);
