@@ -112,11 +112,10 @@ impl State {
     ) {
         self.medication_events.extend(doses.into_iter().map(|row| ((row.tenant.clone(), row.reading_id), row)));
         for day in coverage {
-            let replaced = |row: &CoverageRow| {
-                (&row.tenant, &row.patient, &row.rule) == (&day.tenant, &day.patient, &day.rule)
-                    && (day.from..day.to).contains(&row.start)
-            };
-            self.coverage.retain(|_, row| !replaced(row));
+            let key = |start| (day.tenant.clone(), day.patient.clone(), day.rule.clone(), start);
+            let replaced: Vec<_> =
+                self.coverage.range(key(day.from)..key(day.to)).map(|(replaced, _)| replaced.clone()).collect();
+            replaced.iter().for_each(|replaced| drop(self.coverage.remove(replaced)));
             for row in day.intervals.iter().map(|interval| records::coverage_row(&day, interval)) {
                 let key = (row.tenant.clone(), row.patient.clone(), row.rule.clone(), row.start);
                 self.coverage.insert(key, row);
