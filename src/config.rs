@@ -110,6 +110,7 @@ pub struct Mqtt {
     pub broker_client_id: String,
     pub broker_password_file: PathBuf,
     pub broker_ca_file: PathBuf,
+    pub broker_packet_bytes: usize,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -21,6 +21,7 @@ use crate::broker::{self, BrokerConfig};
 use crate::grpc::GrpcLimits;
 use crate::kept::Kept;
 use crate::ledger::Ledger;
+use crate::mqtt::rates::{DeviceRates, Rate};
 use crate::pace::Pace;
 use crate::verdicts::{self, VerdictBoard};
 use crate::{grpc, http, mqtt};
@@ -177,7 +178,8 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
     let admission = Admission::new(Arc::clone(&journal), clock, rosters, Arc::clone(&ledger), limits.budget_bytes);
     let admission = admission.with_clocks(clocks).with_limits(limits.payload).with_orders_of(who_may_order(&access));
-    let admission = Arc::new(admission.with_pace(pace));
+    let rate = Rate::new(limits.mqtt.device_messages_per_s, limits.mqtt.device_messages_burst);
+    let admission = Arc::new(admission.with_pace(pace).with_rates(DeviceRates::new(rate, stop.clone())));
     let answers = Answers { admission: Arc::clone(&admission), board };
     tail.spawn(record_refusals(Arc::clone(&admission)));
     let mut doors = JoinSet::new();

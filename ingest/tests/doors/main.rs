@@ -1,5 +1,6 @@
 //! The doors as gateways meet them: real sockets, real clients, and a journal that can be told when to answer what.
 
+mod broker;
 mod durability;
 #[cfg(feature = "failpoints")]
 mod failpoints;
@@ -19,6 +20,7 @@ mod mqtt_qos2;
 mod mqtt_sessions;
 mod mqtt_verdicts;
 mod orders;
+mod rates;
 mod support;
 mod tls;
 mod weather;
