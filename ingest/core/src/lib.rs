@@ -18,6 +18,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use decode::count_readings;
 pub use envelope::{Envelope, Format, Kept, Limits, Protocol, Refused, Submission};
 pub use explain::{Explained, Explanation, explain, fix, reason};
 pub use foreign::{Beside, Entry, Foreign};

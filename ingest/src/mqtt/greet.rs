@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use super::Endpoint;
 use super::connection::Connection;
 use super::door::{self, Denied, Guest, Hello};
-use super::gate::Pass;
 use super::link::{FirstPacket, Link, first_packet};
 use super::wire::Next;
 use super::words::Input;
+use crate::gate::Pass;
 use crate::ledger::{Refusal, Tally};
 
 /// Shakes hands where TLS is spoken, then listens. The place is given back at the end.

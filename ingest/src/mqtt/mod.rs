@@ -6,7 +6,6 @@ mod connection;
 mod door;
 mod exchanges;
 mod frames;
-mod gate;
 mod greet;
 mod keep;
 mod limits;
@@ -45,9 +44,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{Accepted, Admission};
 use crate::answer::Answers;
+use crate::gate::{ACCEPT_RETRY, Gate, Pass};
 use crate::ledger::{Refusal, Tally};
 use crate::run::IngestLimits;
-use gate::{Gate, Pass};
 pub use limits::MqttLimits;
 use listeners::{Listeners, Notice};
 use sessions::{Recalled, Sessions};
@@ -56,8 +55,6 @@ use sessions::{Recalled, Sessions};
 const NOTICE_PATIENCE: Duration = Duration::from_secs(30);
 /// Verdicts waited for at once on behalf of subscribers; beyond that they are told `final: false` at once.
 const NOTICES_AWAITED: usize = 10_000;
-/// Pause after `accept` failed, which is mostly for want of file descriptors.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// What all connections share.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ mod grpc;
 mod grpc_asked;
 mod grpc_bounds;
 mod grpc_limits;
+mod grpc_strangers;
 mod grpc_streams;
 mod hostile;
 mod http;
