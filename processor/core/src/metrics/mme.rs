@@ -60,11 +60,6 @@ impl Equivalents {
         self.by_opioid.iter().map(|(opioid, sum)| (opioid.as_str(), to_mg(*sum)))
     }
 
-    /// Compared on exact decimals.
-    pub fn is_at_least(&self, mg: i64) -> bool {
-        self.total() >= i128::from(mg) * MG
-    }
-
     pub fn is_incomplete(&self) -> bool {
         !self.no_factor.is_empty()
     }
@@ -105,9 +100,9 @@ mod tests {
     fn exactly_fifty_is_at_least_fifty_and_an_opioid_without_a_factor_is_named() {
         let amount = |opioid, micrograms, doses_milli| Amount { opioid, micrograms, doses_milli };
         let fifty = Equivalents::of(&[amount("oxycodone", 10_000, 2_000), amount("codeine", 44_444, 3_000)]);
-        assert!(!fifty.is_at_least(50) && fifty.total_mg() < 50.0);
+        assert!(fifty.total_mg() < 50.0);
         let fifty = Equivalents::of(&[amount("morphine", 25_000, 2_000), amount("buprenorphine", 8_000, 2_000)]);
-        assert!(fifty.is_at_least(50) && fifty.is_incomplete() && !fifty.is_unknown());
+        assert!(fifty.total_mg() >= 50.0 && fifty.is_incomplete() && !fifty.is_unknown());
         assert!(Equivalents::of(&[amount("buprenorphine", 8_000, 2_000)]).is_unknown());
     }
 

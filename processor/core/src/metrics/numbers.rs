@@ -239,6 +239,10 @@ static NAMES: &[&str] = &[
     "pain_nrs.self_started_mean",
     "pain_scale_other.self_started_mean",
     "pain_vas.self_started_mean",
+    "activity_count.sedentary_bouts_20_number",
+    "activity_count.sedentary_bouts_30_number",
+    "activity_count.sedentary_bouts_60_number",
+    "activity_count.vigorous_minutes",
 ];
 
 static NUMBERS: LazyLock<HashMap<&str, Number>> =

@@ -76,16 +76,16 @@ impl Told<'_> {
             let told = sedentary::sedentary(worn);
             let valid = |value: Option<f64>| self.value(value.filter(|_| enough), "not_worn", wear);
             put("sedentary_minutes", valid(Some(f64::from(told.sedentary))));
-            for (method, (_, minutes)) in
-                ["sedentary_bouts_20", "sedentary_bouts_30", "sedentary_bouts_60"].into_iter().zip(told.at_least)
-            {
-                put(method, valid(Some(f64::from(minutes))));
+            for (least, (bouts, minutes)) in ["20", "30", "60"].into_iter().zip(told.at_least) {
+                put(&format!("sedentary_bouts_{least}"), valid(Some(f64::from(minutes))));
+                put(&format!("sedentary_bouts_{least}_number"), valid(Some(f64::from(bouts))));
             }
             put("sedentary_breaks", valid(Some(f64::from(told.breaks))));
             put("mean_sedentary_bout", valid(told.mean_bout));
             put("p_sedentary_to_active", valid(told.p_sedentary_to_active));
             put("light_minutes", valid(Some(f64::from(told.light))));
             put("moderate_to_vigorous_minutes", valid(Some(f64::from(told.moderate_to_vigorous))));
+            put("vigorous_minutes", valid(Some(f64::from(told.vigorous))));
         }
     }
 

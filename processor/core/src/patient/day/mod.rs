@@ -124,6 +124,17 @@ pub struct DailyValue {
     pub held_at: i64,
     pub evidence: Vec<[u8; 16]>,
     pub historical: bool,
+    /// One of the readings it came from is to be verified. Formats 1 and 2 of snapshots did not say.
+    #[serde(skip)]
+    pub verify: bool,
+}
+
+impl DailyValue {
+    /// The column `quality`: its words, and the mark of a value that is to be verified.
+    pub fn quality_told(&self) -> String {
+        let words = [self.quality.as_str(), if self.verify { "verify" } else { "" }];
+        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(",")
+    }
 }
 
 /// Readings kept as evidence of one daily value: sixty days of some twelve values are kept of each patient.
@@ -179,5 +190,6 @@ fn value_of(frame: &Frame, readings: &[&Observation], value: Option<f64>, reason
         held_at: frame.end,
         evidence: readings.iter().take(DAY_EVIDENCE_MAX).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
         historical: !readings.is_empty() && readings.iter().all(|seen| seen.historical),
+        verify: readings.iter().any(|seen| seen.reading.flags.has(Flags::VERIFY)),
     }
 }
