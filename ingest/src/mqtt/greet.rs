@@ -87,7 +87,7 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// `None` when the peer left before saying anything.
-async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(
     link: &mut Link<S>,
     max_bytes: usize,
 ) -> Result<Option<Hello>, MqttError> {

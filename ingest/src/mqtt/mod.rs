@@ -1,5 +1,6 @@
 //! Our own MQTT endpoint, 3.1.1 and 5 on one port: a task a connection, nothing shared that one of them could block.
 
+pub mod anything;
 mod away;
 mod codes;
 mod connection;
@@ -50,6 +51,7 @@ use crate::run::IngestLimits;
 pub use limits::MqttLimits;
 use listeners::{Listeners, Notice};
 use sessions::{Recalled, Sessions};
+pub use status::parse as parse_status;
 
 /// How long a subscriber's verdict is waited for before it is told `final: false`.
 const NOTICE_PATIENCE: Duration = Duration::from_secs(30);
