@@ -96,9 +96,9 @@ pub struct Watched<IO> {
 /// How long a connection stays on which nobody calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// From its beginning to the first call of a gateway.
+    /// From its beginning to the first call of a gateway …
     pub first_call: Duration,
-    /// Later.
+    /// … and no longer than later.
     pub idle: Duration,
     /// How long a call counts that does not last.
     pub call: Duration,
@@ -130,7 +130,7 @@ async fn unused(mut open: watch::Receiver<Open>, patience: Patience) {
         let end = {
             let open = open.borrow_and_update();
             match *open {
-                Open { known: false, .. } => begun.checked_add(patience.first_call),
+                Open { known: false, .. } => begun.checked_add(patience.first_call.min(patience.idle)),
                 Open { lasting: 1.., .. } => None,
                 Open { limited: 1.., until: Some(until), .. } => until.checked_add(patience.idle),
                 Open { .. } => Instant::now().checked_add(patience.idle),

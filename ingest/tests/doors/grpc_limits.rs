@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 
 use painwatch_ingest::{GrpcLimits, IngestLimits, Refusal};
-use painwatch_proto::ingest::v1::ReadingBatch;
+use painwatch_proto::ingest::v1::{GapsRequest, ReadingBatch};
 use prost::Message as _;
 use tokio::time::timeout;
 
@@ -14,6 +14,7 @@ use crate::support::{A_WHILE, House, SOON};
 
 const SUBMIT: &str = "/painwatch.ingest.v1.Ingest/Submit";
 const STREAM: &str = "/painwatch.ingest.v1.Ingest/Stream";
+const GAPS: &str = "/painwatch.ingest.v1.Ingest/Gaps";
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -104,6 +105,23 @@ async fn readings_of_a_batch_are_counted_before_any_of_them_is_built_compressed_
         assert_eq!(house.batches().len(), 2 * (nth + 1));
     }
     assert_eq!(house.handle.ledger.refused(Refusal::TooLarge), 8);
+}
+
+#[tokio::test]
+async fn a_question_has_64_kib_at_most_and_a_call_that_is_no_stream_one_message() {
+    let house = house_with(GrpcLimits::default()).await;
+    for (bytes, status) in [(64 << 10, "3"), ((64 << 10) + 1, "11")] {
+        let mut question = GapsRequest { gateway: "gw-1".into(), ..GapsRequest::default() };
+        question.after_device = "x".repeat(bytes - question.encoded_len() - 4);
+        assert_eq!(question.encoded_len(), bytes);
+        assert_eq!(send(&house, GAPS, false, &question.encode_to_vec()).await, status, "{bytes}");
+    }
+    for (count, status) in [(1, "0"), (2, "3")] {
+        let (mut sending, answer) = http2::begin(address(&house), SUBMIT, Some(&house.token), false).await;
+        sending.send_data(http2::message(false, &batch(1).encode_to_vec()).repeat(count).into(), true).unwrap();
+        assert_eq!(http2::status(answer).await, status, "{count} messages");
+    }
+    assert_eq!(house.batches().len(), 1);
 }
 
 #[tokio::test]

@@ -245,6 +245,18 @@ async fn f13_a_request_that_comes_a_byte_a_moment_is_given_up_at_its_deadline() 
 }
 
 #[tokio::test]
+async fn http_connections_beyond_those_of_a_second_wait_for_their_turn() {
+    let house = House::open().await;
+    let connects_per_s = 2.try_into().unwrap();
+    let address = open_with(&house, HttpLimits { connects_per_s, ..HttpLimits::default() }).await;
+    let begun = tokio::time::Instant::now();
+    for _ in 0..4 {
+        assert_eq!(ask(address, "GET /api/v1/schemas", &[], b"").await.status, 200);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn http_connections_beyond_the_limit_are_closed_and_one_that_ends_makes_room() {
     let house = House::open().await;
     let address = open_with(&house, HttpLimits { connections: 2, ..HttpLimits::default() }).await;
@@ -290,6 +302,53 @@ async fn s44_the_body_of_whoever_is_not_known_is_not_read() {
         }
     }
     assert_eq!(house.handle.ledger.refused(Refusal::Authentication), 128);
+}
+
+#[tokio::test]
+async fn s44_the_head_of_a_request_has_16_kib_at_most() {
+    let house = House::open().await;
+    let address = open(&house).await;
+    for (bytes, fits) in [(16_000, true), (40_000, false)] {
+        let filler = "x".repeat(bytes);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET /api/v1/schemas HTTP/1.1\r\nhost: x\r\nfiller: {filler}\r\n\r\n");
+        // It need not be read to its end.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let mut begin = [0; 12];
+        let answered = timeout(SOON, stream.read_exact(&mut begin)).await.unwrap().is_ok();
+        assert_eq!(answered && &begin == b"HTTP/1.1 200", fits, "{bytes}: {}", String::from_utf8_lossy(&begin));
+    }
+}
+
+/// A request whose body is still to come.
+async fn announce(house: &House, address: SocketAddr, bytes: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let token = &house.token;
+    let head = format!(
+        "POST /api/v1/readings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {bytes}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn bodies_on_their_way_in_have_so_many_bytes_altogether() {
+    let limits =
+        IngestLimits { budget_bytes: 1_000, max_message_bytes: 1_000, verdict_timeout: A_WHILE, ..Default::default() };
+    let house = House::with(limits).await;
+    let address = open(&house).await;
+    let slow = announce(&house, address, 600).await;
+    eventually("its body is waited for", || house.access.leases() == 1).await;
+    let mut begin = [0; 12];
+    let mut beyond = announce(&house, address, 401).await;
+    timeout(SOON, beyond.read_exact(&mut begin)).await.unwrap().unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 503");
+    let body = format!("{:400}", batch_json(1));
+    let mut within = announce(&house, address, body.len()).await;
+    within.write_all(body.as_bytes()).await.unwrap();
+    timeout(SOON, within.read_exact(&mut begin)).await.unwrap().unwrap();
+    assert_eq!((body.len(), &begin), (400, b"HTTP/1.1 200"));
+    drop(slow);
 }
 
 #[tokio::test]

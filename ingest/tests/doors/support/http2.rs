@@ -10,11 +10,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::codegen::http::Request;
 
+pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 
+pub const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// A frame as it came.
@@ -120,7 +123,8 @@ impl Peer {
     pub async fn connect(address: SocketAddr, frames: &[u8]) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let opening = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[]), frames.to_vec()].concat();
+        let opening =
+            [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &[]), frames.to_vec()].concat();
         stream.write_all(&opening).await.unwrap();
         Self(stream)
     }
