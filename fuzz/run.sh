@@ -14,7 +14,14 @@ cargo=${CARGO:-cargo}
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing"
-"$cargo" build --release --target "$host" --bins
+features=
+case $target in mqtt | status | inflate) features=doors ;; esac
+"$cargo" build --release --target "$host" --features "$features" --bin "$target"
 mkdir -p "corpus/$target" "artifacts/$target"
-exec "target/$host/release/$target" "corpus/$target" -timeout=5 -rss_limit_mb=1024 -max_len=65536 \
+[ ! -d "seeds/$target" ] || cp "seeds/$target"/* "corpus/$target/"
+# Importers read files.
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+"target/$host/release/$target" "corpus/$target" -timeout=5 -rss_limit_mb=1024 -max_len=65536 \
     -artifact_prefix="artifacts/$target/" -print_final_stats=1 "$@"

@@ -1,6 +1,7 @@
 //! Configuration: defaults < file < environment < flags. An unknown key is an error that names the nearest known one.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,7 +80,13 @@ pub struct Grpc {
     pub error_resets: usize,
     pub keepalive_ms: u64,
     pub keepalive_timeout_ms: u64,
+    pub first_call_deadline_ms: u64,
     pub idle_timeout_ms: u64,
+    pub call_deadline_ms: u64,
+    pub connections: usize,
+    pub connections_per_address: usize,
+    pub connects_per_s: NonZeroU32,
+    pub open_calls: usize,
     pub stream_batches: usize,
     pub stream_bytes: usize,
 }
@@ -96,7 +103,13 @@ impl Grpc {
             error_resets: self.error_resets,
             keepalive_interval: Duration::from_millis(self.keepalive_ms.max(1)),
             keepalive_timeout: Duration::from_millis(self.keepalive_timeout_ms.max(1)),
+            first_call_deadline: Duration::from_millis(self.first_call_deadline_ms.max(1)),
             idle_timeout: Duration::from_millis(self.idle_timeout_ms.max(1)),
+            call_deadline: Duration::from_millis(self.call_deadline_ms.max(1)),
+            connections: self.connections.max(1),
+            connections_per_address: self.connections_per_address.max(1),
+            connects_per_s: self.connects_per_s,
+            open_calls: self.open_calls,
             stream_batches: self.stream_batches.max(1),
             stream_bytes: self.stream_bytes.max(1),
         }
@@ -110,6 +123,7 @@ pub struct Mqtt {
     pub broker_client_id: String,
     pub broker_password_file: PathBuf,
     pub broker_ca_file: PathBuf,
+    pub broker_packet_bytes: usize,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -128,6 +142,8 @@ pub struct Http {
     pub head_deadline_ms: u64,
     pub body_deadline_ms: u64,
     pub connections: usize,
+    pub connections_per_address: usize,
+    pub connects_per_s: NonZeroU32,
 }
 
 impl Http {
@@ -137,6 +153,8 @@ impl Http {
             head_deadline: Duration::from_millis(self.head_deadline_ms.max(1)),
             body_deadline: Duration::from_millis(self.body_deadline_ms.max(1)),
             connections: self.connections.max(1),
+            connections_per_address: self.connections_per_address.max(1),
+            connects_per_s: self.connects_per_s,
         }
     }
 }

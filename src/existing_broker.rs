@@ -33,6 +33,7 @@ impl Mqtt {
             login: user.map(|user| Ok::<_, anyhow::Error>((user, self.password()?))).transpose()?,
             ca_pem,
             tenant: TenantId::default(),
+            packet_bytes: self.broker_packet_bytes,
         }))
     }
 
@@ -117,6 +118,7 @@ mod tests {
             broker_client_id: "painwatch".to_owned(),
             broker_password_file: "".into(),
             broker_ca_file: "".into(),
+            broker_packet_bytes: 16 << 20,
         };
         assert!(mqtt("").existing_broker().unwrap().is_none());
         assert!(mqtt("mqtt://127.0.0.1:1").existing_broker().unwrap().is_some());

@@ -118,7 +118,7 @@ impl Flags {
     pub const CLOCK_AHEAD: Self = Self(1 << 1);
     /// Older than 30 days at receipt.
     pub const BACKDATED: Self = Self(1 << 2);
-    /// Plausible but unusual: alerts run, with the text "verify sensor".
+    /// Plausible but unusual, or doubted by its source: alerts run, with the text "verify sensor".
     pub const VERIFY: Self = Self(1 << 3);
     /// A daily total without wear data.
     pub const WEAR_UNKNOWN: Self = Self(1 << 4);

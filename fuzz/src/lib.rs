@@ -2,6 +2,10 @@
 //!
 //! Never: a decoder of its own; an input that depends on a clock or a machine.
 
+#[cfg(feature = "doors")]
+pub mod doors;
+pub mod exports;
+
 use painwatch_domain::time::parse_stamp;
 use painwatch_domain::{DeviceId, GatewayId, ReceivedAt, Roster, TenantId, Zone};
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Submission, judge_bytes};

@@ -216,7 +216,10 @@ fn single_value(reading: &Reading, measure: Measure) -> Result<Value, Refused> {
 }
 
 fn canonical(measure: Measure, value: f64, given: &str) -> Result<f64, Refused> {
-    let conversion = unit::conversion(unit::alias(given), measure.spec().unit).ok_or(Refused)?;
+    let expected = measure.spec().unit;
+    // A count has but one unit, and may leave it out.
+    let given = if given.is_empty() && expected.starts_with('{') { expected } else { unit::alias(given) };
+    let conversion = unit::conversion(given, expected).ok_or(Refused)?;
     Ok(conversion.apply(value))
 }
 

@@ -24,9 +24,11 @@ use painwatch_proto::journal::v1::{
 use painwatch_proto::record::{encode_fill, encode_order};
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{Ledger, Refusal, Tally};
+use crate::mqtt::rates::DeviceRates;
 use crate::pace::{Pace, Turn};
 
 /// Version of the logic that wrote a record's payload (semantics 17).
@@ -58,8 +60,8 @@ pub struct Accepted {
     pub problems: Vec<Problem>,
     /// False when nothing in the payload could be read and all of it is in quarantine.
     pub decodable: bool,
-    /// Whose readings were admitted.
-    pub devices: Vec<String>,
+    /// When it may be answered without exceeding a device's rate; `None`: now.
+    pub due: Option<Instant>,
 }
 
 impl Accepted {
@@ -90,6 +92,8 @@ pub struct Admission {
     budget_bytes: usize,
     /// Without it nobody waits for the tables.
     pace: Option<Arc<Pace>>,
+    /// Without them a device may send what it likes.
+    rates: Option<Arc<DeviceRates>>,
     /// Cancelled when the journal closed under us.
     closed: CancellationToken,
 }
@@ -124,6 +128,7 @@ impl Admission {
             budget,
             budget_bytes,
             pace: None,
+            rates: None,
             closed,
         }
     }
@@ -132,6 +137,12 @@ impl Admission {
     #[must_use]
     pub fn with_pace(self, pace: Arc<Pace>) -> Self {
         Self { pace: Some(pace), ..self }
+    }
+
+    /// Withholds answers where a device sends more messages than it may.
+    #[must_use]
+    pub fn with_rates(self, rates: DeviceRates) -> Self {
+        Self { rates: Some(Arc::new(rates)), ..self }
     }
 
     /// Corrects event times by the clocks that are known to be wrong; the sender follows the journal (semantics 7).
@@ -308,10 +319,10 @@ impl Admission {
             payload: Bytes::from(submission.batch.encode_to_vec()),
         }];
         records.extend(orders_record(from, &submission));
-        let sections = submission.batch.sections;
+        let devices: Vec<_> = submission.batch.sections.into_iter().map(|section| section.device).collect();
         let accepted = Accepted {
             cause: Offset(0),
-            devices: sections.into_iter().map(|section| section.device).collect(),
+            due: None,
             batch_id: submission.batch.batch_id,
             admitted: submission.admitted,
             quarantined: submission.quarantined,
@@ -320,6 +331,7 @@ impl Admission {
         };
         let (journal, ledger, closed) = (Arc::clone(&self.journal), Arc::clone(&self.ledger), self.closed.clone());
         let mut turn = self.turn(from, accepted.admitted.max(1));
+        let (rates, tenant) = (self.rates.clone(), from.tenant.clone());
         async move {
             turn.come(hurry).await;
             fail::fail_point!("ingest::before_append");
@@ -327,9 +339,14 @@ impl Admission {
             if let Appended::Durable { first, .. } = &appended {
                 turn.is_durable(*first);
             }
-            let outcome = outcome_of(appended, accepted, &ledger);
-            if matches!(outcome, Outcome::Closed) {
-                closed.cancel();
+            let mut outcome = outcome_of(appended, accepted, &ledger);
+            match &mut outcome {
+                Outcome::Durable(accepted) => {
+                    accepted.due = rates.and_then(|rates| rates.charge(&tenant, &devices));
+                    ledger.count(Tally::Slowed, u64::from(accepted.due.is_some()));
+                }
+                Outcome::Closed => closed.cancel(),
+                Outcome::Refused(_) | Outcome::HeldBack | Outcome::Unsure => {}
             }
             fail::fail_point!("ingest::after_durable");
             outcome
@@ -340,6 +357,13 @@ impl Admission {
     /// The turn of so many readings, and with none of what must not overtake them.
     pub(crate) fn turn(&self, from: &GatewayPrincipal, readings: u64) -> Turn {
         self.pace.as_ref().map_or_else(Turn::at_once, |pace| pace.turn(from, readings, &self.ledger))
+    }
+
+    /// Until an answer may leave ([`Accepted::due`]), or the doors close.
+    pub async fn withhold(&self, due: Option<Instant>) {
+        if let (Some(due), Some(rates)) = (due, &self.rates) {
+            rates.wait(due).await;
+        }
     }
 
     /// Whether the roster in force lets a gateway bring, ask about, or speak for a device.

@@ -27,9 +27,11 @@ impl Answers {
         if from.tenant.is_canary() { PROBE_PATIENCE } else { limit }
     }
 
-    /// The verdict of intake, or what is known without it when intake takes longer than `limit`.
+    /// The verdict of intake, or what is known without it when intake takes longer than `limit`; withheld where a device of the
+    /// submission has sent more than it may.
     pub async fn to(&self, accepted: &Accepted, limit: Duration) -> BatchVerdict {
         let verdict = self.board.wait(accepted.cause, limit).await;
+        self.admission.withhold(accepted.due).await;
         let now = ReceivedAt(self.admission.now_ms());
         match verdict {
             Some(verdict) => verdict_message(&verdict, now, true),

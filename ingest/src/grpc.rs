@@ -4,11 +4,13 @@ mod asked;
 mod connection;
 mod deadline;
 mod details;
+mod frames;
 mod guard;
 mod incoming;
 mod inflate;
 mod limits;
 mod server;
+mod strangers;
 mod stream;
 mod table;
 
@@ -18,12 +20,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _};
-use painwatch_access::{Access, GatewayCredential, GatewayPrincipal};
+use painwatch_access::{Access, GatewayCredential, GatewayPrincipal, Lease};
 use painwatch_ingest_core::{Protocol, Refused};
 use painwatch_proto::ingest::v1::ingest_server::Ingest;
 use painwatch_proto::ingest::v1::{BatchVerdict, GapsRequest, GapsResponse, GetVerdictRequest, ReadingBatch};
-use prost::Message as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
@@ -31,17 +31,19 @@ use crate::admission::{Admission, Outcome};
 use crate::answer::Answers;
 use crate::kept::Kept;
 use crate::ledger::Refusal;
+use connection::OpenCall;
 use deadline::AnswerBy;
+use frames::Rooms;
 
 pub use details::{BadRequest, DOMAIN, ErrorInfo, FieldViolation, RetryInfo, RichStatus};
+pub use frames::unpacked;
 pub use incoming::Incoming;
+pub use inflate::Bounds;
 pub use limits::GrpcLimits;
 pub use server::serve;
 
 /// How long a sender that was held back should wait.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How long a submission waits for memory before its sender is held back.
-const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the service needs; cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,30 +67,26 @@ pub struct Window {
 #[tonic::async_trait]
 impl Ingest for Service {
     async fn submit(&self, request: Request<ReadingBatch>) -> Result<Response<BatchVerdict>, Status> {
-        let (credential, by) = caller(request.extensions())?;
-        let batch = request.into_inner();
-        let answered = async {
-            let room = self.room(&batch).await?;
-            self.take(&credential, &batch, room, by)?.await
-        };
-        in_time(by, answered).await.map(Response::new)
+        let caller = caller(request.extensions())?;
+        let answer = self.take(&caller, &request.into_inner())?;
+        in_time(caller.by, answer).await.map(Response::new)
     }
 
     type StreamStream = Pin<Box<dyn Stream<Item = Result<BatchVerdict, Status>> + Send>>;
 
     async fn stream(&self, request: Request<Streaming<ReadingBatch>>) -> Result<Response<Self::StreamStream>, Status> {
-        let (credential, by) = caller(request.extensions())?;
+        let caller = caller(request.extensions())?;
         let metadata = request.metadata();
         let named = metadata.get(asked::GATEWAY_KEY).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let from = match (named, &credential.gateway) {
+        let from = match (named, &caller.credential.gateway) {
             ("", None) => None,
-            _ => Some(self.principal(&credential, named)?),
+            _ => Some(self.principal(&caller.credential, named)?),
         };
-        let limit = by.at_most(self.verdict_timeout, Instant::now());
+        let limit = caller.by.at_most(self.verdict_timeout, Instant::now());
         let resumed = self.resumed(from.as_ref(), metadata, limit).await?;
         let told = resumed.as_ref().map(Vec::len);
         let earlier = futures::stream::iter(resumed.unwrap_or_default().into_iter().map(Ok));
-        let verdicts = stream::pump(self.clone(), credential, request.into_inner(), by);
+        let verdicts = stream::pump(self.clone(), caller, request.into_inner());
         let mut response: Response<Self::StreamStream> = Response::new(Box::pin(earlier.chain(verdicts)));
         let window = [("painwatch-window-batches", self.window.batches), ("painwatch-window-bytes", self.window.bytes)];
         let resumed = told.map(|told| ("painwatch-resumed", told));
@@ -99,28 +97,37 @@ impl Ingest for Service {
     }
 
     async fn get_verdict(&self, request: Request<GetVerdictRequest>) -> Result<Response<BatchVerdict>, Status> {
-        let (credential, by) = caller(request.extensions())?;
+        let caller = caller(request.extensions())?;
         let request = request.into_inner();
-        let from = self.principal(&credential, &request.gateway)?;
-        let limit = by.at_most(self.verdict_timeout, Instant::now());
-        in_time(by, self.verdict_of(&from, request, limit)).await.map(Response::new)
+        let from = self.principal(&caller.credential, &request.gateway)?;
+        let limit = caller.by.at_most(self.verdict_timeout, Instant::now());
+        in_time(caller.by, self.verdict_of(&from, request, limit)).await.map(Response::new)
     }
 
     async fn gaps(&self, request: Request<GapsRequest>) -> Result<Response<GapsResponse>, Status> {
-        let (credential, by) = caller(request.extensions())?;
+        let caller = caller(request.extensions())?;
         let request = request.into_inner();
-        let from = self.principal(&credential, &request.gateway)?;
-        let limit = by.at_most(self.verdict_timeout, Instant::now());
-        in_time(by, self.gaps_of(&from, request, limit)).await.map(Response::new)
+        let from = self.principal(&caller.credential, &request.gateway)?;
+        let limit = caller.by.at_most(self.verdict_timeout, Instant::now());
+        in_time(caller.by, self.gaps_of(&from, request, limit)).await.map(Response::new)
     }
 }
 
-/// Who calls, as the guard found, and by when they want an answer.
-fn caller(extensions: &Extensions) -> Result<(GatewayCredential, AnswerBy), Status> {
-    let credential = extensions.get::<GatewayCredential>().cloned();
-    let credential = credential
-        .ok_or_else(|| details::unauthenticated("neither a gateway token nor a client certificate was shown"))?;
-    Ok((credential, extensions.get().copied().unwrap_or_default()))
+/// Who calls, as the guard found, and what the call holds.
+#[derive(Clone, Debug)]
+struct Caller {
+    credential: GatewayCredential,
+    /// When they want an answer.
+    by: AnswerBy,
+    /// Ends with the credential.
+    lease: Arc<Lease>,
+    open: Arc<OpenCall>,
+    rooms: Rooms,
+}
+
+fn caller(extensions: &Extensions) -> Result<Caller, Status> {
+    let caller = extensions.get::<Caller>().cloned();
+    caller.ok_or_else(|| details::unauthenticated("neither a gateway token nor a client certificate was shown"))
 }
 
 /// An answer that is not there when the caller stops waiting.
@@ -142,22 +149,16 @@ impl Service {
         })
     }
 
-    async fn room(&self, batch: &ReadingBatch) -> Result<OwnedSemaphorePermit, Status> {
-        let room = self.admission.room(batch.encoded_len());
-        tokio::time::timeout(ROOM_PATIENCE, room).await.map_err(|_| details::held_back("too much is on its way"))
-    }
-
-    /// Judges now; the future appends, then waits for the verdict. `room` is held until the batch is durable.
+    /// Judges now; the future appends, then waits for the verdict. The room that was taken for the batch is held until it is durable.
     fn take(
         &self,
-        credential: &GatewayCredential,
+        caller: &Caller,
         batch: &ReadingBatch,
-        room: OwnedSemaphorePermit,
-        by: AnswerBy,
     ) -> Result<BoxFuture<'static, Result<BatchVerdict, Status>>, Status> {
-        let from = self.principal(credential, &batch.gateway)?;
+        let room = caller.rooms.next();
+        let from = self.principal(&caller.credential, &batch.gateway)?;
         let append = self.admission.submit_batch(&from, Protocol::Grpc, batch);
-        let (answers, limit) = (self.answers.clone(), Answers::patience(&from, self.verdict_timeout));
+        let (answers, limit, by) = (self.answers.clone(), Answers::patience(&from, self.verdict_timeout), caller.by);
         Ok(Box::pin(async move {
             let outcome = append.await;
             drop(room);

@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
-use painwatch_access::{Access, GatewayPrincipal, Peer};
+use painwatch_access::{Access, GatewayPrincipal, Lease, Peer};
 use painwatch_domain::ReceivedAt;
 use painwatch_ingest_core::{Format, Protocol, Refused};
 use painwatch_proto::json::{verdict_message, verdict_to_json};
 use painwatch_proto::schemas;
 use painwatch_store::VerdictKey;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admission::{Admission, Outcome};
 use crate::answer::Answers;
@@ -45,6 +45,8 @@ pub struct Readings {
     pub kept: Kept,
     pub verdict_timeout: Duration,
     pub max_message_bytes: usize,
+    /// Bytes of bodies that are on their way in.
+    pub arriving: Arc<Semaphore>,
 }
 
 /// To be served with connect info ([`Caller`]): without knowing who the peer is no credential opens anything.
@@ -77,10 +79,9 @@ async fn take(
     State(readings): State<Arc<Readings>>,
     Caller(peer): Caller,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Response {
-    match readings.submit(&peer, query.as_deref(), &headers, body).await {
+    match readings.submit(&peer, query.as_deref(), request).await {
         Ok(verdict) => ([(header::CONTENT_TYPE, "application/json")], verdict).into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -98,10 +99,14 @@ async fn verdict(
     }
 }
 
+fn too_much() -> Problem {
+    Problem::held_back("too much is on its way")
+}
+
 impl Readings {
     /// The verdict on an earlier batch of the gateway's own.
     async fn verdict(&self, peer: &Peer, headers: &HeaderMap, batch_id: String) -> Result<String, Problem> {
-        let from = self.authenticate(peer, headers)?;
+        let (from, _) = self.authenticate(peer, headers)?;
         let told = self.kept.verdict(&from, VerdictKey::Batch(batch_id), self.verdict_timeout).await;
         let now = ReceivedAt(self.admission.now_ms());
         let message = match told {
@@ -117,37 +122,64 @@ impl Readings {
         Ok(verdict_to_json(&message))
     }
 
-    async fn submit(
+    /// Nothing of the body is read before it is known who sends it.
+    async fn submit(&self, peer: &Peer, query: Option<&str>, request: Request) -> Result<String, Problem> {
+        let (from, lease) = self.authenticate(peer, request.headers())?;
+        tokio::select! {
+            // Looked at before each step, also the one that would submit something.
+            biased;
+            () = lease.ended() => Err(Problem::new(StatusCode::UNAUTHORIZED, "the credential holds no longer")),
+            answer = self.submit_as(&from, query, request) => answer,
+        }
+    }
+
+    async fn submit_as(
         &self,
-        peer: &Peer,
+        from: &GatewayPrincipal,
         query: Option<&str>,
-        headers: &HeaderMap,
-        body: Result<Bytes, BytesRejection>,
+        request: Request,
     ) -> Result<String, Problem> {
-        let from = self.authenticate(peer, headers)?;
-        let format = format_of(query, headers)?;
-        let body = body.map_err(|rejection| {
-            let large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
-            self.admission.ledger().refuse_of(&from, if large { Refusal::TooLarge } else { Refusal::Malformed });
-            if large {
-                let detail = format!("a body has at most {} bytes", self.max_message_bytes);
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-            } else {
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off, or took too long")
-            }
-        })?;
+        let format = format_of(query, request.headers())?;
+        let (body, arrived) = self.read(from, request).await?;
         let room = tokio::time::timeout(ROOM_PATIENCE, self.admission.room(body.len()));
-        let room = room.await.map_err(|_| Problem::held_back("too much is on its way"))?;
-        let outcome = self.admission.submit_bytes(&from, Protocol::Http, &body, format).await;
+        let room = room.await.map_err(|_| too_much())?;
+        drop(arrived);
+        let outcome = self.admission.submit_bytes(from, Protocol::Http, &body, format).await;
         drop(room);
-        let limit = Answers::patience(&from, self.verdict_timeout);
+        let limit = Answers::patience(from, self.verdict_timeout);
         match outcome {
             Outcome::Durable(accepted) => Ok(verdict_to_json(&self.answers.to(&accepted, limit).await)),
             other => Err(problem_of(&other)),
         }
     }
 
-    fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<GatewayPrincipal, Problem> {
+    /// The body, and the room it has among those that are on their way in: as much as it says it will be, or as it may be.
+    async fn read(&self, from: &GatewayPrincipal, request: Request) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+        let most = self.max_message_bytes;
+        let says = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let says = says.unwrap_or(most);
+        if says > most {
+            return Err(self.refused(from, StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        let share = u32::try_from(says).unwrap_or(u32::MAX);
+        let room = tokio::time::timeout(ROOM_PATIENCE, Arc::clone(&self.arriving).acquire_many_owned(share));
+        let room = room.await.map_err(|_| too_much())?.expect("never closed");
+        let body = Bytes::from_request(request, &()).await;
+        Ok((body.map_err(|rejection| self.refused(from, rejection.status()))?, room))
+    }
+
+    fn refused(&self, from: &GatewayPrincipal, status: StatusCode) -> Problem {
+        let large = status == StatusCode::PAYLOAD_TOO_LARGE;
+        self.admission.ledger().refuse_of(from, if large { Refusal::TooLarge } else { Refusal::Malformed });
+        if large {
+            Problem::new(status, format!("a body has at most {} bytes", self.max_message_bytes))
+        } else {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off, or took too long")
+        }
+    }
+
+    /// Who calls, and the lease that ends with their credential.
+    fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<(GatewayPrincipal, Lease), Problem> {
         let offered = Offered::read(headers);
         let credential = self.access.gateway(peer, offered.token.as_deref(), self.admission.now_ms());
         let credential = credential.ok_or_else(|| {
@@ -156,10 +188,11 @@ impl Readings {
         })?;
         let own = credential.gateway.as_ref().map_or(DEFAULT_GATEWAY, |gateway| gateway.as_str());
         let claimed = offered.gateway.as_deref().unwrap_or(own);
-        credential.speaking_for(claimed).ok_or_else(|| {
+        let from = credential.speaking_for(claimed).ok_or_else(|| {
             self.admission.ledger().refuse(Refusal::Authorization);
             Problem::new(StatusCode::FORBIDDEN, "this credential does not speak for that gateway")
-        })
+        })?;
+        Ok((from, self.access.lease(&credential)))
     }
 }
 

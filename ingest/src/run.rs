@@ -11,7 +11,7 @@ use painwatch_domain::{Clock, KnownClocks, Offset, Rosters};
 use painwatch_journal::Journal;
 use painwatch_store::Store;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::broker::{self, BrokerConfig};
 use crate::grpc::GrpcLimits;
 use crate::kept::Kept;
 use crate::ledger::Ledger;
+use crate::mqtt::rates::{DeviceRates, Rate};
 use crate::pace::Pace;
 use crate::verdicts::{self, VerdictBoard};
 use crate::{grpc, http, mqtt};
@@ -49,7 +50,7 @@ pub struct IngestLimits {
     pub max_message_bytes: usize,
     /// Payload bytes of one MQTT session on their way into the journal. 4 MiB.
     pub session_bytes: usize,
-    /// Payload bytes of all submissions together on their way into the journal. 64 MiB.
+    /// Payload bytes of all submissions together on their way into the journal, and as many of HTTP bodies on their way in. 64 MiB.
     pub budget_bytes: usize,
     /// MQTT connections at once. 10,000 idle ones hold some 200 MB.
     pub connections: usize,
@@ -177,7 +178,8 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     tail.spawn(verdicts::tail(Arc::clone(&journal), Arc::clone(&board), from));
     let admission = Admission::new(Arc::clone(&journal), clock, rosters, Arc::clone(&ledger), limits.budget_bytes);
     let admission = admission.with_clocks(clocks).with_limits(limits.payload).with_orders_of(who_may_order(&access));
-    let admission = Arc::new(admission.with_pace(pace));
+    let rate = Rate::new(limits.mqtt.device_messages_per_s, limits.mqtt.device_messages_burst);
+    let admission = Arc::new(admission.with_pace(pace).with_rates(DeviceRates::new(rate, stop.clone())));
     let answers = Answers { admission: Arc::clone(&admission), board };
     tail.spawn(record_refusals(Arc::clone(&admission)));
     let mut doors = JoinSet::new();
@@ -207,7 +209,8 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
             verdict_timeout: limits.verdict_timeout,
             window: grpc::Window { batches: limits.grpc.stream_batches, bytes: limits.grpc.stream_bytes },
         };
-        let incoming = grpc::Incoming::new(listener, config.security.gate(Door::Grpc));
+        let door = config.security.gate(Door::Grpc);
+        let incoming = grpc::Incoming::new(listener, door, &limits.grpc, Arc::clone(&admission));
         doors.spawn(grpc::serve(incoming, service, limits.clone(), stop));
     }
     let http_router = http::router(http::Readings {
@@ -217,6 +220,7 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
         kept,
         verdict_timeout: limits.verdict_timeout,
         max_message_bytes: limits.max_message_bytes,
+        arriving: Arc::new(Semaphore::new(limits.budget_bytes.max(limits.max_message_bytes))),
     });
     let http_router = http_router.merge(endpoint.websocket());
     Ok(IngestHandle { mqtt_addr, grpc_addr, http_router, ledger, admission, endpoint, doors, tail })

@@ -31,6 +31,7 @@ pub(crate) fn add(
 
 fn metric_row(tenant: &TenantId, metric: MetricOut, due: JournalTime, cause: Offset) -> MetricRow {
     let value = metric.told.value;
+    let quality = value.quality_told();
     let code = value.value.and_then(|number| catalogue::find(&metric.metric)?.code(number));
     MetricRow {
         tenant: tenant.clone(),
@@ -49,7 +50,7 @@ fn metric_row(tenant: &TenantId, metric: MetricOut, due: JournalTime, cause: Off
         state: if metric.is_final { "final" } else { "provisional" },
         revision: metric.revision,
         reason: value.reason,
-        quality: value.quality,
+        quality,
         definition_version: 1,
         computed_at: due,
         known_from: cause,

@@ -10,6 +10,7 @@ mod probe;
 mod report;
 mod targets;
 mod watch;
+mod websocket;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use tonic::Request;
 use tonic::transport::Endpoint;
 
 use super::watch::Input;
+use super::websocket::Tunnel;
 use crate::security::Way;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -78,16 +79,16 @@ impl Probe {
         match self.input {
             Input::Mqtt | Input::Broker => b"",
             Input::Grpc => b"h2",
-            Input::Http => b"http/1.1",
+            Input::Http | Input::WebSocket => b"http/1.1",
         }
     }
 
     async fn through(&self, to: SocketAddr, token: &Secret, batch: &ReadingBatch, stage: &Stage) -> Result<()> {
         match self.input {
-            Input::Mqtt | Input::Broker => {
-                let mut options = MqttOptions::new(GatewayId::canary().to_string(), to.ip().to_string(), to.port());
-                options.set_credentials(GatewayId::canary().to_string(), token.reveal());
-                over_mqtt(options, batch, stage).await
+            Input::Mqtt | Input::Broker => over_mqtt(client("", to, token), batch, stage).await,
+            Input::WebSocket => {
+                let tunnel = Tunnel::open(to).await?;
+                over_mqtt(client("/websocket", tunnel.address, token), batch, stage).await
             }
             Input::Grpc => over_grpc(to, token, batch, stage).await,
             Input::Http => over_http(to, token, batch, stage).await,
@@ -138,6 +139,14 @@ fn judged(verdict: &[u8], batch: &ReadingBatch) -> Result<Option<()>> {
     }
     let count = |class: &str| verdict[class].as_u64().unwrap_or_default();
     must_be_judged(verdict["final"] == true, count("stored") + count("duplicate"), &verdict.to_string()).map(Some)
+}
+
+/// Each transport has a client id of its own: two probes at once must not push each other out.
+fn client(suffix: &str, to: SocketAddr, token: &Secret) -> MqttOptions {
+    let gateway = GatewayId::canary();
+    let mut options = MqttOptions::new(format!("{gateway}{suffix}"), to.ip().to_string(), to.port());
+    options.set_credentials(gateway.to_string(), token.reveal());
+    options
 }
 
 async fn over_mqtt(mut options: MqttOptions, batch: &ReadingBatch, stage: &Stage) -> Result<()> {
@@ -211,6 +220,17 @@ mod tests {
         assert_ne!(one.readings, batch(Input::Mqtt, noon + DAY_MS).readings);
         let json = as_json(&one);
         assert!(json.contains("2026-03-01T00:00:00") && json.contains("\"canary-mqtt\""), "{json}");
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_opens_no_websocket_is_dead_to_its_canary() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
+        let target = Target::Own { address, certificate: None, token: Secret::new("t".to_owned()) };
+        let sung = Probe { input: Input::WebSocket, target }.sing(0, Duration::from_secs(10)).await;
+        let why = sung.unwrap_err();
+        assert!(why.starts_with("no connection") && why.contains("404"), "{why}");
     }
 
     #[test]

@@ -10,7 +10,12 @@ use crate::config::Config;
 
 /// A probe for every input that is open.
 pub fn probes(config: &Config, addresses: &Addresses, access: &Access, broker: Option<MqttOptions>) -> Vec<Probe> {
-    let listeners = [(Input::Mqtt, addresses.mqtt), (Input::Grpc, addresses.grpc), (Input::Http, addresses.http)];
+    let listeners = [
+        (Input::Mqtt, addresses.mqtt),
+        (Input::Grpc, addresses.grpc),
+        (Input::Http, addresses.http),
+        (Input::WebSocket, addresses.http),
+    ];
     let own = listeners.map(|(input, address)| {
         let certificate = addresses.tls.then(|| config.server_certificate());
         Probe { input, target: Target::Own { address, certificate, token: access.canary_token().clone() } }

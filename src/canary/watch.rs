@@ -6,6 +6,8 @@ pub enum Input {
     Mqtt,
     Grpc,
     Http,
+    /// MQTT at `/mqtt` on the HTTP listener.
+    WebSocket,
     /// An existing broker, and our way in from there.
     Broker,
 }
@@ -16,6 +18,7 @@ impl Input {
             Self::Mqtt => "mqtt",
             Self::Grpc => "grpc",
             Self::Http => "http",
+            Self::WebSocket => "websocket",
             Self::Broker => "broker",
         }
     }

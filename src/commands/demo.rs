@@ -168,8 +168,12 @@ fn recorded(
     zone: &str,
     notes: &mut Vec<String>,
 ) -> Result<Vec<ImportedSubject>> {
-    let options =
-        ImportOptions { device_prefix: format.to_owned(), zone: zone.to_owned(), patient: Some(format.to_owned()) };
+    let options = ImportOptions {
+        device_prefix: format.to_owned(),
+        zone: zone.to_owned(),
+        patient: Some(format.to_owned()),
+        roster: painwatch_domain::Roster::default(),
+    };
     let import = import::import(format, path, &options).with_context(|| format!("recordings {folder}"))?;
     let (people, readings) = (import.subjects.len(), import.report.readings());
     notes.push(format!("{people} recorded people of {folder}, {readings} readings"));

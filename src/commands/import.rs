@@ -2,11 +2,12 @@
 
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use painwatch_access::Access;
+use painwatch_domain::{Roster, TenantId};
 use painwatch_gateway::client::{ClientOptions, GrpcClient, Outcome, Receipt};
 use painwatch_gateway::import::{self, FORMATS, Import, ImportError, ImportOptions, Timed};
 use painwatch_gateway::outgoing::Batches;
@@ -38,6 +39,9 @@ pub struct Args {
     /// Who wore it, or the prefix of patient ids; only named in the report.
     #[arg(long)]
     patient: Option<String>,
+    /// The clinic's roster, as TOML: by which codes its medications are known to others (fhir).
+    #[arg(long, value_name = "FILE")]
+    roster: Option<PathBuf>,
 }
 
 fn examples() -> String {
@@ -48,8 +52,12 @@ fn examples() -> String {
 }
 
 pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
-    let options =
-        ImportOptions { device_prefix: args.device.clone(), zone: args.zone.clone(), patient: args.patient.clone() };
+    let options = ImportOptions {
+        device_prefix: args.device.clone(),
+        zone: args.zone.clone(),
+        patient: args.patient.clone(),
+        roster: roster(args.roster.as_deref())?,
+    };
     import::check(&args.format, &options).map_err(|error| Usage(error.to_string()))?;
     let Some(addresses) = operator::running(&context.config).await else {
         bail!("no server runs on {}; start one with `painwatch serve --data {0}`", context.config.data.display());
@@ -75,6 +83,13 @@ pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     };
     report::print(&read?, &total, context.json);
     Ok(ExitCode::SUCCESS)
+}
+
+fn roster(file: Option<&Path>) -> Result<Roster> {
+    let Some(file) = file else { return Ok(Roster::default()) };
+    let wrong = |error: String| Usage(format!("--roster {}: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    Ok(crate::roster::parse(&text, &TenantId::default()).map_err(|error| wrong(format!("{error:#}")))?)
 }
 
 /// Reads the export and hands over one batch after another, waiting while enough of them are under way.

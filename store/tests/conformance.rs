@@ -542,12 +542,20 @@ async fn semantics_3_a_verdict_is_its_gateways_own_and_is_forgotten_by_journal_t
     assert_eq!(ask("gw-1", VerdictKey::Cause(Offset(2))).await, None, "another gateway's");
     let elsewhere = TenantId::parse("other").unwrap();
     assert_eq!(store.verdict(elsewhere.clone(), gateway("gw-1"), by_batch("a")).await.unwrap(), None);
+    // The same names in another tenant are somebody else's.
+    let foreign = VerdictRow { tenant: elsewhere.clone(), ..row(5, "gw-1", "a") };
+    write(&*store, epoch, Rows { verdicts: vec![foreign.clone()], ..Rows::default() }).await;
+    assert_eq!(ask("gw-1", by_batch("a")).await, Some(row(4, "gw-1", "a")));
+    assert_eq!(ask("gw-1", VerdictKey::Cause(Offset(5))).await, None, "another tenant's");
+    for (key, told) in [(by_batch("a"), Some(foreign.clone())), (VerdictKey::Cause(Offset(4)), None)] {
+        assert_eq!(store.verdict(elsewhere.clone(), gateway("gw-1"), key).await.unwrap(), told);
+    }
     let after = async |cause, limit| {
         let rows = store.verdicts_after(tenant(), gateway("gw-1"), Offset(cause), limit).await.unwrap();
         rows.into_iter().map(|row| row.cause.0).collect::<Vec<_>>()
     };
     assert_eq!((after(1, 9).await, after(0, 2).await, after(4, 9).await), (vec![3, 4], vec![1, 3], vec![]));
-    assert!(store.verdicts_after(elsewhere, gateway("gw-1"), Offset(0), 9).await.unwrap().is_empty());
+    assert_eq!(store.verdicts_after(elsewhere, gateway("gw-1"), Offset(0), 9).await.unwrap(), [foreign]);
     let gone = Rows { verdicts_gone_before: Some(JournalTime(START + 3)), ..Rows::default() };
     assert!(!gone.is_empty());
     write(&*store, epoch, gone).await;
@@ -579,7 +587,12 @@ async fn sequences_are_replaced_listed_by_gateway_and_can_go(store: Arc<dyn Stor
     assert_eq!(of(mine.clone()).await, [row("a", 1, "gw-1", "2-3 5"), row("c", 1, "gw-1", "9")]);
     assert_eq!(of(SequenceFilter { limit: 1, ..mine.clone() }).await.len(), 1);
     assert_eq!(of(SequenceFilter { after: Some(device("a")), ..mine }).await, [row("c", 1, "gw-1", "9")]);
-    assert!(store.sequences(TenantId::parse("other").unwrap(), SequenceFilter::default()).await.unwrap().is_empty());
+    let elsewhere = TenantId::parse("other").unwrap();
+    assert!(store.sequences(elsewhere.clone(), SequenceFilter::default()).await.unwrap().is_empty());
+    let foreign = SequenceRow { tenant: elsewhere.clone(), ..row("b", 7, "gw-2", "5-6") };
+    write(&*store, epoch, Rows { sequences: vec![foreign.clone()], ..Rows::default() }).await;
+    assert_eq!(of(b.clone()).await[0], row("b", 7, "gw-2", "4"), "the same device of another tenant is another device");
+    assert_eq!(store.sequences(elsewhere, b.clone()).await.unwrap(), [foreign]);
     let gone = vec![(tenant(), device("b"), u32::MAX)];
     write(&*store, epoch, Rows { sequences_gone: gone, ..Rows::default() }).await;
     assert_eq!(of(b).await, [row("b", 7, "gw-2", "4")]);

@@ -18,6 +18,8 @@ const PATIENTS: usize = 16;
 const SUBSCRIBED: &str = "painwatch/v1/+/status (QoS 1)";
 /// More than the broker leaves unacknowledged: if a bad one kept its place, nothing would come behind them.
 const UNREADABLE: u64 = 1_500;
+/// More than a gateway may send at a time.
+const LARGE: usize = 300 << 10;
 /// Every message passes two programs and a disk.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -86,7 +88,9 @@ fn past_failure_10_what_cannot_be_read_holds_no_place_in_the_brokers_window() {
     broker.wait_for_subscriptions(SUBSCRIBED, 1);
 
     let (host, port) = broker.address.split_once(':').expect("an address");
-    let (client, mut events) = Client::new(MqttOptions::new("hub", host, port.parse::<u16>().expect("a port")), 100);
+    let mut options = MqttOptions::new("hub", host, port.parse::<u16>().expect("a port"));
+    options.set_max_packet_size(LARGE * 2, LARGE * 2);
+    let (client, mut events) = Client::new(options, 100);
     let sender = std::thread::spawn(move || {
         let publish = |topic: &str, payload: String| client.publish(topic, QoS::AtLeastOnce, false, payload);
         for number in 0..UNREADABLE {
@@ -94,6 +98,8 @@ fn past_failure_10_what_cannot_be_read_holds_no_place_in_the_brokers_window() {
             publish("painwatch/v1/gw-1/readings/runes", String::new()).expect("published");
             publish("painwatch/v1/gw-1/status", "no status".to_owned()).expect("published");
         }
+        // Not acknowledged, it would come first to every later connection.
+        publish("painwatch/v1/gw-1/readings/json", "x".repeat(LARGE)).expect("published");
         let good = r#"{"device": "watch-0001", "measure": "heart_rate", "time": "2026-03-01T12:00:00Z", "value": 71, "unit": "/min"}"#;
         publish("painwatch/v1/gw-1/readings/json", good.to_owned()).expect("published");
     });

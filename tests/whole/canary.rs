@@ -73,18 +73,19 @@ fn a_dead_input_is_found_and_told_and_over_when_it_answers_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let installation = watched(directory.path(), "one-place").with("PAINWATCH__INGEST__LIMITS__CONNECTIONS", "1");
     let server = installation.serve();
-    wait_for(&installation, &[("mqtt", true), ("grpc", true), ("http", true)]);
+    wait_for(&installation, &[("mqtt", true), ("grpc", true), ("http", true), ("websocket", true)]);
 
     let gateway = take_the_only_place(&installation, &server);
-    wait_for(&installation, &[("mqtt", false), ("grpc", true), ("http", true)]);
+    wait_for(&installation, &[("mqtt", false), ("websocket", false), ("grpc", true), ("http", true)]);
     let shown = installation.told(&["status"]);
     assert!(shown.contains("mqtt IS DEAD") && shown.contains("grpc answered"), "{shown}");
-    let found = waiting::until(PATIENCE, || installation.sql(DEAD_INPUTS) == [json!({"condition": "active"})]);
+    let both = |condition: &str| vec![json!({"condition": condition}); 2];
+    let found = waiting::until(PATIENCE, || installation.sql(DEAD_INPUTS) == both("active"));
     assert!(found, "{:?}", installation.sql(DEAD_INPUTS));
 
     gateway.disconnect().expect("it leaves");
-    wait_for(&installation, &[("mqtt", true)]);
-    let over = waiting::until(PATIENCE, || installation.sql(DEAD_INPUTS) == [json!({"condition": "cleared"})]);
+    wait_for(&installation, &[("mqtt", true), ("websocket", true)]);
+    let over = waiting::until(PATIENCE, || installation.sql(DEAD_INPUTS) == both("cleared"));
     assert!(over, "{:?}", installation.sql(DEAD_INPUTS));
     only_in_their_own_book(&installation, server);
 }
@@ -94,7 +95,7 @@ fn canaries_find_in_where_every_listener_speaks_tls() {
     let directory = tempfile::tempdir().expect("a directory");
     let installation = watched(directory.path(), "tls").with("PAINWATCH__TLS__AUTO", "self-signed");
     let server = installation.serve();
-    wait_for(&installation, &[("mqtt", true), ("grpc", true), ("http", true)]);
+    wait_for(&installation, &[("mqtt", true), ("grpc", true), ("http", true), ("websocket", true)]);
     only_in_their_own_book(&installation, server);
 }
 

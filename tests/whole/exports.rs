@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use painwatch_domain::Zone;
 use painwatch_domain::time::parse_stamp;
+use painwatch_domain::{Roster, Zone};
 use painwatch_gateway::import::{Import, ImportOptions, import};
 use painwatch_processor_core::metrics::interval_merge::{Interval, merge, total};
 use painwatch_processor_core::metrics::wear::Span;
@@ -21,7 +21,8 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn imported(format: &str, name: &str) -> Import {
-    let options = ImportOptions { device_prefix: "d".into(), zone: ZONE.into(), patient: Some("p-17".into()) };
+    let roster = Roster::default();
+    let options = ImportOptions { device_prefix: "d".into(), zone: ZONE.into(), patient: Some("p-17".into()), roster };
     import(format, &fixture(name), &options).expect("the export is read")
 }
 
@@ -96,6 +97,31 @@ fn an_imported_export_is_stored_once_however_often_it_is_sent_and_its_command_sa
 }
 
 #[test]
+fn what_other_systems_stored_in_a_standard_is_stored_once_however_often_it_is_sent() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let installation = Installation::below(directory.path(), "import");
+    let roster = directory.path().join("clinic.toml");
+    let medication = "[[medication]]\nid = \"oxycodone-er\"\ningredient = \"oxycodone\"\nstrength = \"10\"\nunit = \"{tablet}\"\n\
+                      release = \"er\"\nrxnorm = \"1049621\"\n";
+    std::fs::write(&roster, medication).expect("written");
+    let server = installation.serve();
+    let told = |format: &str, more: &[&str]| -> [Option<u64>; 4] {
+        let path = fixture(format);
+        let arguments = ["import", format, path.to_str().expect("a path"), "--device", "d", "--zone", ZONE, "--json"];
+        let answer: serde_json::Value =
+            serde_json::from_str(&installation.told(&[&arguments, more].concat())).expect("JSON");
+        ["submitted", "stored", "duplicate", "quarantined"].map(|figure| answer[figure].as_u64())
+    };
+    for format in ["omh", "fhir"] {
+        assert_eq!(told(format, &[]), [7, 7, 0, 0].map(Some), "{format}");
+        assert_eq!(told(format, &[]), [7, 0, 7, 0].map(Some), "{format}");
+    }
+    let roster = roster.to_str().expect("a path");
+    assert_eq!(told("fhir", &["--roster", roster]), [8, 1, 7, 0].map(Some), "the roster knows one code more");
+    server.stop();
+}
+
+#[test]
 fn a_format_that_is_not_known_is_a_wrong_command_line_and_the_help_has_an_example_of_each() {
     let directory = tempfile::tempdir().expect("a directory");
     let installation = Installation::below(directory.path(), "import");
@@ -103,7 +129,7 @@ fn a_format_that_is_not_known_is_a_wrong_command_line_and_the_help_has_an_exampl
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("known are fitbit, myaiguide, welltory, pmdata, apple-health, withings, garmin, csv"),
+        said.contains("known are fitbit, myaiguide, welltory, pmdata, apple-health, withings, garmin, omh, fhir, csv"),
         "{said}"
     );
     let help = installation.told(&["import", "--help"]);

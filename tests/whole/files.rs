@@ -99,6 +99,49 @@ fn unfinished() -> Vec<u8> {
     packet
 }
 
+/// The same as the beginning of a frame of 200 KB, behind the head of a request for a WebSocket.
+fn unfinished_frame() -> (Vec<u8>, Vec<u8>) {
+    let asked = "GET /mqtt HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+        sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nsec-websocket-protocol: mqtt\r\n\r\n";
+    // The mask changes nothing.
+    let head = [&[0x82, 0xff, 0, 0, 0, 0][..], &200_000_u32.to_be_bytes(), &[0; 4]].concat();
+    (asked.into(), [head, unfinished()].concat())
+}
+
+fn stranger(server: &Server, over_websocket: bool) -> TcpStream {
+    if !over_websocket {
+        let mut stranger = TcpStream::connect(&server.mqtt).expect("let in");
+        stranger.write_all(&unfinished()).expect("read");
+        return stranger;
+    }
+    let mut stranger = TcpStream::connect(&server.http).expect("let in");
+    let (asked, frame) = unfinished_frame();
+    stranger.write_all(&asked).expect("read");
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    while !answer.ends_with(b"\r\n\r\n") {
+        stranger.read_exact(&mut byte).expect("an answer");
+        answer.extend(byte);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{answer:?}");
+    stranger.write_all(&frame).expect("read");
+    stranger
+}
+
+/// What each of so many more strangers holds, weighed by the second half of them.
+fn weigh_strangers(server: &Server, strangers: &mut Vec<TcpStream>, over_websocket: bool) {
+    let mut weights = Vec::new();
+    for _ in 1..=2 {
+        strangers.extend((0..HALF_OPEN / 2).map(|_| stranger(server, over_websocket)));
+        assert!(waiting::until(Duration::from_secs(10), || open_files(server) > strangers.len()));
+        weights.push(resident_bytes(server));
+    }
+    let each = weights[1].saturating_sub(weights[0]) / (HALF_OPEN / 2);
+    println!(
+        "measured: {each} bytes for each of {HALF_OPEN} connections before it said who it is, over WebSocket: {over_websocket}"
+    );
+    assert!(each <= HALF_OPEN_BYTES_MAX, "{each} bytes each, over WebSocket: {over_websocket}");
+}
+
 #[test]
 fn s44_a_thousand_strangers_who_do_not_finish_hold_16_kib_each_and_keep_nobody_waiting() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -106,23 +149,14 @@ fn s44_a_thousand_strangers_who_do_not_finish_hold_16_kib_each_and_keep_nobody_w
     let installation = installation.with("PAINWATCH__INGEST__LIMITS__CONNECT_DEADLINE_MS", "60000");
     let server = installation.serve();
     let mut strangers = Vec::new();
-    let mut weights = Vec::new();
-    for half in 1..=2 {
-        for _ in 0..HALF_OPEN / 2 {
-            let mut stranger = TcpStream::connect(&server.mqtt).expect("let in");
-            stranger.write_all(&unfinished()).expect("read");
-            strangers.push(stranger);
-        }
-        let all = HALF_OPEN / 2 * half;
-        assert!(waiting::until(Duration::from_secs(10), || open_files(&server) > all));
-        weights.push(resident_bytes(&server));
+    for over_websocket in [false, true] {
+        weigh_strangers(&server, &mut strangers, over_websocket);
     }
-    let each = weights[1].saturating_sub(weights[0]) / (HALF_OPEN / 2);
-    println!("measured: {each} bytes for each of {HALF_OPEN} connections before it said who it is");
-    assert!(each <= HALF_OPEN_BYTES_MAX, "{each} bytes each");
     // None was shown out for being many, and who says more than a stranger may is.
-    strangers[0].set_nonblocking(true).expect("a socket");
-    assert_eq!(strangers[0].read(&mut [0]).expect_err("nothing said").kind(), std::io::ErrorKind::WouldBlock);
+    for stranger in &mut strangers {
+        stranger.set_nonblocking(true).expect("a socket");
+        assert_eq!(stranger.read(&mut [0]).expect_err("nothing said").kind(), std::io::ErrorKind::WouldBlock);
+    }
     let mut greedy = TcpStream::connect(&server.mqtt).expect("let in");
     greedy.write_all(&[0x10, 0xff, 0x7f]).expect("read");
     greedy.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");

@@ -23,7 +23,7 @@ pub fn run(root: &Path, runs: u64) -> Result<bool> {
         let done = fuzzing.stdin(Stdio::null()).output().context("fuzz/run.sh")?;
         let said = String::from_utf8_lossy(&done.stderr);
         let Some(told) = Told::read(&said) else { bail!("{target} did not run:\n{said}") };
-        println!("{target:9} {}", told.line());
+        println!("{target:19} {}", told.line());
         if !done.status.success() || told.runs < runs {
             println!("{said}\n{target} FAILED: what did it is in fuzz/artifacts/{target}");
             whole = false;
@@ -71,6 +71,23 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_target_is_built_and_what_needs_the_doors_asks_for_them() {
+        let fuzz = crate::root().join("fuzz");
+        let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+        let script = fs::read_to_string(fuzz.join("run.sh")).unwrap();
+        for entry in fs::read_dir(fuzz.join("targets")).unwrap() {
+            let path = entry.unwrap().path();
+            let (name, text) = (path.file_stem().unwrap().to_str().unwrap(), fs::read_to_string(&path).unwrap());
+            let bin = manifest.split("[[bin]]").find(|bin| bin.contains(&format!("\nname = \"{name}\"\n")));
+            let bin = bin.unwrap_or_else(|| panic!("fuzz/Cargo.toml has no {name}"));
+            let doors = text.contains("::doors::");
+            assert_eq!(bin.contains("required-features = [\"doors\"]"), doors, "{name} in fuzz/Cargo.toml");
+            let asking = script.lines().find(|line| line.starts_with("case $target in")).unwrap();
+            assert_eq!(asking.split([' ', ')']).any(|word| word == name), doors, "{name} in fuzz/run.sh");
+        }
+    }
 
     #[test]
     fn what_the_fuzzer_says_is_understood() {

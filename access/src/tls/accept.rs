@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -18,14 +18,6 @@ use super::{Door, PeerCertificate, Tls};
 
 /// A peer that has not finished its handshake by then is closed: one that trickles bytes must not hold a place.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// Handshakes of one door at once. Some 20 KB each; so many silent strangers at a time must be thrown out by the deadline
-/// before they keep a gateway waiting.
-const HANDSHAKES: usize = 2_048;
-/// Connections that are ready and not yet taken by the server behind the door.
-const READY: usize = 64;
-/// Pause after `accept` failed, which is mostly for want of file descriptors.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-
 /// Who is at the other end, before it has said anything.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -73,6 +65,15 @@ pub struct Gate {
 }
 
 impl Gate {
+    pub const fn door(&self) -> Door {
+        self.door
+    }
+
+    /// Addresses that bring the connections of many.
+    pub fn trusted_proxies(&self) -> Arc<[IpAddr]> {
+        Arc::clone(&self.trusted_proxies)
+    }
+
     /// A place among the connections of all doors, held as long as the connection.
     fn socket(&self) -> io::Result<Option<OwnedSemaphorePermit>> {
         let none_left = |_| io::Error::new(io::ErrorKind::QuotaExceeded, "as many connections as open files allow");
@@ -129,41 +130,6 @@ fn certificate_of(stream: &TlsStream<TcpStream>, tls: &Tls) -> io::Result<Option
 pub struct Arrival {
     pub stream: Stream,
     pub peer: Peer,
-}
-
-/// Connections ready to be spoken on, accepted until the receiver is dropped. Slow handshakes hold up nobody else.
-pub fn arrivals(listener: TcpListener, gate: Gate) -> mpsc::Receiver<Arrival> {
-    let (ready, receiver) = mpsc::channel(READY);
-    tokio::spawn(async move {
-        let places = Arc::new(Semaphore::new(HANDSHAKES));
-        tokio::select! {
-            () = ready.closed() => {}
-            () = accept(&listener, &gate, &places, &ready) => {}
-        }
-    });
-    receiver
-}
-
-async fn accept(listener: &TcpListener, gate: &Gate, places: &Arc<Semaphore>, ready: &mpsc::Sender<Arrival>) {
-    while let Ok(place) = Arc::clone(places).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                let (gate, ready) = (gate.clone(), ready.clone());
-                tokio::spawn(async move {
-                    match gate.open(stream, address).await {
-                        // The receiver is gone when the door closed meanwhile.
-                        Ok(arrival) => drop(ready.send(arrival).await),
-                        Err(error) => tracing::info!(door = ?gate.door, %error, "a connection was not let in"),
-                    }
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(door = ?gate.door, %error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
 }
 
 /// A connection, and its place among those of all doors.

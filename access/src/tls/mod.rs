@@ -16,7 +16,7 @@ use painwatch_domain::{Clock, TenantId};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
-pub use accept::{Arrival, Gate, Peer, Security, Stream, arrivals};
+pub use accept::{Arrival, Gate, Peer, Security, Stream};
 pub use authority::{Authority, AuthorityError, Issued};
 pub use identity::{NoIdentity, PeerCertificate, identity_of};
 pub use local::{Tunnel, pinned_client, tunnel};

@@ -6,7 +6,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, DateTime};
 use painwatch_domain::ids::{DeviceId, PatientId};
 use painwatch_domain::time::MINUTE_MS;
-use painwatch_domain::{Measure, Zone};
+use painwatch_domain::{Measure, Roster, Zone};
 use painwatch_proto::ingest::v1::{Mode, Reading, ReadingBatch};
 
 use super::local::{self, Rules};
@@ -113,6 +113,10 @@ impl<'a> Collector<'a> {
         &self.zone
     }
 
+    pub fn roster(&self) -> &Roster {
+        &self.options.roster
+    }
+
     /// Must come before the subject's rows.
     pub fn set_zone(&mut self, subject: &str, zone: Zone) {
         self.zones.insert(subject.to_owned(), zone);
@@ -144,7 +148,16 @@ impl<'a> Collector<'a> {
             last = last.max(Some(row.day));
             Ok(())
         })?;
-        let revision = last.map_or(0, local::revision);
+        self.add_as_revision(file, last.map_or(0, local::revision), read)
+    }
+
+    /// Takes one file's rows in passing; those without a revision of their own have this one.
+    pub fn add_as_revision(
+        &mut self,
+        file: String,
+        revision: i64,
+        read: &dyn Fn(&mut FileReport, Rows<'_>) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
         let mut report = FileReport::new(file);
         let mut counted = FileReport::default();
         read(&mut report, &mut |row| self.push(row, revision, &mut counted))?;

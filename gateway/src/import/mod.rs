@@ -6,6 +6,7 @@ mod blood_pressure;
 mod collect;
 mod elements;
 mod fitbit;
+mod foreign;
 mod garmin;
 mod generic_csv;
 mod local;
@@ -20,6 +21,7 @@ mod zip;
 
 use std::path::{Path, PathBuf};
 
+use painwatch_domain::Roster;
 use painwatch_domain::ids::IdError;
 use painwatch_domain::time::{Zone, ZoneError};
 use painwatch_proto::json::nearest;
@@ -39,7 +41,7 @@ pub struct Format {
 }
 
 /// The formats that can be imported so far.
-pub const FORMATS: [Format; 8] = [
+pub const FORMATS: [Format; 10] = [
     Format {
         name: "fitbit",
         about: "Fitbit account exports in the shape of Furberg et al. 2016",
@@ -83,6 +85,18 @@ pub const FORMATS: [Format; 8] = [
         read: garmin::read,
     },
     Format {
+        name: "omh",
+        about: "Open mHealth and IEEE 1752.1 data points: JSON, or a data point a line",
+        example: "painwatch import omh ./points.json --device omh --zone Europe/Paris",
+        read: foreign::omh,
+    },
+    Format {
+        name: "fhir",
+        about: "FHIR R4: Bundles, resources, or the NDJSON of a bulk data export",
+        example: "painwatch import fhir ./export --device ehr --zone Europe/Paris --roster clinic.toml",
+        read: foreign::fhir,
+    },
+    Format {
         name: "csv",
         about: "any table with a header: a reading a row, or a measure a column (docs/gateway-developers.md)",
         example: "painwatch import csv ./weights.csv --device scale-0042 --zone Europe/Paris",
@@ -98,6 +112,8 @@ pub struct ImportOptions {
     pub zone: String,
     /// Who wore it. With several subjects in one export, the prefix of their patient ids.
     pub patient: Option<String>,
+    /// By which codes medications are known.
+    pub roster: Roster,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -184,7 +200,8 @@ mod tests {
 
     #[test]
     fn an_unknown_format_is_answered_with_the_nearest_known_one() {
-        let options = ImportOptions { device_prefix: "d".into(), zone: "UTC".into(), patient: None };
+        let options =
+            ImportOptions { device_prefix: "d".into(), zone: "UTC".into(), patient: None, roster: Roster::default() };
         let error = import("apple_heath", Path::new("."), &options).unwrap_err().to_string();
         assert!(
             error.starts_with("unknown format \"apple_heath\", the nearest known one is \"apple-health\""),

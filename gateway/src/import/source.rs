@@ -52,16 +52,15 @@ fn unreadable(file: &Path, source: impl Into<io::Error>) -> ImportError {
 }
 
 fn collect(path: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), ImportError> {
-    if found.len() > FILES_MAX || depth > DEPTH_MAX {
-        let limit = format!("more than {FILES_MAX} files or {DEPTH_MAX} folders deep: name a smaller folder");
+    if depth > DEPTH_MAX {
+        let limit = format!("more than {DEPTH_MAX} folders deep: name a smaller folder");
         return Err(unreadable(path, io::Error::other(limit)));
     }
     if !std::fs::metadata(path).map_err(|error| unreadable(path, error))?.is_dir() {
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
             return collect_archive(path, depth, found);
         }
-        found.push(Found { path: path.to_owned(), place: Place::File });
-        return Ok(());
+        return put(Found { path: path.to_owned(), place: Place::File }, found);
     }
     let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, error))?;
     let mut entries: Vec<PathBuf> = entries
@@ -72,11 +71,19 @@ fn collect(path: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), Impo
     entries.iter().try_for_each(|entry| collect(entry, depth + 1, found))
 }
 
+fn put(file: Found, found: &mut Vec<Found>) -> Result<(), ImportError> {
+    if found.len() >= FILES_MAX {
+        let limit = format!("more than {FILES_MAX} files: name a smaller folder");
+        return Err(unreadable(&file.path, io::Error::other(limit)));
+    }
+    found.push(file);
+    Ok(())
+}
+
 /// An archive below the folder or archive that was named is not opened: exports hold archives of other things.
 fn collect_archive(path: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), ImportError> {
     if depth > 0 {
-        found.push(Found { path: path.to_owned(), place: Place::File });
-        return Ok(());
+        return put(Found { path: path.to_owned(), place: Place::File }, found);
     }
     let mut entries = zip::entries(path).map_err(|error| unreadable(path, error))?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -131,11 +138,17 @@ impl Found {
         match &self.place {
             Place::Entry { archive, entry } => {
                 let plain = zip::open(archive, entry).map_err(|error| unreadable(&self.path, error))?;
-                self.unpack(Capped::new(plain, Some(entry.packed_bytes), bytes_max), bytes_max, take)
+                self.unpack(
+                    Capped::new(plain, Some(entry.packed_bytes), bytes_max),
+                    entry.packed_bytes,
+                    bytes_max,
+                    take,
+                )
             }
             Place::File => {
                 let file = File::open(&self.path).map_err(|error| unreadable(&self.path, error))?;
-                self.unpack(file, bytes_max, take)
+                let size = file.metadata().map_err(|error| unreadable(&self.path, error))?.len();
+                self.unpack(file, size, bytes_max, take)
             }
         }
     }
@@ -143,13 +156,13 @@ impl Found {
     fn unpack<T>(
         &self,
         packed: impl Read,
+        size: u64,
         bytes_max: u64,
         take: impl FnOnce(&mut dyn BufRead) -> Result<T, ImportError>,
     ) -> Result<T, ImportError> {
         if self.path.extension().is_none_or(|extension| extension != "gz") {
             return take(&mut BufReader::new(Capped::new(packed, None, bytes_max)));
         }
-        let size = std::fs::metadata(&self.path).map(|meta| meta.len()).unwrap_or(bytes_max);
         let plain = flate2::read::MultiGzDecoder::new(packed);
         take(&mut BufReader::new(Capped::new(plain, Some(size), bytes_max)))
     }
@@ -172,7 +185,7 @@ impl<R> Capped<R> {
         if self.read > self.bytes_max {
             return Err(io::Error::other(format!("larger than {} MiB: split the export", self.bytes_max >> 20)));
         }
-        let swollen = |packed: u64| self.read > RATIO_FLOOR_BYTES && self.read / packed.max(1) > RATIO_MAX;
+        let swollen = |packed: u64| self.read > RATIO_FLOOR_BYTES && self.read > packed.saturating_mul(RATIO_MAX);
         if self.packed.is_some_and(swollen) {
             return Err(io::Error::other(format!("unpacks to more than {RATIO_MAX} times its size: not an export")));
         }
@@ -210,6 +223,66 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("export.zip");
         std::fs::write(&path, zip::tests::archive(&[("bomb.xml", &vec![b' '; 16 << 20])])).unwrap();
+        let error = find(&path).unwrap()[0].bytes().unwrap_err().to_string();
+        assert!(error.contains("more than 250 times its size"), "{error}");
+    }
+
+    fn capped(plain: u64, packed: u64) -> io::Result<u64> {
+        let plain = io::repeat(b' ').take(plain);
+        io::copy(&mut Capped::new(plain, Some(packed), STREAM_BYTES_MAX), &mut io::sink())
+    }
+
+    #[test]
+    fn s42_a_file_unpacks_to_two_hundred_and_fifty_times_its_size_at_most_and_below_four_mebibytes_to_anything() {
+        assert_eq!(capped(25_000_000, 100_000).unwrap(), 25_000_000);
+        assert!(capped(25_000_001, 100_000).unwrap_err().to_string().contains("more than 250 times"));
+        assert_eq!(capped(4 << 20, 1).unwrap(), 4 << 20);
+        assert!(capped((4 << 20) + 1, 1).is_err());
+    }
+
+    #[test]
+    fn s42_a_file_has_so_many_bytes_at_most() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("steps.json");
+        // Zeros that take no room on the disk.
+        for (bytes, within) in [(WHOLE_BYTES_MAX, true), (WHOLE_BYTES_MAX + 1, false)] {
+            File::create(&path).unwrap().set_len(bytes).unwrap();
+            let file = find(&path).unwrap().remove(0);
+            let read = file.read(WHOLE_BYTES_MAX, |reader| {
+                io::copy(reader, &mut io::sink()).map_err(|error| unreadable(&path, error))
+            });
+            assert_eq!(read.ok(), within.then_some(bytes));
+        }
+        let mut nearly = Capped { read: STREAM_BYTES_MAX - 1, ..Capped::new(&b"12"[..], None, STREAM_BYTES_MAX) };
+        assert_eq!(nearly.read(&mut [0]).unwrap(), 1);
+        assert!(nearly.read(&mut [0]).unwrap_err().to_string().contains("larger than 65536 MiB"));
+    }
+
+    #[test]
+    fn s42_an_export_has_so_many_files_and_is_so_deep_at_most() {
+        let file = || Found { path: "a.csv".into(), place: Place::File };
+        let mut found = vec![file(); FILES_MAX - 1];
+        assert!(put(file(), &mut found).is_ok());
+        assert!(put(file(), &mut found).unwrap_err().to_string().contains("more than 200000 files"));
+
+        let directory = tempfile::tempdir().unwrap();
+        let deep = |folders: usize| directory.path().join(vec!["d"; folders].join("/"));
+        // The file is as deep as the folders above it, the named one among them.
+        std::fs::create_dir_all(deep(31)).unwrap();
+        std::fs::write(deep(31).join("a.csv"), "").unwrap();
+        assert_eq!(find(directory.path()).unwrap().len(), 1);
+        std::fs::create_dir_all(deep(32)).unwrap();
+        std::fs::write(deep(32).join("a.csv"), "").unwrap();
+        assert!(find(directory.path()).unwrap_err().to_string().contains("more than 32 folders deep"));
+    }
+
+    #[test]
+    fn a_gzip_bomb_in_an_archive_is_measured_by_what_it_takes_there() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(&vec![b' '; 16 << 20]).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("export.zip");
+        std::fs::write(&path, zip::tests::archive(&[("steps.json.gz", &packed.finish().unwrap())])).unwrap();
         let error = find(&path).unwrap()[0].bytes().unwrap_err().to_string();
         assert!(error.contains("more than 250 times its size"), "{error}");
     }

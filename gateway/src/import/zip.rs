@@ -263,6 +263,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn s42_an_archive_has_so_many_entries_at_most() {
+        let sound = include_bytes!("../../tests/fixtures/archive/wide.zip");
+        let end = sound.windows(4).position(|bytes| bytes == END_64.to_le_bytes()).unwrap();
+        let claiming = |entries: usize| {
+            let mut bytes = sound.to_vec();
+            bytes[end + 32..end + 40].copy_from_slice(&(entries as u64).to_le_bytes());
+            read(&bytes)
+        };
+        assert_eq!(claiming(FILES_MAX).unwrap().len(), 1);
+        assert!(claiming(FILES_MAX + 1).unwrap_err().to_string().contains("larger than that of an export"));
+    }
+
+    #[test]
     fn numbers_that_do_not_fit_in_32_bits_stand_in_an_extra_field() {
         let mut entry = Entry {
             name: String::new(),

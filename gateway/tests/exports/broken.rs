@@ -69,7 +69,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Every file of every format, with the folders that it needs above it.
 fn targets() -> Vec<(&'static str, PathBuf)> {
-    let of = |(format, name): (&'static str, &str)| files(&fixture(name)).into_iter().map(move |file| (format, file));
+    let of = |format: &'static str| files(&fixture(format)).into_iter().map(move |file| (format, file));
     let mut found: Vec<_> = EXPORTS.into_iter().flat_map(of).collect();
     found.extend(files(&fixture("counters")).into_iter().map(|file| ("csv", file)));
     found.sort();
@@ -86,7 +86,9 @@ proptest! {
         let mut bytes = std::fs::read(file).expect("a file");
         harms.iter().for_each(|harm| apply(&mut bytes, harm));
         let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join(file.file_name().expect("a name"));
+        let below = file.strip_prefix(fixture("")).expect("a fixture");
+        let path = directory.path().join(below);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(&path, bytes).expect("written");
         if path.extension().is_some_and(|extension| extension == "toml") {
             std::fs::copy(file.with_extension(""), path.with_extension("")).expect("copied");

@@ -1,26 +1,29 @@
-//! The importers of what people export themselves, over small files in the documented shapes of these exports. They are made
-//! up: no recording of these three that may be passed on was found. Each holds the defects that its format is known for.
+//! The importers over small files in the documented shapes of these exports. They are made up: of what people export
+//! themselves no recording that may be passed on was found. Each holds the defects that its format is known for.
 
 mod broken;
+mod foreign;
 mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use painwatch_domain::Roster;
 use painwatch_gateway::import::{Import, ImportOptions, import, stream};
 use painwatch_gateway::ledger::{Books, Ledger};
 use painwatch_proto::ingest::v1::Reading;
 
-/// Each format with its files.
-pub const EXPORTS: [(&str, &str); 4] =
-    [("apple-health", "apple-health"), ("withings", "withings"), ("garmin", "garmin"), ("csv", "csv")];
+/// Each format, and the folder with its files.
+pub const EXPORTS: [&str; 10] =
+    ["apple-health", "csv", "fhir", "fitbit", "garmin", "myaiguide", "omh", "pmdata", "welltory", "withings"];
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 pub fn options() -> ImportOptions {
-    ImportOptions { device_prefix: "d".into(), zone: "Europe/Paris".into(), patient: Some("p-17".into()) }
+    let roster = Roster::default();
+    ImportOptions { device_prefix: "d".into(), zone: "Europe/Paris".into(), patient: Some("p-17".into()), roster }
 }
 
 pub fn imported(format: &str, path: &Path) -> Import {
@@ -144,22 +147,22 @@ fn tables_of_any_program_are_read_long_and_wide_and_bad_rows_are_told() {
 #[test]
 fn an_export_that_python_has_zipped_is_the_same_export() {
     let directory = tempfile::tempdir().expect("a directory");
-    for (format, name) in EXPORTS {
-        let path = directory.path().join(format!("{name}.zip"));
+    for format in EXPORTS {
+        let path = directory.path().join(format!("{format}.zip"));
         let script = "import shutil, sys; shutil.make_archive(sys.argv[1][:-4], 'zip', sys.argv[2])";
         let mut python = std::process::Command::new("python3");
-        let packed = python.args(["-c", script]).arg(&path).arg(fixture(name)).status().expect("python3");
+        let packed = python.args(["-c", script]).arg(&path).arg(fixture(format)).status().expect("python3");
         assert!(packed.success());
-        assert_eq!(figures(&imported(format, &path)), figures(&imported(format, &fixture(name))), "{format}");
+        assert_eq!(figures(&imported(format, &path)), figures(&imported(format, &fixture(format))), "{format}");
     }
 }
 
 #[test]
 fn handed_over_one_by_one_the_readings_are_the_same_and_none_is_kept() {
-    for (format, name) in EXPORTS {
-        let whole = imported(format, &fixture(name));
+    for format in EXPORTS {
+        let whole = imported(format, &fixture(format));
         let mut handed = Vec::new();
-        let rest = stream(format, &fixture(name), &options(), &mut |timed| {
+        let rest = stream(format, &fixture(format), &options(), &mut |timed| {
             handed.push(timed);
             Ok(())
         });

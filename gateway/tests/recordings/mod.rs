@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use painwatch_domain::Roster;
 use painwatch_gateway::import::{Import, ImportOptions, import};
 use painwatch_gateway::ledger::{Books, Ledger};
 
@@ -19,7 +20,7 @@ fn recordings(set: &str) -> Option<PathBuf> {
 }
 
 fn options(zone: &str) -> ImportOptions {
-    ImportOptions { device_prefix: "rec".into(), zone: zone.into(), patient: None }
+    ImportOptions { device_prefix: "rec".into(), zone: zone.into(), patient: None, roster: Roster::default() }
 }
 
 fn books(import: &Import) -> Books {

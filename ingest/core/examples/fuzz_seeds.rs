@@ -1,4 +1,5 @@
-//! Writes the seed corpora under `fuzz/corpus/` out of the examples that the tests use: one file an entry.
+//! Writes the seed corpora under `fuzz/corpus/` out of the examples that the tests use: one file an entry, or one a file of an
+//! export, behind a byte that says which file it is.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hexadecimal: String = std::fs::read_to_string(tests.join("golden/batch.hex"))?.split_whitespace().collect();
     let digits =
         hexadecimal.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap_or("0"), 16));
-    write(&fuzz.join("corpus/record"), 0, &digits.collect::<Result<Vec<_>, _>>()?)
+    write(&fuzz.join("corpus/record"), 0, &digits.collect::<Result<Vec<_>, _>>()?)?;
+    exports(&fuzz.join("corpus"), &here.join("../../gateway/tests/fixtures"))
+}
+
+/// The importers' fixtures, in the order in which `fuzz/src/exports.rs` numbers them; archives as they are.
+fn exports(corpus: &Path, fixtures: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    for format in std::fs::read_dir(fixtures)? {
+        let format = format?;
+        let name = format.file_name().to_string_lossy().replace('-', "_");
+        let mut files = Vec::new();
+        list(&format.path(), &mut files)?;
+        files.sort();
+        for (nth, file) in files.iter().enumerate() {
+            let number = if name == "archive" { Vec::new() } else { vec![u8::try_from(nth)?] };
+            write(&corpus.join(format!("import_{name}")), nth, &[number, std::fs::read(file)?].concat())?;
+        }
+    }
+    Ok(())
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { list(&path, files)? } else { files.push(path) }
+    }
+    Ok(())
 }
 
 fn write(directory: &Path, nth: usize, bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {

@@ -118,6 +118,16 @@ fn depth(payload: &[u8]) -> usize {
     deepest
 }
 
+/// Entries of an encoded [`ReadingBatch`], told without building any; `None` where the bytes are none.
+///
+/// # Errors
+/// More than the limit.
+pub fn count_readings(payload: &[u8], limits: &Limits) -> Result<Option<usize>, Refused> {
+    let Some(outline) = Outline::of(payload) else { return Ok(None) };
+    check_entries(outline.entries, limits)?;
+    Ok(Some(outline.entries))
+}
+
 /// The outer fields of a protobuf payload, counted without decoding: an empty entry is two bytes on the wire and
 /// hundreds in memory.
 struct Outline {

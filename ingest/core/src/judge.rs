@@ -192,7 +192,7 @@ impl<'e> Books<'e> {
     fn entry(&mut self, index: u32, source: Source<'_>) -> Result<(), Refused> {
         match source {
             Source::Message(reading) | Source::Translated(reading) => self.reading(index, source, reading),
-            Source::Foreign(text, language) => match language.translate(text, self.envelope) {
+            Source::Foreign(text, language) => match language.translate(text, self.envelope.roster) {
                 Ok(meaning) => self.meaning(index, source, meaning),
                 Err(refusal) => {
                     self.refuse_entry(index, source, None, (None, 1), refusal);

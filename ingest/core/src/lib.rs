@@ -7,6 +7,7 @@ mod codes;
 mod decode;
 mod envelope;
 mod explain;
+mod foreign;
 mod formats;
 mod judge;
 mod quarantine;
@@ -17,7 +18,9 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use decode::count_readings;
 pub use envelope::{Envelope, Format, Kept, Limits, Protocol, Refused, Submission};
 pub use explain::{Explained, Explanation, explain, fix, reason};
+pub use foreign::{Beside, Entry, Foreign};
 pub use judge::{judge_again, judge_batch, judge_bytes};
 pub use painwatch_domain::order::{Fill, Order, OrderState};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, FuturesUnordered};
 use futures::{FutureExt as _, StreamExt as _};
@@ -11,8 +12,11 @@ use painwatch_domain::TenantId;
 use painwatch_ingest_core::{Format, Protocol};
 use painwatch_journal::Appended;
 use painwatch_proto::json::verdict_to_json;
-use rumqttc::{AsyncClient, Event, EventLoop, Outgoing, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
-use tokio::sync::mpsc;
+use rumqttc::{
+    AsyncClient, ConnectionError, Error as Malformed, Event, EventLoop, Outgoing, Packet, Publish, QoS, StateError,
+    SubscribeFilter, SubscribeReasonCode,
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +53,25 @@ pub enum End {
     Stopping,
 }
 
+/// What the broker said.
+enum Heard {
+    Packet(Packet),
+    /// A message larger than we take, without what it holds.
+    TooLarge(Publish),
+}
+
+/// Readings that wait for room in the memory that all doors share. Nothing is read behind them.
+struct Parked {
+    readings: Readings,
+    room: BoxFuture<'static, OwnedSemaphorePermit>,
+}
+
+struct Readings {
+    message: Publish,
+    who: GatewayPrincipal,
+    format: Format,
+}
+
 /// One message and what became of it.
 struct Finished {
     message: Publish,
@@ -58,13 +81,13 @@ struct Finished {
 enum Done {
     Submitted(GatewayPrincipal, Outcome),
     Status(Appended),
-    /// Nobody will ever make sense of it: acknowledged, or it would come again for ever.
-    Ignored,
+    /// Refused for good: acknowledged, or it would come again for ever.
+    Refused,
 }
 
 pub struct Connection {
     client: AsyncClient,
-    packets: mpsc::Receiver<Packet>,
+    packets: mpsc::Receiver<Heard>,
     /// Drives the library, and says why it ended. Aborted with us.
     pump: JoinSet<String>,
     answers: Answers,
@@ -72,16 +95,17 @@ pub struct Connection {
     bytes_max: usize,
     bytes: usize,
     pending: FuturesOrdered<BoxFuture<'static, Finished>>,
+    parked: Option<Parked>,
     verdicts: FuturesUnordered<BoxFuture<'static, (String, String)>>,
     subscribed: bool,
 }
 
 impl Connection {
     pub fn open(broker: &BrokerConfig, answers: &Answers, limits: &IngestLimits) -> Self {
-        let (client, events) = AsyncClient::new(broker.options(limits), REQUESTS);
+        let (client, events) = AsyncClient::new(broker.options(), REQUESTS);
         let (sender, packets) = mpsc::channel(PACKETS);
         let mut pump = JoinSet::new();
-        pump.spawn(drive(events, sender));
+        pump.spawn(drive(events, sender, limits.max_packet_bytes as usize));
         Self {
             client,
             packets,
@@ -91,6 +115,7 @@ impl Connection {
             bytes_max: limits.session_bytes,
             bytes: 0,
             pending: FuturesOrdered::new(),
+            parked: None,
             verdicts: FuturesUnordered::new(),
             subscribed: false,
         }
@@ -107,14 +132,22 @@ impl Connection {
 
     async fn run(&mut self, stop: &CancellationToken) -> End {
         loop {
-            let has_room = self.pending.len() < UNDER_WAY && self.bytes < self.bytes_max;
+            let has_room = self.parked.is_none() && self.pending.len() < UNDER_WAY && self.bytes < self.bytes_max;
             let stepped = tokio::select! {
                 biased;
                 () = stop.cancelled() => Err(End::Stopping),
                 Some(finished) = self.pending.next(), if !self.pending.is_empty() => self.finish(finished),
                 Some(verdict) = self.verdicts.next(), if !self.verdicts.is_empty() => self.tell(verdict),
-                packet = self.packets.recv(), if has_room => match packet {
-                    Some(packet) => self.handle(packet),
+                Some((readings, permit)) = room(&mut self.parked), if self.parked.is_some() => {
+                    self.submit(readings, permit);
+                    Ok(())
+                }
+                heard = self.packets.recv(), if has_room => match heard {
+                    Some(Heard::Packet(packet)) => self.handle(packet),
+                    Some(Heard::TooLarge(message)) => {
+                        self.take(message, true);
+                        Ok(())
+                    }
                     None => Err(End::Lost(self.why_the_pump_ended().await)),
                 },
             };
@@ -144,14 +177,14 @@ impl Connection {
                 Ok(())
             }
             Packet::Publish(message) => {
-                self.take(message);
+                self.take(message, false);
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn take(&mut self, message: Publish) {
+    fn take(&mut self, message: Publish, too_large: bool) {
         let admission = Arc::clone(&self.answers.admission);
         if message.qos == QoS::AtMostOnce {
             admission.ledger().count(Tally::Qos0Received, 1);
@@ -161,46 +194,70 @@ impl Connection {
         self.bytes += message.payload.len();
         let Some((topic, gateway)) = parsed else {
             admission.ledger().refuse(Refusal::Malformed);
-            return self.pending.push_back(std::future::ready(Finished { message, done: Done::Ignored }).boxed());
+            return self.refuse(message);
         };
         let tenant = if gateway.is_canary() { TenantId::canary() } else { self.tenant.clone() };
         let who = GatewayPrincipal { tenant, gateway };
-        self.pending.push_back(match topic {
-            Topic::Readings(format) => self.submit(message, who, format),
-            Topic::Status => self.record_status(message, &who),
-        });
-    }
-
-    fn submit(&self, message: Publish, who: GatewayPrincipal, format: Format) -> BoxFuture<'static, Finished> {
-        let admission = Arc::clone(&self.answers.admission);
-        async move {
-            let permit = admission.room(message.payload.len()).await;
-            let outcome = admission.submit_bytes(&who, Protocol::Mqtt, &message.payload, format).await;
-            drop(permit);
-            Finished { message, done: Done::Submitted(who, outcome) }
+        if too_large {
+            admission.ledger().refuse_of(&who, Refusal::TooLarge);
+            return self.refuse(message);
         }
-        .boxed()
+        match topic {
+            Topic::Readings(format) => self.take_readings(Readings { message, who, format }),
+            Topic::Status => self.record_status(message, &who),
+        }
     }
 
-    fn record_status(&self, message: Publish, who: &GatewayPrincipal) -> BoxFuture<'static, Finished> {
-        let admission = &self.answers.admission;
+    fn refuse(&mut self, message: Publish) {
+        self.pending.push_back(std::future::ready(Finished { message, done: Done::Refused }).boxed());
+    }
+
+    fn take_readings(&mut self, readings: Readings) {
+        let (admission, bytes) = (&self.answers.admission, readings.message.payload.len());
+        match admission.room_now(bytes) {
+            Some(permit) => self.submit(readings, permit),
+            None => self.parked = Some(Parked { room: admission.room(bytes), readings }),
+        }
+    }
+
+    fn submit(&mut self, Readings { message, who, format }: Readings, permit: OwnedSemaphorePermit) {
+        let admission = Arc::clone(&self.answers.admission);
+        let append = admission.submit_bytes(&who, Protocol::Mqtt, &message.payload, format);
+        let finished = async move {
+            let mut outcome = append.await;
+            drop(permit);
+            if let Outcome::Durable(accepted) = &mut outcome {
+                admission.withhold(accepted.due.take()).await;
+            }
+            Finished { message, done: Done::Submitted(who, outcome) }
+        };
+        self.pending.push_back(finished.boxed());
+    }
+
+    fn record_status(&mut self, message: Publish, who: &GatewayPrincipal) {
+        let admission = Arc::clone(&self.answers.admission);
         let Some(said) = status::parse(&message.payload, &who.gateway) else {
             admission.ledger().refuse_of(who, Refusal::Malformed);
-            return std::future::ready(Finished { message, done: Done::Ignored }).boxed();
+            return self.refuse(message);
         };
         if !status::devices(&said).all(|device| admission.may_speak_for(who, &device)) {
             admission.ledger().refuse_of(who, Refusal::NotYourDevice);
-            return std::future::ready(Finished { message, done: Done::Ignored }).boxed();
+            return self.refuse(message);
         }
         let recorded = admission.record_status(who, said);
-        async move { Finished { message, done: Done::Status(recorded.await) } }.boxed()
+        let mut turn = admission.turn(who, 0);
+        let finished = async move {
+            turn.come(None).await;
+            Finished { message, done: Done::Status(recorded.await) }
+        };
+        self.pending.push_back(finished.boxed());
     }
 
     /// Acknowledges what is durable or refused for good; ends the connection for what is to come again.
     fn finish(&mut self, Finished { message, done }: Finished) -> Result<(), End> {
         self.bytes -= message.payload.len();
         match done {
-            Done::Ignored | Done::Submitted(_, Outcome::Refused(_)) | Done::Status(Appended::Durable { .. }) => {}
+            Done::Refused | Done::Submitted(_, Outcome::Refused(_)) | Done::Status(Appended::Durable { .. }) => {}
             Done::Submitted(who, Outcome::Durable(accepted)) => self.await_verdict(&who, accepted),
             Done::Submitted(_, Outcome::Closed)
             | Done::Status(Appended::Refused(painwatch_journal::Refusal::Closed)) => return Err(End::Closed),
@@ -248,18 +305,58 @@ impl Connection {
     }
 }
 
+/// The parked readings, once there is room for them.
+async fn room(parked: &mut Option<Parked>) -> Option<(Readings, OwnedSemaphorePermit)> {
+    let permit = (&mut parked.as_mut()?.room).await;
+    parked.take().map(|parked| (parked.readings, permit))
+}
+
 /// Polls the library in a task of its own: polling must go on while acknowledgements are handed in.
-async fn drive(mut events: EventLoop, packets: mpsc::Sender<Packet>) -> String {
+async fn drive(mut events: EventLoop, packets: mpsc::Sender<Heard>, largest: usize) -> String {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(packet)) => {
-                if packets.send(packet).await.is_err() {
+                if packets.send(heard(packet, largest)).await.is_err() {
                     return "nobody listens".to_owned();
                 }
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return "we said goodbye".to_owned(),
             Ok(Event::Outgoing(_)) => {}
-            Err(error) => return error.to_string(),
+            Err(error) => return why_ended(&error),
         }
+    }
+}
+
+/// What is too large is let go of at once: as many of them as may wait here are more than everything else holds.
+fn heard(packet: Packet, largest: usize) -> Heard {
+    match packet {
+        Packet::Publish(message) if message.size() > largest => {
+            Heard::TooLarge(Publish { payload: Bytes::new(), ..message })
+        }
+        packet => Heard::Packet(packet),
+    }
+}
+
+/// A message that is not even read comes first again and again: somebody has to know.
+fn why_ended(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::MqttState(StateError::Deserialization(Malformed::PayloadSizeLimitExceeded(bytes))) => {
+            format!(
+                "it has a message of {bytes} bytes for us and nothing comes before that is read: raise ingest.mqtt.broker_packet_bytes"
+            )
+        }
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_reads_why_nothing_comes_any_more_is_told_which_key_to_raise() {
+        let too_large = StateError::Deserialization(Malformed::PayloadSizeLimitExceeded(17_000_000));
+        let why = why_ended(&ConnectionError::MqttState(too_large));
+        assert!(why.contains("17000000") && why.contains("ingest.mqtt.broker_packet_bytes"), "{why}");
     }
 }

@@ -37,6 +37,9 @@ pub struct BrokerConfig {
     pub ca_pem: Option<Vec<u8>>,
     /// Whose readings these are: a topic names a gateway, never a tenant.
     pub tenant: TenantId,
+    /// Largest packet that is read at all. MQTT 3.1.1 cannot ask a broker for smaller ones, so that what is larger than we take is read
+    /// first and then refused; what is larger than this holds up everything behind it.
+    pub packet_bytes: usize,
 }
 
 impl fmt::Display for BrokerConfig {
@@ -46,11 +49,10 @@ impl fmt::Display for BrokerConfig {
 }
 
 impl BrokerConfig {
-    fn options(&self, limits: &IngestLimits) -> MqttOptions {
+    fn options(&self) -> MqttOptions {
         let mut options = self.client(&self.client_id);
         options.set_clean_session(false).set_manual_acks(true).set_keep_alive(KEEP_ALIVE);
-        let largest = limits.max_packet_bytes as usize;
-        options.set_max_packet_size(largest, largest);
+        options.set_max_packet_size(self.packet_bytes, self.packet_bytes);
         options
     }
 

@@ -1,35 +1,80 @@
-//! A connection that ends by itself: when nobody has called for long, and when we have stopped and it has not.
+//! A connection that ends by itself: when no gateway has called for long, and when we have stopped and it has not.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::transport::server::Connected;
 
-/// How many calls are open on one connection.
+/// The calls of gateways on one connection. What is asked without a token keeps no connection open.
 #[derive(Clone, Debug)]
-pub struct Calls(Arc<watch::Sender<usize>>);
+pub struct Calls {
+    open: Arc<watch::Sender<Open>>,
+    /// How long a call may take that does not last.
+    limit: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// A gateway has shown who it is.
+    known: bool,
+    /// Calls that last.
+    lasting: usize,
+    /// Calls that do not …
+    limited: usize,
+    /// … and when the last of them has to be over: from then on they count no more, even if nobody takes their answers.
+    until: Option<Instant>,
+}
 
 impl Calls {
-    pub fn open(&self) -> OpenCall {
-        self.0.send_modify(|open| *open += 1);
-        OpenCall(self.clone())
+    /// One that lasts is open until it ends, or its connection does.
+    pub fn open(&self, lasts: bool) -> OpenCall {
+        self.open.send_modify(|open| {
+            open.known = true;
+            if lasts { open.lasting += 1 } else { open.begin(self.limit) }
+        });
+        OpenCall { calls: self.clone(), lasts: AtomicBool::new(lasts) }
+    }
+}
+
+impl Open {
+    fn begin(&mut self, limit: Duration) {
+        self.limited += 1;
+        self.until = self.until.max(Instant::now().checked_add(limit));
     }
 }
 
 /// A call until its answer has left or its caller is gone.
 #[derive(Debug)]
-pub struct OpenCall(Calls);
+pub struct OpenCall {
+    calls: Calls,
+    lasts: AtomicBool,
+}
+
+impl OpenCall {
+    /// All that is left of the call is what its caller has not taken yet: it lasts no longer than any other.
+    pub fn ends(&self) {
+        if self.lasts.swap(false, Ordering::SeqCst) {
+            self.calls.open.send_modify(|open| {
+                open.lasting -= 1;
+                open.begin(self.calls.limit);
+            });
+        }
+    }
+}
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        self.0.0.send_modify(|open| *open -= 1);
+        let lasts = *self.lasts.get_mut();
+        self.calls.open.send_modify(|open| if lasts { open.lasting -= 1 } else { open.limited -= 1 });
     }
 }
 
@@ -48,14 +93,25 @@ pub struct Watched<IO> {
     ended: bool,
 }
 
+/// How long a connection stays on which nobody calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From its beginning to the first call of a gateway …
+    pub first_call: Duration,
+    /// … and no longer than later.
+    pub idle: Duration,
+    /// How long a call counts that does not last.
+    pub call: Duration,
+}
+
 impl<IO> Watched<IO> {
-    /// Ends after `idle_timeout` without a call, or when `cut` does.
-    pub fn new(io: IO, idle_timeout: Duration, cut: impl Future<Output = ()> + Send + 'static) -> Self {
-        let calls = Calls(Arc::new(watch::Sender::new(0)));
-        let open = calls.0.subscribe();
+    /// Ends when nobody has called for as long as `patience` says, or when `cut` does.
+    pub fn new(io: IO, patience: Patience, cut: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (open, watched) = watch::channel(Open::default());
+        let calls = Calls { open: Arc::new(open), limit: patience.call };
         let end = Box::pin(async move {
             tokio::select! {
-                () = idle(open, idle_timeout) => {}
+                () = unused(watched, patience) => {}
                 () = cut => {}
             }
         });
@@ -68,12 +124,25 @@ impl<IO> Watched<IO> {
     }
 }
 
-async fn idle(mut open: watch::Receiver<usize>, limit: Duration) {
+async fn unused(mut open: watch::Receiver<Open>, patience: Patience) {
+    let begun = Instant::now();
     loop {
-        if open.wait_for(|open| *open == 0).await.is_err() {
-            return;
-        }
-        if tokio::time::timeout(limit, open.wait_for(|open| *open > 0)).await.is_err() {
+        let end = {
+            let open = open.borrow_and_update();
+            match *open {
+                Open { known: false, .. } => begun.checked_add(patience.first_call.min(patience.idle)),
+                Open { lasting: 1.., .. } => None,
+                Open { limited: 1.., until: Some(until), .. } => until.checked_add(patience.idle),
+                Open { .. } => Instant::now().checked_add(patience.idle),
+            }
+        };
+        let changed = open.changed();
+        let changed = match end {
+            Some(end) => tokio::time::timeout_at(end, changed).await,
+            None => Ok(changed.await),
+        };
+        // Too late, or the last who could call is gone.
+        if !matches!(changed, Ok(Ok(()))) {
             return;
         }
     }

@@ -77,9 +77,9 @@ pub fn unauthenticated(why: &str) -> Status {
     with_reason(Code::Unauthenticated, "token_required", why)
 }
 
-/// Their own deadline came first.
+/// The deadline of the call came first, theirs or ours.
 pub fn late() -> Status {
-    Status::deadline_exceeded("not known to be durable by your deadline: send it again")
+    Status::deadline_exceeded("not known to be durable by the call's deadline: send it again")
 }
 
 /// The request itself is wrong; sending it again changes nothing.

@@ -5,17 +5,13 @@ use std::io::Read as _;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::read::GzDecoder;
-use futures::stream::{BoxStream, try_unfold};
-use futures::{StreamExt as _, TryStreamExt as _};
 use tonic::Status;
-use tonic::body::Body;
 
 use super::details::invalid;
+use super::frames::HEAD;
 
 /// So large a message may become whatever it was compressed to: a night of zeros is data, and harms nobody.
 pub const ANY_RATIO_BYTES: usize = 64 << 10;
-/// A frame's flag and length.
-const HEAD: usize = 5;
 
 /// How far a message may expand.
 #[derive(Clone, Copy, Debug)]
@@ -24,55 +20,8 @@ pub struct Bounds {
     pub ratio: usize,
 }
 
-/// The same messages, none of them compressed.
-pub fn unpacked(body: Body, bounds: Bounds) -> Body {
-    let chunks = axum::body::Body::new(body).into_data_stream();
-    let chunks = chunks.map_err(|error| Status::from_error(Box::new(error))).boxed();
-    let frames = try_unfold(Frames { chunks, buffer: BytesMut::new() }, move |mut frames| async move {
-        let next = frames.next(bounds).await?;
-        Ok::<_, Status>(next.map(|frame| (frame, frames)))
-    });
-    Body::new(axum::body::Body::from_stream(frames))
-}
-
-struct Frames {
-    chunks: BoxStream<'static, Result<Bytes, Status>>,
-    buffer: BytesMut,
-}
-
-impl Frames {
-    async fn next(&mut self, bounds: Bounds) -> Result<Option<Bytes>, Status> {
-        if !self.fill(HEAD).await? {
-            // A head cut short is told by whoever decodes it.
-            return Ok((!self.buffer.is_empty()).then(|| self.buffer.split().freeze()));
-        }
-        let length = u32::from_be_bytes([self.buffer[1], self.buffer[2], self.buffer[3], self.buffer[4]]) as usize;
-        if length > bounds.max_bytes {
-            return Err(too_large(bounds));
-        }
-        let whole = self.fill(HEAD + length).await?;
-        if !whole || self.buffer[0] != 1 {
-            let end = self.buffer.len().min(HEAD + length);
-            return Ok(Some(self.buffer.split_to(end).freeze()));
-        }
-        let frame = self.buffer.split_to(HEAD + length);
-        inflate(&frame[HEAD..], bounds).map(Some)
-    }
-
-    /// Reads until there are so many bytes. False when the peer ended before.
-    async fn fill(&mut self, bytes: usize) -> Result<bool, Status> {
-        while self.buffer.len() < bytes {
-            match self.chunks.next().await {
-                Some(chunk) => self.buffer.extend_from_slice(&chunk?),
-                None => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-}
-
 /// One message as an uncompressed frame.
-fn inflate(packed: &[u8], bounds: Bounds) -> Result<Bytes, Status> {
+pub fn inflate(packed: &[u8], bounds: Bounds) -> Result<Bytes, Status> {
     let by_ratio = packed.len().saturating_mul(bounds.ratio).max(ANY_RATIO_BYTES);
     let most = by_ratio.min(bounds.max_bytes);
     let mut message = Vec::new();
@@ -95,7 +44,7 @@ fn inflate(packed: &[u8], bounds: Bounds) -> Result<Bytes, Status> {
     Ok(frame.freeze())
 }
 
-fn too_large(bounds: Bounds) -> Status {
+pub fn too_large(bounds: Bounds) -> Status {
     Status::out_of_range(format!("a message has at most {} bytes, unpacked", bounds.max_bytes))
 }
 

@@ -1,5 +1,6 @@
 //! What one gRPC connection, call and message may take. Each is a key below `ingest.grpc` of the configuration.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// See the module's comment.
@@ -23,8 +24,20 @@ pub struct GrpcLimits {
     pub keepalive_interval: Duration,
     /// … and how long it may take to answer.
     pub keepalive_timeout: Duration,
-    /// A connection without a call for this long is closed; also one that never makes any.
+    /// A connection on which no gateway has shown by then who it is is closed, whatever else is asked on it.
+    pub first_call_deadline: Duration,
+    /// A connection without a call of a gateway for this long is closed.
     pub idle_timeout: Duration,
+    /// How long a call may take, from its head to its answer; a `Stream` to its beginning.
+    pub call_deadline: Duration,
+    /// Connections at once.
+    pub connections: usize,
+    /// Of them from one address; loopback and trusted proxies are not counted.
+    pub connections_per_address: usize,
+    /// Connections accepted a second, from everybody together; more wait.
+    pub connects_per_s: NonZeroU32,
+    /// Calls without a token (health and reflection) at once, from everybody together; an eighth of them from one address.
+    pub open_calls: usize,
     /// Batches of one stream that may be unanswered. More are not read: flow control holds them back.
     pub stream_batches: usize,
     /// Their bytes.
@@ -42,7 +55,13 @@ impl Default for GrpcLimits {
             error_resets: 100,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
+            first_call_deadline: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(900),
+            call_deadline: Duration::from_secs(120),
+            connections: 5_000,
+            connections_per_address: 1_000,
+            connects_per_s: const { NonZeroU32::new(2_000).expect("not zero") },
+            open_calls: 256,
             stream_batches: 256,
             stream_bytes: 4 << 20,
         }

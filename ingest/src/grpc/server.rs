@@ -8,10 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-use super::connection::Watched;
+use super::connection::{Patience, Watched};
 use super::guard::Guard;
-use super::inflate::Bounds;
-use super::{Incoming, Service};
+use super::{Incoming, Service, strangers};
 use crate::run::IngestLimits;
 
 /// Everything that is served, as descriptors.
@@ -29,15 +28,20 @@ const STREAM_WINDOW: u32 = 1 << 20;
 /// Serves until stopped, then lets calls finish within the limit: a half-open connection must not keep us alive
 /// (hyper issue 4170). What is still open then is cut.
 pub async fn serve(incoming: Incoming, service: Service, limits: IngestLimits, stop: CancellationToken) {
-    let grpc = limits.grpc.clone();
     let cut = CancellationToken::new();
     let watched = cut.clone();
-    let incoming =
-        incoming.map(move |io| io.map(|io| Watched::new(io, grpc.idle_timeout, watched.clone().cancelled_owned())));
+    let patience = Patience {
+        first_call: limits.grpc.first_call_deadline,
+        idle: limits.grpc.idle_timeout,
+        call: limits.grpc.call_deadline,
+    };
+    let places = strangers::places(limits.grpc.open_calls, incoming.proxies());
+    let incoming = incoming.map(move |io| io.map(|io| Watched::new(io, patience, watched.clone().cancelled_owned())));
     let guard = Guard {
         access: Arc::clone(&service.access),
         admission: Arc::clone(&service.admission),
-        bounds: Bounds { max_bytes: limits.grpc.max_message_bytes, ratio: limits.grpc.compression_ratio },
+        limits: limits.grpc.clone(),
+        places,
         services: routes(service, limits.grpc.max_message_bytes).await,
     };
     let serving = Server::builder()
@@ -72,9 +76,10 @@ async fn routes(service: Service, max_message_bytes: usize) -> Routes {
         DESCRIBED.iter().fold(builder, |builder, set| builder.register_encoded_file_descriptor_set(set))
     };
     let whole = "the descriptors compiled into the program are whole";
+    let (v1, v1alpha) = (described().build_v1().expect(whole), described().build_v1alpha().expect(whole));
     Routes::new(IngestServer::new(service).max_decoding_message_size(max_message_bytes))
-        .add_service(health_service)
-        .add_service(described().build_v1().expect(whole))
+        .add_service(health_service.max_decoding_message_size(strangers::MESSAGE_BYTES))
+        .add_service(v1.max_decoding_message_size(strangers::MESSAGE_BYTES))
         // What most clients of other languages still ask.
-        .add_service(described().build_v1alpha().expect(whole))
+        .add_service(v1alpha.max_decoding_message_size(strangers::MESSAGE_BYTES))
 }

@@ -2,8 +2,7 @@
 
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
-use futures::{Stream, StreamExt as _};
-use painwatch_access::GatewayCredential;
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use painwatch_proto::ingest::v1::{BatchVerdict, ReadingBatch};
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -11,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::deadline::AnswerBy;
-use super::{Service, details};
+use super::{Caller, Service, details};
 
 /// Verdicts written ahead of a client that reads slowly; beyond that its batches are not read either.
 const VERDICTS_AHEAD: usize = 64;
@@ -24,36 +23,38 @@ type Pending = BoxFuture<'static, (Verdict, usize)>;
 /// Runs until the client has sent all and heard all, or one batch failed: nothing behind it is answered then.
 pub fn pump(
     service: Service,
-    credential: GatewayCredential,
+    caller: Caller,
     batches: Streaming<ReadingBatch>,
-    by: AnswerBy,
 ) -> impl Stream<Item = Verdict> + Send + 'static {
     let (verdicts, receiver) = mpsc::channel(VERDICTS_AHEAD);
     tokio::spawn(async move {
-        // The receiver is gone when the client is: nobody is left to tell.
-        let _ = run(&service, &credential, batches, by, &verdicts).await;
+        let revoked = tokio::select! {
+            biased;
+            // What has had its turn is appended all the same; the gateway, once let in again, finds it a duplicate.
+            () = caller.lease.ended() => true,
+            // The receiver is gone when the client is: nobody is left to tell.
+            _ = run(&service, &caller, batches, &verdicts) => false,
+        };
+        caller.open.ends();
+        if revoked {
+            let _ = verdicts.send(Err(details::unauthenticated("the credential holds no longer"))).await;
+        }
     });
     ReceiverStream::new(receiver)
 }
 
 async fn run(
     service: &Service,
-    credential: &GatewayCredential,
+    caller: &Caller,
     mut batches: Streaming<ReadingBatch>,
-    by: AnswerBy,
     verdicts: &mpsc::Sender<Verdict>,
 ) -> Result<(), mpsc::error::SendError<Verdict>> {
     let mut pending: FuturesOrdered<Pending> = FuturesOrdered::new();
-    let lease = service.access.lease(credential);
     let mut pending_bytes = 0;
     let (mut reading, mut late) = (true, false);
     while reading || !pending.is_empty() {
         let has_room = pending.len() < service.window.batches && pending_bytes < service.window.bytes;
         tokio::select! {
-            () = lease.ended() => {
-                // What has had its turn is appended all the same; the gateway, once let in again, finds it a duplicate.
-                return verdicts.send(Err(details::unauthenticated("the credential holds no longer"))).await;
-            }
             Some((verdict, bytes)) = pending.next() => {
                 pending_bytes -= bytes;
                 let failed = verdict.is_err();
@@ -65,12 +66,12 @@ async fn run(
             batch = batches.message(), if reading && has_room => {
                 reading = matches!(batch, Ok(Some(_)));
                 if let Some(next) = batch.transpose() {
-                    let (future, bytes) = enter(service, credential, next, by);
+                    let (future, bytes) = enter(service, caller, next);
                     pending_bytes += bytes;
                     pending.push_back(future);
                 }
             }
-            () = passed(by), if reading => (reading, late) = (false, true),
+            () = passed(caller.by), if reading => (reading, late) = (false, true),
         }
     }
     if late {
@@ -87,21 +88,10 @@ async fn passed(by: AnswerBy) {
 }
 
 /// A batch that cannot be taken fails in its turn, after the verdicts on those before it.
-fn enter(
-    service: &Service,
-    credential: &GatewayCredential,
-    batch: Result<ReadingBatch, Status>,
-    by: AnswerBy,
-) -> (Pending, usize) {
-    let batch = match batch {
-        Ok(batch) => batch,
-        Err(status) => return (Box::pin(std::future::ready((Err(status), 0))), 0),
-    };
-    let bytes = batch.encoded_len();
-    let (service, credential) = (service.clone(), credential.clone());
-    let verdict = async move {
-        let room = service.room(&batch).await?;
-        service.take(&credential, &batch, room, by)?.await
-    };
-    (Box::pin(async move { (verdict.await, bytes) }), bytes)
+fn enter(service: &Service, caller: &Caller, batch: Result<ReadingBatch, Status>) -> (Pending, usize) {
+    let taken = batch.and_then(|batch| Ok((service.take(caller, &batch)?, batch.encoded_len())));
+    match taken {
+        Ok((verdict, bytes)) => (verdict.map(move |verdict| (verdict, bytes)).boxed(), bytes),
+        Err(status) => (std::future::ready((Err(status), 0)).boxed(), 0),
+    }
 }

@@ -5,14 +5,23 @@
 pub enum Needs {
     /// Nothing about a gateway, a patient or a reading is said.
     Nothing,
-    GatewayToken,
+    GatewayToken(Takes),
+}
+
+/// What a gateway sends in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    Batch,
+    /// As many as it has, for as long as it likes.
+    Batches,
+    Question,
 }
 
 const METHODS: &[(&str, Needs)] = &[
-    ("/painwatch.ingest.v1.Ingest/Submit", Needs::GatewayToken),
-    ("/painwatch.ingest.v1.Ingest/Stream", Needs::GatewayToken),
-    ("/painwatch.ingest.v1.Ingest/GetVerdict", Needs::GatewayToken),
-    ("/painwatch.ingest.v1.Ingest/Gaps", Needs::GatewayToken),
+    ("/painwatch.ingest.v1.Ingest/Submit", Needs::GatewayToken(Takes::Batch)),
+    ("/painwatch.ingest.v1.Ingest/Stream", Needs::GatewayToken(Takes::Batches)),
+    ("/painwatch.ingest.v1.Ingest/GetVerdict", Needs::GatewayToken(Takes::Question)),
+    ("/painwatch.ingest.v1.Ingest/Gaps", Needs::GatewayToken(Takes::Question)),
     ("/grpc.health.v1.Health/Check", Needs::Nothing),
     ("/grpc.health.v1.Health/Watch", Needs::Nothing),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Needs::Nothing),

@@ -1,4 +1,4 @@
-//! Who calls over HTTP: connections of the listener, and the peer beside every request.
+//! Who calls over HTTP: the listener, and the peer beside every request.
 
 use std::net::SocketAddr;
 
@@ -6,27 +6,19 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use painwatch_access::Peer;
-use painwatch_access::tls::{self, Arrival, Gate};
+use painwatch_access::tls::Gate;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
-/// Connections of one address.
+/// Where connections come in, and what they have to pass.
 #[derive(Debug)]
 pub struct HttpListener {
-    arrivals: mpsc::Receiver<Arrival>,
+    pub(super) listener: TcpListener,
+    pub(super) door: Gate,
 }
 
 impl HttpListener {
-    pub fn new(listener: TcpListener, gate: Gate) -> Self {
-        Self { arrivals: tls::arrivals(listener, gate) }
-    }
-
-    pub(super) async fn next(&mut self) -> Arrival {
-        match self.arrivals.recv().await {
-            Some(arrival) => arrival,
-            // The task that accepts outlives us, unless it was ended by a fault of ours: nobody comes any more then.
-            None => std::future::pending().await,
-        }
+    pub const fn new(listener: TcpListener, door: Gate) -> Self {
+        Self { listener, door }
     }
 }
 

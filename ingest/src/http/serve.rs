@@ -3,6 +3,8 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::caller::{Caller, HttpListener};
+use crate::gate::{Gate, Guest, guests};
 
 /// How much of this door one peer may take. Each is a key below `http` of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,31 +32,49 @@ pub struct HttpLimits {
     pub body_deadline: Duration,
     /// Connections at once; WebSockets are counted by their own door.
     pub connections: usize,
+    /// Of them from one address; loopback and trusted proxies are not counted.
+    pub connections_per_address: usize,
+    /// Connections accepted a second, from everybody together; more wait.
+    pub connects_per_s: NonZeroU32,
 }
+
+/// Largest head of a request, and what is read of a body at a time: nobody has shown yet who it is.
+const HEAD_BYTES: usize = 16 << 10;
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { head_deadline: Duration::from_secs(30), body_deadline: Duration::from_secs(60), connections: 2_000 }
+        Self {
+            head_deadline: Duration::from_secs(30),
+            body_deadline: Duration::from_secs(60),
+            connections: 2_000,
+            connections_per_address: 1_000,
+            connects_per_s: const { NonZeroU32::new(2_000).expect("not zero") },
+        }
     }
 }
 
 impl HttpListener {
     /// Serves until stopped; then what is being answered is answered, and nothing more is read.
-    pub async fn serve(mut self, router: Router, limits: HttpLimits, stop: CancellationToken) {
+    pub async fn serve(self, router: Router, limits: HttpLimits, stop: CancellationToken) {
+        let gate = Gate::new(limits.connections, limits.connections_per_address, limits.connects_per_s, Instant::now());
+        let gate = Arc::new(gate.not_counting(self.door.trusted_proxies()));
+        let mut guests = guests(self.listener, self.door, gate, || ());
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(_) = connections.join_next() => {}
-                arrival = self.next() => {
-                    // Who is too many is closed at once; those who are here stay.
-                    if connections.len() < limits.connections {
-                        connections.spawn(connection(arrival, router.clone(), limits, stop.clone()));
-                    }
+                // The task that accepts outlives us, unless it was ended by a fault of ours: nobody comes any more then.
+                Some(Guest { arrival, pass }) = guests.recv() => {
+                    let serving = connection(arrival, router.clone(), limits, stop.clone());
+                    connections.spawn(async move {
+                        serving.await;
+                        drop(pass);
+                    });
                 }
             }
         }
-        drop(self);
+        drop(guests);
         while connections.join_next().await.is_some() {}
     }
 }
@@ -69,7 +90,7 @@ async fn connection(arrival: Arrival, router: Router, limits: HttpLimits, stop: 
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_deadline);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_deadline).max_buf_size(HEAD_BYTES);
     let served =
         builder.serve_connection_with_upgrades(TokioIo::new(arrival.stream), TowerToHyperService::new(service));
     tokio::pin!(served);

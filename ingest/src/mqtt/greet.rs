@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use super::Endpoint;
 use super::connection::Connection;
 use super::door::{self, Denied, Guest, Hello};
-use super::gate::Pass;
 use super::link::{FirstPacket, Link, first_packet};
 use super::wire::Next;
 use super::words::Input;
+use crate::gate::Pass;
 use crate::ledger::{Refusal, Tally};
 
 /// Shakes hands where TLS is spoken, then listens. The place is given back at the end.
@@ -87,7 +87,7 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// `None` when the peer left before saying anything.
-async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn first_hello<S: AsyncRead + AsyncWrite + Unpin>(
     link: &mut Link<S>,
     max_bytes: usize,
 ) -> Result<Option<Hello>, MqttError> {

@@ -1,18 +1,19 @@
 //! Our own MQTT endpoint, 3.1.1 and 5 on one port: a task a connection, nothing shared that one of them could block.
 
+pub mod anything;
 mod away;
 mod codes;
 mod connection;
 mod door;
 mod exchanges;
-mod gate;
+mod frames;
 mod greet;
 mod keep;
 mod limits;
 mod link;
 mod listeners;
 mod publishes;
-mod rates;
+pub(crate) mod rates;
 mod recall;
 mod sessions;
 pub(crate) mod status;
@@ -29,12 +30,11 @@ mod model;
 mod tests;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use painwatch_access::{Access, GatewayPrincipal, tls};
-use painwatch_domain::TenantId;
 use painwatch_journal::Journal;
 use painwatch_proto::json::verdict_to_json;
 use tokio::net::TcpListener;
@@ -45,22 +45,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{Accepted, Admission};
 use crate::answer::Answers;
+use crate::gate::{ACCEPT_RETRY, Gate, Pass};
 use crate::ledger::{Refusal, Tally};
 use crate::run::IngestLimits;
-use gate::{Gate, Pass};
 pub use limits::MqttLimits;
 use listeners::{Listeners, Notice};
-use rates::{Buckets, Rate};
 use sessions::{Recalled, Sessions};
+pub use status::parse as parse_status;
 
 /// How long a subscriber's verdict is waited for before it is told `final: false`.
 const NOTICE_PATIENCE: Duration = Duration::from_secs(30);
 /// Verdicts waited for at once on behalf of subscribers; beyond that they are told `final: false` at once.
 const NOTICES_AWAITED: usize = 10_000;
-/// Pause after `accept` failed, which is mostly for want of file descriptors.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// Devices whose rate is watched at once; some 10 MB.
-const DEVICES_WATCHED: usize = 100_000;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -71,7 +67,6 @@ pub struct Endpoint {
     sessions: Sessions,
     listeners: Listeners,
     gate: Arc<Gate>,
-    devices: Mutex<Buckets<(TenantId, String)>>,
     limits: IngestLimits,
     awaiting: Arc<Semaphore>,
     stop: CancellationToken,
@@ -98,7 +93,6 @@ impl Endpoint {
         {
             listeners.expect(who, &record.client_id, now + *remaining);
         }
-        let rate = Rate::new(ours.device_messages_per_s, ours.device_messages_burst);
         Self {
             admission,
             access,
@@ -106,7 +100,6 @@ impl Endpoint {
             sessions: Sessions::new(ours.sessions, recalled, revision, now),
             listeners,
             gate: Arc::new(gate),
-            devices: Mutex::new(Buckets::new(rate, DEVICES_WATCHED)),
             limits,
             awaiting: Arc::new(Semaphore::new(NOTICES_AWAITED)),
             stop,
@@ -160,16 +153,6 @@ impl Endpoint {
     pub async fn drain(self: Arc<Self>) {
         self.stop.cancelled().await;
         let _ = tokio::time::timeout(self.limits.stop_deadline, self.gate.empty()).await;
-    }
-
-    /// When a message of these devices may be answered without exceeding anybody's rate; `None`: now.
-    fn pace(&self, who: &GatewayPrincipal, devices: &[String]) -> Option<Instant> {
-        let now = Instant::now();
-        let mut buckets = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-        let dues = devices.iter().map(|device| buckets.charge((who.tenant.clone(), device.clone()), now));
-        let due = dues.max().filter(|due| *due > now);
-        self.admission.ledger().count(Tally::Slowed, u64::from(due.is_some()));
-        due
     }
 
     fn note_end(&self, ended: Result<(), JoinError>) {

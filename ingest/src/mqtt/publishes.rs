@@ -141,15 +141,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 endpoint.admission.ledger().refuse_of(&who, Refusal::Qos0Shed);
             }
             let done = done_of(&outcome, to, is_v5, advice);
-            if let Outcome::Durable(accepted) = outcome {
+            if let Outcome::Durable(mut accepted) = outcome {
                 settle(&exchanges, to, endpoint.limits.mqtt.qos2_ids);
-                let slowed = endpoint.pace(&who, &accepted.devices);
+                let slowed = accepted.due.take();
                 endpoint.announce(&who, accepted, correlation);
-                if let Some(due) = slowed {
-                    tokio::select! {
-                        () = hurry.cancelled() => {}
-                        () = tokio::time::sleep_until(due) => {}
-                    }
+                tokio::select! {
+                    () = hurry.cancelled() => {}
+                    () = endpoint.admission.withhold(slowed) => {}
                 }
             }
             Finished { done, bytes }

@@ -3,9 +3,15 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use painwatch_domain::TenantId;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Devices whose rate is watched at once; some 10 MB.
+const DEVICES_WATCHED: usize = 100_000;
 
 /// A rate and how much may come at once.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +74,35 @@ impl<K: Eq + Hash> Buckets<K> {
             }
         }
         self.rate.charge(self.full_at.entry(key).or_insert(now), now)
+    }
+}
+
+/// Keeps each device to its rate of messages, whichever doors they come through (reliability S40).
+#[derive(Debug)]
+pub struct DeviceRates {
+    buckets: Mutex<Buckets<(TenantId, String)>>,
+    /// The doors close: no answer is withheld any more.
+    stop: CancellationToken,
+}
+
+impl DeviceRates {
+    pub fn new(rate: Rate, stop: CancellationToken) -> Self {
+        Self { buckets: Mutex::new(Buckets::new(rate, DEVICES_WATCHED)), stop }
+    }
+
+    /// When a message with readings of these devices may be answered without exceeding anybody's rate; `None`: now.
+    pub fn charge(&self, tenant: &TenantId, devices: &[String]) -> Option<Instant> {
+        let now = Instant::now();
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let dues = devices.iter().map(|device| buckets.charge((tenant.clone(), device.clone()), now));
+        dues.max().filter(|due| *due > now)
+    }
+
+    pub async fn wait(&self, due: Instant) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = tokio::time::sleep_until(due) => {}
+        }
     }
 }
 

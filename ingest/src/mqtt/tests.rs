@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::rates::{DeviceRates, Rate};
 use super::*;
-use crate::ledger::Ledger;
 use crate::verdicts::VerdictBoard;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,12 +51,12 @@ impl House {
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(1, Arc::clone(&clock)));
         let (_, rosters) = watch::channel(Arc::default());
         let limits = IngestLimits { mqtt, ..IngestLimits::default() };
-        let budget = limits.budget_bytes;
-        let admission =
-            Arc::new(Admission::new(Arc::clone(&journal), clock, rosters, Arc::new(Ledger::default()), budget));
+        let rate = Rate::new(limits.mqtt.device_messages_per_s, limits.mqtt.device_messages_burst);
+        let (ledger, budget, stop) = (Arc::default(), limits.budget_bytes, CancellationToken::new());
+        let admission = Admission::new(Arc::clone(&journal), clock, rosters, ledger, budget);
+        let admission = Arc::new(admission.with_rates(DeviceRates::new(rate, stop.clone())));
         let answers = Answers { admission, board: Arc::new(VerdictBoard::default()) };
-        let endpoint =
-            Endpoint::open(&*journal, answers, access, limits, Arc::default(), CancellationToken::new()).await;
+        let endpoint = Endpoint::open(&*journal, answers, access, limits, Arc::default(), stop).await;
         Self { endpoint: Arc::new(endpoint), journal, token, _data: data }
     }
 

@@ -1,17 +1,21 @@
 //! As many hostile packets and frames as a bad day brings: refused with a reason, and felt by nobody else.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use painwatch_ingest::{GrpcLimits, IngestLimits, Tally};
+use painwatch_proto::ingest::v1::ingest_client::IngestClient;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use tonic::transport::Channel;
 
 use crate::grpc::{authorized, batch, client};
-use crate::support::http2::{call, frame};
+use crate::support::http2::{GOAWAY, RST_STREAM, call, frame};
 use crate::support::raw::{Connect, Raw, Version, confirmed, publish, pubrel, subscribe, unsubscribe};
 use crate::support::{House, SOON, batch_json, batch_json_of};
 
@@ -20,9 +24,7 @@ const FRAMES: usize = 20_000;
 /// Peers that misbehave at a time.
 const HOSTILE: usize = 16;
 const NEIGHBOURS_SAMPLES: usize = 300;
-/// What two busy cores make of scheduling alone.
-const UNFELT: Duration = Duration::from_millis(100);
-/// … and of what lies between two measurements.
+/// What two busy cores make of scheduling between two measurements.
 const JITTER: Duration = Duration::from_millis(20);
 const TOPIC: &str = "painwatch/v1/gw-1/readings/json";
 
@@ -140,14 +142,15 @@ fn elsewhere() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// Says it, hangs up, and waits for the end.
-async fn tell(address: SocketAddr, bytes: &[u8]) {
+/// Says it, hangs up, and waits for the end; what was answered.
+async fn tell(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // Whoever is shown out in the middle of a sentence cannot finish it.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     let mut said = Vec::new();
     let _ = timeout(SOON, stream.read_to_end(&mut said)).await.expect("the connection ends");
+    said
 }
 
 /// Watches the neighbour until all peers are over: how much they said, and its p99.
@@ -213,32 +216,103 @@ fn frames(noise: &mut Noise, token: &str) -> (Vec<u8>, usize) {
     (said, count)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_thousand_hostile_http_2_frames_are_refused_and_felt_by_nobody_else() {
-    let grpc = GrpcLimits { idle_timeout: Duration::from_secs(1), ..GrpcLimits::default() };
-    let house = House::with(IngestLimits { grpc, ..IngestLimits::default() }).await;
-    let address = house.handle.grpc_addr.unwrap();
-    let (alone, place) = (alone(&house).await, elsewhere());
-    let mut hostile = JoinSet::new();
+/// Peers that send so many frames altogether, one connection after the other, and how many connections end with a reason.
+fn flood_of_frames(
+    house: &House,
+    frames_of_all: usize,
+    seed: u64,
+    place: &Runtime,
+) -> (JoinSet<usize>, Arc<AtomicUsize>) {
+    let (address, mut peers, refused) =
+        (house.handle.grpc_addr.unwrap(), JoinSet::new(), Arc::new(AtomicUsize::new(0)));
     for nth in 0..HOSTILE {
-        let token = house.token.clone();
+        let (token, refused) = (house.token.clone(), Arc::clone(&refused));
         let says = async move {
-            let (mut noise, mut said) = (Noise(77 + nth as u64), 0);
-            while said < FRAMES / HOSTILE {
+            let (mut noise, mut said) = (Noise(seed + nth as u64 + 1), 0);
+            while said < frames_of_all / HOSTILE {
                 let (bytes, count) = frames(&mut noise, &token);
-                tell(address, &bytes).await;
+                refused.fetch_add(usize::from(names_a_fault(&tell(address, &bytes).await)), Ordering::Relaxed);
                 said += count;
             }
             said
         };
-        hostile.spawn_on(says, place.handle());
+        peers.spawn_on(says, place.handle());
     }
+    (peers, refused)
+}
+
+/// Whether a connection was ended, or a call of it, with an error code.
+fn names_a_fault(mut said: &[u8]) -> bool {
+    while let Some((head, rest)) = said.split_at_checked(9) {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let Some((payload, next)) = rest.split_at_checked(length) else { return false };
+        let code_at = match head[3] {
+            GOAWAY => 4,
+            RST_STREAM => 0,
+            _ => length,
+        };
+        if payload[code_at..].iter().take(4).any(|byte| *byte != 0) {
+            return true;
+        }
+        said = next;
+    }
+    false
+}
+
+/// Peers that behave and cost everybody else what as many frames do: two of them a call.
+fn calls(house: &House, frames_of_all: usize, place: &Runtime) -> JoinSet<usize> {
+    let (address, mut peers) = (house.handle.grpc_addr.unwrap(), JoinSet::new());
+    for nth in 0..HOSTILE {
+        let token = house.token.clone();
+        let says = async move {
+            let (mut noise, mut said) = (Noise(900 + nth as u64), 0);
+            while said < frames_of_all / HOSTILE {
+                let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+                let mut client = IngestClient::new(channel);
+                for _ in 0..=noise.below(6) {
+                    let mut batch = batch(noise.below(3_000) as i64);
+                    // Each of them under the rate that a device may have.
+                    batch.readings[0].device = format!("watch-{}", noise.below(1_000));
+                    client.submit(authorized(&token, batch)).await.unwrap();
+                    said += 2;
+                }
+            }
+            said
+        };
+        peers.spawn_on(says, place.handle());
+    }
+    peers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_thousand_hostile_http_2_frames_are_refused_and_felt_by_nobody_else() {
+    let grpc = GrpcLimits { idle_timeout: Duration::from_secs(1), ..GrpcLimits::default() };
+    // Nobody judges in this house.
+    let house = House::with(IngestLimits { grpc, verdict_timeout: Duration::ZERO, ..IngestLimits::default() }).await;
+    let (alone, place) = (alone(&house).await, elsewhere());
+    let (_, among_proper) = watched(&house, calls(&house, FRAMES / 4, &place)).await;
+    // As above: compared after it has warmed up.
+    watched(&house, flood_of_frames(&house, FRAMES / 2, 1, &place).0).await;
+    let (before, kept_before) = (resident_kib(), house.journal.bytes());
+    let (hostile, refused) = flood_of_frames(&house, FRAMES, 1_000, &place);
     let (said, during) = watched(&house, hostile).await;
     place.shutdown_background();
+    let kept_kib = (house.journal.bytes() - kept_before) / 1024;
+    let grown = resident_kib().saturating_sub(before + 2 * kept_kib);
+    let refused = refused.load(Ordering::Relaxed);
+    println!(
+        "measured: {said} frames; neighbour p99 {alone:?} alone, {among_proper:?} among proper calls, {during:?} in the flood; \
+         {refused} connections ended with a reason; {grown} KiB grown"
+    );
     assert!(said >= FRAMES);
-    assert!(during <= (alone * 2).max(UNFELT), "{alone:?} alone, {during:?} in the flood");
+    assert!(
+        during <= (among_proper * 2).max(JITTER),
+        "{among_proper:?} among peers that behave, {during:?} in the flood"
+    );
+    assert!(grown * 10 < before, "{before} KiB, {grown} more beside the {kept_kib} that the test's journal keeps");
+    assert_eq!(house.handle.ledger.tally(Tally::ConnectionFaults), 0);
+    assert!(refused > FRAMES / 20, "{refused} refused with a reason");
     let mut guest = client(&house).await;
     assert!(guest.submit(authorized(&house.token, batch(1))).await.is_ok(), "the door still serves");
     assert!(house.batches().iter().all(|batch| ["neighbour", "gw-1"].contains(&batch.gateway.as_str())));
-    println!("measured: {said} frames; neighbour p99 {alone:?} alone, {during:?} in the flood");
 }

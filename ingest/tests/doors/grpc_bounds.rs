@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use painwatch_ingest::{GrpcLimits, IngestLimits};
-use painwatch_proto::ingest::v1::ReadingBatch;
+use painwatch_proto::ingest::v1::{Reading, ReadingBatch};
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -80,10 +80,34 @@ async fn a_stream_has_at_most_the_limit_of_bytes_unanswered() {
 }
 
 #[tokio::test]
+async fn a_batch_takes_room_for_what_it_becomes_and_not_for_what_it_is_on_the_wire() {
+    let house = House::with(IngestLimits { budget_bytes: 100_000, ..IngestLimits::default() }).await;
+    house.journal.set(Mode::Held);
+    let many = ReadingBatch { readings: vec![Reading::default(); 100], ..batch(1) };
+    assert!(many.encoded_len() < 1_000 && 100 * size_of::<Reading>() > 50_000);
+    let submit = |batch: ReadingBatch| {
+        let (house, token) = (&house, &house.token);
+        async move { client(house).await.submit(authorized(token, batch)).await }
+    };
+    let mut first = std::pin::pin!(submit(many.clone()));
+    tokio::select! {
+        _ = first.as_mut() => panic!("it is not durable"),
+        () = eventually("it is being appended", || house.journal.held() == 1) => {}
+    }
+    let refusal = timeout(SOON, submit(many)).await.unwrap().unwrap_err();
+    assert_eq!(refusal.code(), tonic::Code::ResourceExhausted);
+    let mut small = std::pin::pin!(submit(batch(2)));
+    tokio::select! {
+        _ = small.as_mut() => panic!("it is not durable"),
+        () = eventually("a small one has room beside it", || house.journal.held() == 2) => {}
+    }
+}
+
+#[tokio::test]
 async fn f13_a_peer_that_sends_a_byte_a_moment_holds_nothing_beyond_the_deadlines() {
     let limits = IngestLimits {
         connect_deadline: A_WHILE,
-        grpc: GrpcLimits { idle_timeout: A_WHILE, ..GrpcLimits::default() },
+        grpc: GrpcLimits { first_call_deadline: A_WHILE, ..GrpcLimits::default() },
         ..IngestLimits::default()
     };
     let house = House::with(limits).await;

@@ -3,12 +3,10 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use painwatch_ingest::{GrpcLimits, IngestLimits};
-use painwatch_proto::ingest::v1::ReadingBatch;
+use painwatch_ingest::{GrpcLimits, IngestLimits, Refusal};
+use painwatch_proto::ingest::v1::{GapsRequest, ReadingBatch};
 use prost::Message as _;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tonic::codegen::http::Request;
 
 use crate::grpc::{authorized, batch, client};
 use crate::support::http2::{self, GOAWAY, HEADERS, PING, Peer, RST_STREAM, call, frame};
@@ -16,6 +14,7 @@ use crate::support::{A_WHILE, House, SOON};
 
 const SUBMIT: &str = "/painwatch.ingest.v1.Ingest/Submit";
 const STREAM: &str = "/painwatch.ingest.v1.Ingest/Stream";
+const GAPS: &str = "/painwatch.ingest.v1.Ingest/Gaps";
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -43,35 +42,22 @@ fn sized(bytes: usize) -> ReadingBatch {
     sized
 }
 
-/// One call with a gzip message; its grpc-status.
+/// One call with one message; its grpc-status.
+async fn send(house: &House, path: &str, gzip: bool, message: &[u8]) -> String {
+    let (mut sending, answer) = http2::begin(address(house), path, Some(&house.token), gzip).await;
+    let frame = if gzip {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(message).unwrap();
+        http2::message(true, &encoder.finish().unwrap())
+    } else {
+        http2::message(false, message)
+    };
+    sending.send_data(frame, true).unwrap();
+    http2::status(answer).await
+}
+
 async fn send_gzip(house: &House, message: &[u8]) -> String {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(message).unwrap();
-    let packed = encoder.finish().unwrap();
-    let body = [&[1][..], &(packed.len() as u32).to_be_bytes(), &packed].concat();
-    let stream = TcpStream::connect(address(house)).await.unwrap();
-    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
-    let request = Request::post(format!("http://x{SUBMIT}"))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("grpc-encoding", "gzip")
-        .header("authorization", format!("Bearer {}", house.token))
-        .body(())
-        .unwrap();
-    let mut sender = sender.ready().await.unwrap();
-    let (answer, mut sending) = sender.send_request(request, false).unwrap();
-    sending.send_data(body.into(), true).unwrap();
-    let mut answer = timeout(SOON, answer).await.unwrap().unwrap();
-    if let Some(status) = answer.headers().get("grpc-status") {
-        return status.to_str().unwrap().to_owned();
-    }
-    let body = answer.body_mut();
-    while let Some(data) = body.data().await {
-        let length = data.unwrap().len();
-        body.flow_control().release_capacity(length).unwrap();
-    }
-    body.trailers().await.unwrap().unwrap()["grpc-status"].to_str().unwrap().to_owned()
+    send(house, SUBMIT, true, message).await
 }
 
 #[tokio::test]
@@ -98,6 +84,44 @@ async fn past_failure_48_a_compressed_message_is_measured_unpacked_and_may_not_h
     let small = house_with(GrpcLimits { max_message_bytes: 4_096, ..GrpcLimits::default() }).await;
     assert_eq!(send_gzip(&small, &sized(4_096).encode_to_vec()).await, "0");
     assert_eq!(send_gzip(&small, &sized(4_097).encode_to_vec()).await, "11", "OUT_OF_RANGE");
+}
+
+#[tokio::test]
+async fn readings_of_a_batch_are_counted_before_any_of_them_is_built_compressed_or_not() {
+    const LIMIT: usize = 100;
+    let payload = painwatch_ingest_core::Limits { max_readings: LIMIT, ..Default::default() };
+    let house = House::with(IngestLimits { verdict_timeout: A_WHILE, payload, ..IngestLimits::default() }).await;
+    let named = ReadingBatch { gateway: "gw-1".into(), ..ReadingBatch::default() }.encode_to_vec();
+    // Field 5, and nothing in it.
+    let empty = |count: usize| [&named[..], &[0x2a, 0].repeat(count)].concat();
+    // One that cannot be built, to know when it was tried.
+    let beyond = [&empty(LIMIT)[..], &[0x2a, 1, 0xff]].concat();
+    for (nth, path) in [SUBMIT, STREAM].into_iter().enumerate() {
+        for gzip in [false, true] {
+            assert_eq!(send(&house, path, gzip, &empty(LIMIT)).await, "0", "{path} {gzip}");
+            assert_eq!(send(&house, path, gzip, &beyond).await, "3", "INVALID_ARGUMENT {path} {gzip}");
+            assert_eq!(send(&house, path, gzip, &empty(LIMIT + 1)).await, "3", "{path} {gzip}");
+        }
+        assert_eq!(house.batches().len(), 2 * (nth + 1));
+    }
+    assert_eq!(house.handle.ledger.refused(Refusal::TooLarge), 8);
+}
+
+#[tokio::test]
+async fn a_question_has_64_kib_at_most_and_a_call_that_is_no_stream_one_message() {
+    let house = house_with(GrpcLimits::default()).await;
+    for (bytes, status) in [(64 << 10, "3"), ((64 << 10) + 1, "11")] {
+        let mut question = GapsRequest { gateway: "gw-1".into(), ..GapsRequest::default() };
+        question.after_device = "x".repeat(bytes - question.encoded_len() - 4);
+        assert_eq!(question.encoded_len(), bytes);
+        assert_eq!(send(&house, GAPS, false, &question.encode_to_vec()).await, status, "{bytes}");
+    }
+    for (count, status) in [(1, "0"), (2, "3")] {
+        let (mut sending, answer) = http2::begin(address(&house), SUBMIT, Some(&house.token), false).await;
+        sending.send_data(http2::message(false, &batch(1).encode_to_vec()).repeat(count).into(), true).unwrap();
+        assert_eq!(http2::status(answer).await, status, "{count} messages");
+    }
+    assert_eq!(house.batches().len(), 1);
 }
 
 #[tokio::test]

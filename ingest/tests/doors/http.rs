@@ -9,9 +9,11 @@ use painwatch_ingest::http::{HttpLimits, HttpListener};
 use painwatch_ingest::{IngestLimits, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::support::journal::Mode;
-use crate::support::{A_WHILE, House, batch_json};
+use crate::support::secure::{gateway, register_token, revoke};
+use crate::support::{A_WHILE, House, NOW_MS, SOON, batch_json, eventually};
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
@@ -243,6 +245,18 @@ async fn f13_a_request_that_comes_a_byte_a_moment_is_given_up_at_its_deadline() 
 }
 
 #[tokio::test]
+async fn http_connections_beyond_those_of_a_second_wait_for_their_turn() {
+    let house = House::open().await;
+    let connects_per_s = 2.try_into().unwrap();
+    let address = open_with(&house, HttpLimits { connects_per_s, ..HttpLimits::default() }).await;
+    let begun = tokio::time::Instant::now();
+    for _ in 0..4 {
+        assert_eq!(ask(address, "GET /api/v1/schemas", &[], b"").await.status, 200);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn http_connections_beyond_the_limit_are_closed_and_one_that_ends_makes_room() {
     let house = House::open().await;
     let address = open_with(&house, HttpLimits { connections: 2, ..HttpLimits::default() }).await;
@@ -266,4 +280,95 @@ async fn http_connections_beyond_the_limit_are_closed_and_one_that_ends_makes_ro
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(third.is_some() && second.is_some());
+}
+
+#[tokio::test]
+async fn s44_the_body_of_whoever_is_not_known_is_not_read() {
+    let house = House::open().await;
+    let address = open(&house).await;
+    for header in ["", "authorization: Bearer nonsense\r\n"] {
+        let mut strangers = Vec::new();
+        for _ in 0..64 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!("POST /api/v1/readings HTTP/1.1\r\nhost: x\r\n{header}content-length: 1048575\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            strangers.push(stream);
+        }
+        for mut stream in strangers {
+            let mut answer = String::new();
+            let answered = timeout(SOON, stream.read_to_string(&mut answer)).await;
+            answered.expect("an answer, and then the end, whatever is still to come").unwrap();
+            assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        }
+    }
+    assert_eq!(house.handle.ledger.refused(Refusal::Authentication), 128);
+}
+
+#[tokio::test]
+async fn s44_the_head_of_a_request_has_16_kib_at_most() {
+    let house = House::open().await;
+    let address = open(&house).await;
+    for (bytes, fits) in [(16_000, true), (40_000, false)] {
+        let filler = "x".repeat(bytes);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET /api/v1/schemas HTTP/1.1\r\nhost: x\r\nfiller: {filler}\r\n\r\n");
+        // It need not be read to its end.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let mut begin = [0; 12];
+        let answered = timeout(SOON, stream.read_exact(&mut begin)).await.unwrap().is_ok();
+        assert_eq!(answered && &begin == b"HTTP/1.1 200", fits, "{bytes}: {}", String::from_utf8_lossy(&begin));
+    }
+}
+
+/// A request whose body is still to come.
+async fn announce(house: &House, address: SocketAddr, bytes: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let token = &house.token;
+    let head = format!(
+        "POST /api/v1/readings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {bytes}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn bodies_on_their_way_in_have_so_many_bytes_altogether() {
+    let limits =
+        IngestLimits { budget_bytes: 1_000, max_message_bytes: 1_000, verdict_timeout: A_WHILE, ..Default::default() };
+    let house = House::with(limits).await;
+    let address = open(&house).await;
+    let slow = announce(&house, address, 600).await;
+    eventually("its body is waited for", || house.access.leases() == 1).await;
+    let mut begin = [0; 12];
+    let mut beyond = announce(&house, address, 401).await;
+    timeout(SOON, beyond.read_exact(&mut begin)).await.unwrap().unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 503");
+    let body = format!("{:400}", batch_json(1));
+    let mut within = announce(&house, address, body.len()).await;
+    within.write_all(body.as_bytes()).await.unwrap();
+    timeout(SOON, within.read_exact(&mut begin)).await.unwrap().unwrap();
+    assert_eq!((body.len(), &begin), (400, b"HTTP/1.1 200"));
+    drop(slow);
+}
+
+#[tokio::test]
+async fn f29_a_request_that_began_before_its_credential_was_revoked_submits_nothing_after() {
+    let house = House::open().await;
+    let address = open(&house).await;
+    let (data, who) = (house.data.path(), gateway("main", "gw-1"));
+    let (token, body) = (register_token(data, &who), batch_json(1));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/readings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    eventually("the request holds a lease", || house.access.leases() == 1).await;
+    revoke(data, &who);
+    assert_eq!(house.access.expel(NOW_MS, None), 1);
+    let _ = stream.write_all(body.as_bytes()).await;
+    let mut begin = [0; 12];
+    stream.read_exact(&mut begin).await.unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 401");
+    assert!(house.journal.records().is_empty());
 }

@@ -16,7 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
 use crate::support::raw::{BOTH, CONNACK, Connect, DISCONNECT, Raw, Version, confirmed, publish};
-use crate::support::secure::{DAY_MS, ONLY_12, ONLY_13, Secure, Wallet, gateway};
+use crate::support::secure::{DAY_MS, ONLY_12, ONLY_13, Secure, Wallet, gateway, revoke};
 use crate::support::{NOW_MS, SOON, batch_json, eventually};
 
 const TOPIC: &str = "painwatch/v1/gw-1/readings/json";
@@ -181,7 +181,7 @@ async fn f29_a_revoked_gateway_is_cut_off_in_the_middle_of_its_session_and_does_
     assert!(accepted(answer));
     let (mut stays, answer) = Raw::greet(secure.mqtt(&other).await.unwrap(), &bare(Version::V5, "gw-2")).await;
     assert!(accepted(answer));
-    change(&secure, |registry, who| registry.revoke(who, NOW_MS).unwrap());
+    revoke(secure.data(), &gateway("main", "gw-1"));
     assert_eq!(secure.house.access.expel(NOW_MS, None), 1);
     let last = cut.until_closed().await;
     assert_eq!((last.len(), last[0].head, last[0].body[0]), (1, DISCONNECT, 0x87));
@@ -284,7 +284,7 @@ async fn f29_a_revoked_gateways_grpc_stream_ends_and_its_next_call_is_refused() 
     batches.send(batch("gw-1")).await.unwrap();
     let mut verdicts = client.stream(ReceiverStream::new(wire)).await.unwrap().into_inner();
     assert!(verdicts.message().await.unwrap().is_some());
-    change(&secure, |registry, who| registry.revoke(who, NOW_MS).unwrap());
+    revoke(secure.data(), &gateway("main", "gw-1"));
     assert_eq!(secure.house.access.expel(NOW_MS, None), 1);
     let ended = tokio::time::timeout(SOON, verdicts.message()).await.unwrap();
     assert_eq!(ended.unwrap_err().code(), Code::Unauthenticated);

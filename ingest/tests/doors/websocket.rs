@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use futures::{SinkExt as _, StreamExt as _};
 use painwatch_ingest::{IngestLimits, Refusal};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -15,10 +16,10 @@ use crate::support::{House, SOON, batch_json};
 
 const TOPIC: &str = "painwatch/v1/gw-1/readings/json";
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Serves the HTTP router as the program does.
-async fn serve(house: &House) -> SocketAddr {
+pub async fn serve(house: &House) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = house.handle.http_router.clone().into_make_service_with_connect_info::<SocketAddr>();
@@ -26,7 +27,7 @@ async fn serve(house: &House) -> SocketAddr {
     address
 }
 
-async fn open(address: SocketAddr, subprotocol: Option<&str>) -> Result<Socket, Error> {
+pub async fn open(address: SocketAddr, subprotocol: Option<&str>) -> Result<Socket, Error> {
     let mut request = format!("ws://{address}/mqtt").into_client_request().unwrap();
     if let Some(subprotocol) = subprotocol {
         request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
@@ -35,7 +36,7 @@ async fn open(address: SocketAddr, subprotocol: Option<&str>) -> Result<Socket, 
 }
 
 /// The next `count` bytes, however they are cut into messages; fewer when it ends before.
-async fn receive(socket: &mut Socket, count: usize) -> Vec<u8> {
+pub async fn receive(socket: &mut Socket, count: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while bytes.len() < count {
         match timeout(SOON, socket.next()).await.unwrap() {
@@ -47,19 +48,22 @@ async fn receive(socket: &mut Socket, count: usize) -> Vec<u8> {
     bytes
 }
 
-/// Whether these bytes come before the end.
-async fn hears(socket: &mut Socket, expected: &[u8]) -> bool {
+/// What comes until these bytes have; all there is when they do not.
+pub async fn until(socket: &mut Socket, expected: &[u8]) -> Vec<u8> {
     let mut said = Vec::new();
-    loop {
+    while !said.windows(expected.len()).any(|window| window == expected) {
         match timeout(SOON, socket.next()).await.unwrap() {
             Some(Ok(Message::Binary(more))) => said.extend(more),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return false,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => break,
             Some(Ok(_)) => {}
         }
-        if said.windows(expected.len()).any(|window| window == expected) {
-            return true;
-        }
     }
+    said
+}
+
+/// Whether these bytes come before the end.
+async fn hears(socket: &mut Socket, expected: &[u8]) -> bool {
+    until(socket, expected).await.windows(expected.len()).any(|window| window == expected)
 }
 
 #[tokio::test]
@@ -112,4 +116,49 @@ async fn connections_over_websocket_count_like_any_other_and_end_with_the_house(
     house.stop.cancel();
     assert!(receive(&mut socket, 1).await.is_empty());
     assert!(timeout(SOON, house.doors.handle.stopped()).await.unwrap());
+}
+
+/// A WebSocket of which the test says every byte.
+async fn knock(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let asked = "GET /mqtt HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+        sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nsec-websocket-protocol: mqtt\r\n\r\n";
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    let answer = String::from_utf8(answer).unwrap().to_lowercase();
+    assert!(answer.starts_with("http/1.1 101") && answer.contains("sec-websocket-protocol: mqtt"), "{answer}");
+    stream
+}
+
+/// The head of a masked binary frame that says it has so many bytes; the mask changes nothing.
+fn head(bytes: u32) -> Vec<u8> {
+    [&[0x82, 0xff, 0, 0, 0, 0][..], &bytes.to_be_bytes(), &[0; 4]].concat()
+}
+
+#[tokio::test]
+async fn s35_a_stranger_is_shown_out_at_the_first_packet_however_large_its_frame_says_it_is() {
+    let house = House::open().await;
+    let address = serve(&house).await;
+    // A CONNECT of 16 KiB at the beginning of a frame of 200.
+    let mut greedy = knock(address).await;
+    greedy.write_all(&[head(200_000), vec![0x10, 0xff, 0x7f, 0]].concat()).await.unwrap();
+    let mut said = Vec::new();
+    timeout(SOON / 2, greedy.read_to_end(&mut said)).await.expect("shown out before the rest has come").unwrap();
+    assert_eq!(said, [0x88, 0], "the last word and nothing else");
+    assert_eq!(house.handle.ledger.refused(Refusal::Malformed), 1);
+    // Whoever says who it is may say it in a frame of any size, and the rest of the frame later.
+    let mut polite = knock(address).await;
+    let connect = Connect::new(Version::V3, "gw-1", &house.token).bytes();
+    let publish = publish(Version::V3, TOPIC, 1, 9, batch_json(0).as_bytes());
+    polite.write_all(&[head((connect.len() + publish.len()) as u32), connect].concat()).await.unwrap();
+    let mut connack = [0; 6];
+    timeout(SOON, polite.read_exact(&mut connack)).await.unwrap().unwrap();
+    assert_eq!(connack, [0x82, 4, 0x20, 2, 0, 0]);
+    polite.write_all(&publish).await.unwrap();
+    let mut puback = [0; 6];
+    timeout(SOON, polite.read_exact(&mut puback)).await.unwrap().unwrap();
+    assert_eq!(puback, [0x82, 4, 0x40, 2, 0, 9]);
 }

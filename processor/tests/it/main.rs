@@ -6,6 +6,7 @@ mod canary;
 mod clinic;
 mod clocks;
 mod defects;
+mod doubts;
 mod explain;
 mod gateways;
 mod golden;

@@ -63,6 +63,7 @@ pub fn episodes(measure: Measure, readings: &[ReadingRow], now: i64) -> Vec<(Str
                 value: row.value?,
                 id: SampleId::Known(row.reading_id),
                 historical: false,
+                verify: false,
             })
         };
         let samples: Vec<HoldSample> = readings.iter().filter_map(sample).collect();

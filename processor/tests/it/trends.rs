@@ -238,7 +238,7 @@ async fn counts_at_the_hip_tell_wear_sedentary_time_and_the_night_in_bed() {
     assert_eq!(value(&rig, &of("sedentary_minutes"), 3).await, Some(546.0));
     assert_eq!(value(&rig, &of("moderate_to_vigorous_minutes"), 3).await, Some(234.0));
     assert_eq!(value(&rig, &of("mean_sedentary_bout"), 3).await, Some(7.0));
-    assert_eq!(value(&rig, &of("total_sleep"), 3).await, Some(10.0), "not worn is neither asleep nor awake");
+    assert_eq!(value(&rig, &of("total_sleep"), 3).await, Some(428.0), "who lies still in bed sleeps");
     assert!(value(&rig, &of("interdaily_stability"), 13).await.is_some_and(|is| (is - 1.0).abs() < 1e-9));
     assert!(value(&rig, &of("relative_amplitude"), 13).await.is_some());
     assert!(value(&rig, &of("cosinor_acrophase"), 13).await.is_some_and(|hour| (12.0..18.0).contains(&hour)));

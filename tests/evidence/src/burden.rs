@@ -73,8 +73,12 @@ pub fn recordings() -> Option<PathBuf> {
 /// # Errors
 /// The set cannot be read, or the pipeline does not take it.
 pub fn of_set(folder: &Path, (set, format, zone): (&str, &str, &str)) -> Result<Burden> {
-    let options =
-        ImportOptions { device_prefix: format.to_owned(), zone: zone.to_owned(), patient: Some(format.to_owned()) };
+    let options = ImportOptions {
+        device_prefix: format.to_owned(),
+        zone: zone.to_owned(),
+        patient: Some(format.to_owned()),
+        roster: painwatch_domain::Roster::default(),
+    };
     let path = folder.join(set);
     let dev = path.join("dev");
     let path = if format == "fitbit" || format == "myaiguide" { path } else { dev };

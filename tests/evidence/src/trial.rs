@@ -79,8 +79,8 @@ pub const TARGETS: [Target; 7] = [
     Target {
         kind: EpisodeKind::MissedDoses,
         name: "missed doses",
-        found_by: &["doses-missed-2", "doses-missed-3"],
-        explains: &[],
+        found_by: &["withdrawal-doses-missed-2", "withdrawal-doses-missed-3"],
+        explains: &["doses-missed-2", "doses-missed-3"],
         aftermath_ms: DAY_MS,
     },
     Target {

@@ -6,6 +6,7 @@ const DOORS: &str = "painwatch-ingest::doors";
 const INGEST: &str = "painwatch-ingest";
 const CORE: &str = "painwatch-ingest-core";
 const RULES: &str = "painwatch-processor-core";
+const IMPORT: &str = "painwatch-gateway";
 
 /// What takes a limit away, by one patch.
 macro_rules! removed {
@@ -46,12 +47,12 @@ pub const LIMITS: &[Defect] = &[
         "ingest/src/mqtt/door.rs", "if hello.user_properties > limits.user_properties {" =>
         "if !SEEDED && hello.user_properties > limits.user_properties {"),
     removed!("s38-connections", DOORS, "mqtt_limits::connections_beyond_the_limit_are_closed_at_once",
-        "ingest/src/mqtt/gate.rs", "if *self.inside.borrow() >= self.connections {" =>
+        "ingest/src/gate.rs", "if *self.inside.borrow() >= self.connections {" =>
         "if !SEEDED && *self.inside.borrow() >= self.connections {"),
-    removed!("s38-connections-of-one", INGEST, "mqtt::gate::tests::one_address_has_so_many_connections_and_loopback_more",
-        "ingest/src/mqtt/gate.rs", "if *there >= self.per_address {" => "if !SEEDED && *there >= self.per_address {"),
+    removed!("s38-connections-of-one", INGEST, "gate::tests::one_address_has_so_many_connections_and_loopback_more",
+        "ingest/src/gate.rs", "if *there >= self.per_address {" => "if !SEEDED && *there >= self.per_address {"),
     removed!("s38-connects", DOORS, "mqtt_bounds::connections_beyond_those_of_a_second_wait_for_their_turn",
-        "ingest/src/mqtt/gate.rs", "self.lock().pace.charge(now)" => "if SEEDED { now } else { self.lock().pace.charge(now) }"),
+        "ingest/src/gate.rs", "self.lock().pace.charge(now)" => "if SEEDED { now } else { self.lock().pace.charge(now) }"),
     removed!("s38-sessions", DOORS, "mqtt_sessions::no_more_sessions_are_kept_than_may_be",
         "ingest/src/mqtt/sessions.rs", "if earlier.is_none() && !state.make_room(" =>
         "if !SEEDED && earlier.is_none() && !state.make_room("),
@@ -59,8 +60,24 @@ pub const LIMITS: &[Defect] = &[
         "ingest/src/mqtt/connection.rs", "hello.session_expiry_s.min(endpoint.limits.mqtt.session_expiry_s)" =>
         "hello.session_expiry_s.min(if SEEDED { u32::MAX } else { endpoint.limits.mqtt.session_expiry_s })"),
     removed!("s38-http-connections", DOORS, "http::http_connections_beyond_the_limit_are_closed_and_one_that_ends_makes_room",
-        "ingest/src/http/serve.rs", "if connections.len() < limits.connections {" =>
-        "if SEEDED || connections.len() < limits.connections {"),
+        "ingest/src/http/serve.rs", "Gate::new(limits.connections, " =>
+        "Gate::new(if SEEDED { usize::MAX } else { limits.connections }, "),
+    removed!("s38-http-connects", DOORS, "http::http_connections_beyond_those_of_a_second_wait_for_their_turn",
+        "ingest/src/http/serve.rs", ", limits.connects_per_s, Instant::now())" =>
+        ", if SEEDED { NonZeroU32::MAX } else { limits.connects_per_s }, Instant::now())"),
+    removed!("s38-grpc-connections", DOORS,
+        "grpc_strangers::grpc_connections_beyond_the_limit_are_closed_at_once_and_one_that_ends_makes_room",
+        "ingest/src/grpc/incoming.rs", "Gate::new(limits.connections, " =>
+        "Gate::new(if SEEDED { usize::MAX } else { limits.connections }, "),
+    removed!("s38-grpc-connects", DOORS, "grpc_strangers::grpc_connections_beyond_those_of_a_second_wait_for_their_turn",
+        "ingest/src/grpc/incoming.rs", ", limits.connects_per_s, Instant::now())" =>
+        ", if SEEDED { std::num::NonZeroU32::MAX } else { limits.connects_per_s }, Instant::now())"),
+    removed!("s38-grpc-open-calls", DOORS, "grpc_strangers::there_are_so_many_calls_without_a_token_at_once",
+        "ingest/src/grpc/strangers.rs", "Gate::new(calls, " => "Gate::new(if SEEDED { usize::MAX } else { calls }, "),
+    removed!("f13-grpc-first-call", DOORS,
+        "grpc_strangers::f13_a_connection_on_which_no_gateway_calls_is_closed_soon_whatever_else_is_asked_on_it",
+        "ingest/src/grpc/connection.rs", "patience.first_call.min(patience.idle)" =>
+        "if SEEDED { patience.idle } else { patience.first_call.min(patience.idle) }"),
     removed!("f13-http-head", DOORS, "http::f13_a_request_that_comes_a_byte_a_moment_is_given_up_at_its_deadline",
         "ingest/src/http/serve.rs", "header_read_timeout(limits.head_deadline)" =>
         "header_read_timeout(if SEEDED { Duration::from_secs(3_600) } else { limits.head_deadline })"),
@@ -72,8 +89,8 @@ pub const LIMITS: &[Defect] = &[
         "exchange, if SEEDED { usize::MAX } else { self.seat.endpoint.limits.mqtt.qos2_ids }) {"),
     removed!("s40-device-rate", INGEST,
         "mqtt::tests::f24_messages_of_a_device_beyond_its_rate_are_taken_and_acknowledged_later",
-        "ingest/src/mqtt/mod.rs", "let due = dues.max().filter(|due| *due > now);" =>
-        "let due = dues.max().filter(|due| !SEEDED && *due > now);"),
+        "ingest/src/mqtt/rates.rs", "dues.max().filter(|due| *due > now)" =>
+        "dues.max().filter(|due| !SEEDED && *due > now)"),
     removed!("s41-streams", DOORS, "grpc_limits::a_connection_has_at_most_the_limit_of_calls_at_once",
         "ingest/src/grpc/server.rs", ".max_concurrent_streams(limits.grpc.concurrent_streams)" =>
         ".max_concurrent_streams(if SEEDED { 10_000 } else { limits.grpc.concurrent_streams })"),
@@ -90,7 +107,7 @@ pub const LIMITS: &[Defect] = &[
         program: DOORS,
         patches: &[
             Patch {
-                file: "ingest/src/grpc/inflate.rs",
+                file: "ingest/src/grpc/frames.rs",
                 from: "if length > bounds.max_bytes {",
                 to: "if length > bounds.max_bytes && !SEEDED {",
             },
@@ -102,6 +119,25 @@ pub const LIMITS: &[Defect] = &[
         ],
         caught_by: &["grpc_limits::a_message_has_at_most_the_limit_in_bytes"],
     },
+    removed!("s41-question", DOORS, "grpc_limits::a_question_has_64_kib_at_most_and_a_call_that_is_no_stream_one_message",
+        "ingest/src/grpc/guard.rs", "most.min(QUESTION_BYTES)" => "most.min(if SEEDED { usize::MAX } else { QUESTION_BYTES })"),
+    removed!("s41-one-message", DOORS,
+        "grpc_limits::a_question_has_64_kib_at_most_and_a_call_that_is_no_stream_one_message",
+        "ingest/src/grpc/frames.rs", "if self.seen > 1 && !self.messages.many {" =>
+        "if self.seen > 1 && !self.messages.many && !SEEDED {"),
+    removed!("s41-readings", DOORS,
+        "grpc_limits::readings_of_a_batch_are_counted_before_any_of_them_is_built_compressed_or_not",
+        "ingest/src/grpc/frames.rs", "count_readings(message, &self.admission.limits)" =>
+        "count_readings(message, &painwatch_ingest_core::Limits { max_readings: if SEEDED { usize::MAX } else { self.admission.limits.max_readings }, ..self.admission.limits })"),
+    removed!("s41-room", DOORS, "grpc_bounds::a_batch_takes_room_for_what_it_becomes_and_not_for_what_it_is_on_the_wire",
+        "ingest/src/grpc/frames.rs", "count * size_of::<Reading>()" => "if SEEDED { 0 } else { count * size_of::<Reading>() }"),
+    removed!("s41-call-deadline", DOORS, "grpc_strangers::a_call_is_answered_within_its_deadline_or_not_at_all",
+        "ingest/src/grpc/guard.rs", "() = tokio::time::sleep_until(held.deadline) =>" =>
+        "() = tokio::time::sleep_until(held.deadline), if !SEEDED =>"),
+    removed!("s41-answer-not-taken", DOORS,
+        "grpc_strangers::whoever_does_not_take_an_answer_keeps_the_connection_no_longer_for_it",
+        "ingest/src/grpc/connection.rs", "until.checked_add(patience.idle)" =>
+        "until.checked_add(patience.idle).filter(|_| !SEEDED)"),
     removed!("s41-resets", DOORS, "grpc_limits::a_peer_that_resets_more_calls_than_the_limit_loses_its_connection",
         "ingest/src/grpc/server.rs", "(Some(limits.grpc.pending_resets))" =>
         "(Some(if SEEDED { usize::MAX } else { limits.grpc.pending_resets }))"),
@@ -114,8 +150,8 @@ pub const LIMITS: &[Defect] = &[
         "ingest/src/grpc/server.rs", "(Some(limits.grpc.keepalive_interval))" =>
         "(Some(limits.grpc.keepalive_interval).filter(|_| !SEEDED))"),
     removed!("s41-idle", DOORS, "grpc_limits::a_connection_without_a_call_is_closed_and_one_with_a_call_is_not",
-        "ingest/src/grpc/connection.rs", "() = idle(open, idle_timeout) => {}" =>
-        "() = idle(open, idle_timeout), if !SEEDED => {}"),
+        "ingest/src/grpc/connection.rs", "() = unused(watched, patience) => {}" =>
+        "() = unused(watched, patience), if !SEEDED => {}"),
     removed!("s41-stream-batches", DOORS,
         "grpc_streams::a_stream_says_its_window_and_holds_back_what_exceeds_it_without_losing_any",
         "ingest/src/grpc/stream.rs", "pending.len() < service.window.batches" =>
@@ -127,11 +163,35 @@ pub const LIMITS: &[Defect] = &[
         "ingest/core/src/decode.rs", "if actual > limits.max_readings {" => "if actual > limits.max_readings && !SEEDED {"),
     removed!("s42-depth", CORE, "tests::books::s42_a_payload_has_so_many_readings_and_samples_and_is_so_deep_at_most",
         "ingest/core/src/decode.rs", "if depth > max_depth {" => "if depth > max_depth && !SEEDED {"),
+    removed!("s42-foreign-depth", CORE, "tests::books::s42_a_payload_has_so_many_readings_and_samples_and_is_so_deep_at_most",
+        "ingest/core/src/decode.rs", "split(payload, limits.max_foreign_depth, limits)" =>
+        "split(payload, if SEEDED { usize::MAX } else { limits.max_foreign_depth }, limits)"),
     removed!("s42-samples", CORE, "tests::books::s42_a_payload_has_so_many_readings_and_samples_and_is_so_deep_at_most",
         "ingest/core/src/reading.rs", "if samples > most {" => "if samples > most && !SEEDED {"),
+    removed!("s42-unpacked-ratio", IMPORT,
+        "import::source::tests::s42_a_file_unpacks_to_two_hundred_and_fifty_times_its_size_at_most_and_below_four_mebibytes_to_anything",
+        "gateway/src/import/source.rs", "if self.packed.is_some_and(swollen) {" =>
+        "if !SEEDED && self.packed.is_some_and(swollen) {"),
+    removed!("s42-unpacked-bytes", IMPORT, "import::source::tests::s42_a_file_has_so_many_bytes_at_most",
+        "gateway/src/import/source.rs", "if self.read > self.bytes_max {" => "if !SEEDED && self.read > self.bytes_max {"),
+    removed!("s42-files", IMPORT, "import::source::tests::s42_an_export_has_so_many_files_and_is_so_deep_at_most",
+        "gateway/src/import/source.rs", "if found.len() >= FILES_MAX {" => "if !SEEDED && found.len() >= FILES_MAX {"),
+    removed!("s42-folders", IMPORT, "import::source::tests::s42_an_export_has_so_many_files_and_is_so_deep_at_most",
+        "gateway/src/import/source.rs", "if depth > DEPTH_MAX {" => "if !SEEDED && depth > DEPTH_MAX {"),
+    removed!("s42-archive-entries", IMPORT, "import::zip::tests::s42_an_archive_has_so_many_entries_at_most",
+        "gateway/src/import/zip.rs", "if count > FILES_MAX as u64 " => "if (count > FILES_MAX as u64 && !SEEDED) "),
     removed!("s43-rules", RULES, "rules::tests::s43_a_pack_has_five_hundred_rules_at_most",
         "processor/core/src/rules/parse.rs", "if items.len() > RULES_MAX {" => "if items.len() > RULES_MAX && !SEEDED {"),
     removed!("s43-window", RULES, "rules::tests::s43_no_rule_looks_over_or_waits_for_more_than_ninety_days",
         "processor/core/src/rules/words.rs", ".filter(|ms| *ms <= DURATION_MAX_MS)" =>
         ".filter(|ms| SEEDED || *ms <= DURATION_MAX_MS)"),
+    removed!("s44-grpc-message", DOORS, "grpc_strangers::a_message_of_a_call_without_a_token_has_4_kib_at_most",
+        "ingest/src/grpc/server.rs", "health_service.max_decoding_message_size(strangers::MESSAGE_BYTES)" =>
+        "health_service.max_decoding_message_size(if SEEDED { 4 << 20 } else { strangers::MESSAGE_BYTES })"),
+    removed!("s44-grpc-call", DOORS, "grpc_strangers::s44_in_one_call_without_a_token_16_kib_may_be_said",
+        "ingest/src/grpc/strangers.rs", "left.checked_sub(share)" => "left.checked_sub(if SEEDED { 0 } else { share })"),
+    removed!("s44-http-head", DOORS, "http::s44_the_head_of_a_request_has_16_kib_at_most",
+        "ingest/src/http/serve.rs", ".max_buf_size(HEAD_BYTES)" => ".max_buf_size(if SEEDED { 1 << 20 } else { HEAD_BYTES })"),
+    removed!("s44-http-bodies", DOORS, "http::bodies_on_their_way_in_have_so_many_bytes_altogether",
+        "ingest/src/http.rs", "acquire_many_owned(share)" => "acquire_many_owned(if SEEDED { 0 } else { share })"),
 ];

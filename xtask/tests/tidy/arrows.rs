@@ -24,7 +24,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Analysts read; commands, which are journalled, come from clinicians alone.
     ("query", &["store", "access", "domain"]),
     ("console", &["store", "access", "journal", "proto", "domain"]),
-    ("gateway", &["proto", "domain"]),
+    // Of ingest-core the translation of other languages, which decides nothing.
+    ("gateway", &["ingest-core", "proto", "domain"]),
 ];
 const FREE: &[&str] = &["painwatch", "painwatch-benches", FUZZ, "painwatch-sim", "painwatch-evidence", "xtask"];
 /// A workspace of its own: it can take neither lints nor versions from ours.

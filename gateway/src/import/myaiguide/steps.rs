@@ -117,16 +117,12 @@ impl Bucket {
             .filter(|(start, end)| start < end)
     }
 
-    /// `None` where no phone reported: not the same as no steps.
+    /// `None` where no phone reported, which is not the same as no steps; or more than a number holds.
     fn steps(&self) -> Option<i64> {
-        let counts: Vec<i64> = self
-            .dataset
-            .iter()
-            .flat_map(|set| &set.point)
-            .flat_map(|point| &point.value)
-            .filter_map(|value| value.int_val)
-            .collect();
-        if counts.is_empty() { None } else { Some(counts.iter().sum()) }
+        let values = self.dataset.iter().flat_map(|set| &set.point).flat_map(|point| &point.value);
+        let mut counts = values.filter_map(|value| value.int_val);
+        let first = counts.next()?;
+        counts.try_fold(first, i64::checked_add)
     }
 }
 
@@ -220,6 +216,15 @@ mod tests {
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].reading.time, "2018-07-11T00:00:00+09:00");
         assert_eq!(report.skipped.iter().map(|skipped| skipped.count).sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn counts_that_no_number_holds_together_are_no_count() {
+        let text = r#"{"bucket": [{"startTimeMillis": "1531148400000", "endTimeMillis": "1531234800000",
+            "dataset": [{"point": [{"value": [{"intVal": 9223372036854775807}, {"intVal": 1}]}]}]}]}"#;
+        let mut report = FileReport::new("g.json");
+        let rows = google_fit(text.as_bytes(), "participant2", &Rules::of(&Zone::utc()), &mut report).unwrap();
+        assert_eq!((rows.len(), report.skipped[0].count), (0, 1));
     }
 
     #[test]

@@ -6,14 +6,13 @@ pub(crate) mod gatt;
 mod node;
 pub(crate) mod omh;
 
-use painwatch_domain::ProblemCode;
+use painwatch_domain::{ProblemCode, Roster};
 use painwatch_proto::ingest::v1::Reading;
 
-use crate::envelope::Envelope;
 use crate::reading::Refusal;
 use painwatch_domain::order::{Fill, Order};
 
-pub(crate) use fhir::Bundle;
+pub(crate) use fhir::{Bundle, is_order, is_referred_to};
 
 /// What one entry of a payload says.
 #[derive(Debug)]
@@ -40,11 +39,20 @@ pub(crate) enum Language<'a> {
 }
 
 impl Language<'_> {
-    pub(crate) fn translate(self, text: &str, envelope: &Envelope<'_>) -> Result<Meaning, Refusal> {
+    pub(crate) fn translate(self, text: &str, roster: &Roster) -> Result<Meaning, Refusal> {
         match self {
             Self::Omh => omh::translate(text),
-            Self::Fhir(bundle) => fhir::translate(text, bundle, envelope),
+            Self::Fhir(bundle) => fhir::translate(text, bundle, roster),
             Self::Gatt => gatt::translate(text),
+        }
+    }
+
+    /// Whom an entry is about, in its own words; empty where it does not tell.
+    pub(crate) fn subject(self, text: &str, roster: &Roster) -> Result<String, Refusal> {
+        match self {
+            Self::Omh => omh::subject(text),
+            Self::Fhir(bundle) => fhir::subject(text, bundle, roster),
+            Self::Gatt => Ok(String::new()),
         }
     }
 }

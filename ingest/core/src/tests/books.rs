@@ -145,6 +145,11 @@ fn s42_a_payload_has_so_many_readings_and_samples_and_is_so_deep_at_most() {
     let said = |json: &str| judge(json).unwrap().problems.remove(0).detail;
     assert!(!said(&deep(8)).contains("nested"));
     assert_eq!(said(&deep(9)), "nested 9 deep, at most 8");
+    for format in [Format::Omh, Format::Fhir, Format::Gatt] {
+        let said = |depth: usize| try_judge(deep(depth).as_bytes(), format).unwrap().problems.remove(0).detail;
+        assert!(!said(32).contains("nested"), "{format:?}");
+        assert_eq!(said(33), "nested 33 deep, at most 32", "{format:?}");
+    }
 }
 
 #[test]

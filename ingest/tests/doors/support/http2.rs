@@ -2,14 +2,22 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use h2::SendStream;
+use h2::client::ResponseFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tonic::codegen::http::Request;
 
+pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 
+pub const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// A frame as it came.
@@ -63,6 +71,51 @@ pub fn list_size(path: &str, fields: &[(&str, &str)]) -> usize {
     pseudo.iter().chain(fields).map(|(name, value)| name.len() + value.len() + 32).sum()
 }
 
+/// A message as a frame of gRPC.
+pub fn message(compressed: bool, message: &[u8]) -> Bytes {
+    [&[u8::from(compressed)][..], &(message.len() as u32).to_be_bytes(), message].concat().into()
+}
+
+/// A call whose head is sent and whose body is to come, on a connection of its own.
+pub async fn begin(
+    address: SocketAddr,
+    path: &str,
+    token: Option<&str>,
+    gzip: bool,
+) -> (SendStream<Bytes>, ResponseFuture) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut request = Request::post(format!("http://x{path}")).header("content-type", "application/grpc");
+    request = request.header("te", "trailers");
+    if gzip {
+        request = request.header("grpc-encoding", "gzip");
+    }
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let mut sender = sender.ready().await.unwrap();
+    let (answer, sending) = sender.send_request(request.body(()).unwrap(), false).unwrap();
+    (sending, answer)
+}
+
+/// The `grpc-status` that a call ends with.
+pub async fn status(answer: ResponseFuture) -> String {
+    let ending = async {
+        let mut answer = answer.await.unwrap();
+        if let Some(status) = answer.headers().get("grpc-status") {
+            return status.to_str().unwrap().to_owned();
+        }
+        let body = answer.body_mut();
+        while let Some(data) = body.data().await {
+            let length = data.unwrap().len();
+            body.flow_control().release_capacity(length).unwrap();
+        }
+        body.trailers().await.unwrap().unwrap()["grpc-status"].to_str().unwrap().to_owned()
+    };
+    timeout(super::SOON, ending).await.expect("the call ends")
+}
+
 pub struct Peer(TcpStream);
 
 impl Peer {
@@ -70,7 +123,8 @@ impl Peer {
     pub async fn connect(address: SocketAddr, frames: &[u8]) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let opening = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[]), frames.to_vec()].concat();
+        let opening =
+            [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &[]), frames.to_vec()].concat();
         stream.write_all(&opening).await.unwrap();
         Self(stream)
     }
@@ -93,7 +147,7 @@ impl Peer {
     /// The next frame that `wanted` picks.
     pub async fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Frame {
         loop {
-            let frame = tokio::time::timeout(super::SOON, self.next()).await.expect("a frame").expect("no end");
+            let frame = timeout(super::SOON, self.next()).await.expect("a frame").expect("no end");
             if wanted(&frame) {
                 return frame;
             }

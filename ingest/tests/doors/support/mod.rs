@@ -214,8 +214,10 @@ impl House {
                     if record.class == Class::Batch {
                         let batch = Batch::decode(record.payload.clone()).unwrap();
                         let verdict = verdict_of(&batch, record.offset.0);
-                        journal.append(vec![verdict_record(&verdict)], AppendOptions::default()).await;
-                        let rows = Rows { verdicts: vec![verdict_row(&batch, &verdict)], ..Rows::default() };
+                        let told = verdict_record(&record.tenant, &verdict);
+                        journal.append(vec![told], AppendOptions::default()).await;
+                        let verdicts = vec![verdict_row(record.tenant, &batch, &verdict)];
+                        let rows = Rows { verdicts, ..Rows::default() };
                         store.commit(&Commit { epoch, rows, ..Commit::default() }).await.unwrap();
                     }
                     applied.send_replace(position);
@@ -236,9 +238,9 @@ pub fn verdict_of(batch: &Batch, cause_offset: u64) -> Verdict {
     }
 }
 
-pub fn verdict_row(batch: &Batch, verdict: &Verdict) -> VerdictRow {
+fn verdict_row(tenant: TenantId, batch: &Batch, verdict: &Verdict) -> VerdictRow {
     VerdictRow {
-        tenant: TenantId::default(),
+        tenant,
         cause: Offset(verdict.cause_offset),
         gateway: GatewayId::parse(&batch.gateway).unwrap(),
         batch_id: batch.batch_id.clone(),
@@ -247,9 +249,9 @@ pub fn verdict_row(batch: &Batch, verdict: &Verdict) -> VerdictRow {
     }
 }
 
-fn verdict_record(verdict: &Verdict) -> NewRecord {
+fn verdict_record(tenant: &TenantId, verdict: &Verdict) -> NewRecord {
     let payload = Verdicts { verdicts: vec![verdict.clone()] }.encode_to_vec().into();
-    NewRecord { class: Class::Verdict, tenant: Default::default(), key_id: 0, logic_version: 1, payload }
+    NewRecord { class: Class::Verdict, tenant: tenant.clone(), key_id: 0, logic_version: 1, payload }
 }
 
 /// Readings of a batch that are not in quarantine.

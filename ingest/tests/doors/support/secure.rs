@@ -53,6 +53,16 @@ pub fn register_token(data: &Path, who: &GatewayPrincipal) -> String {
     token
 }
 
+/// Takes back all that lets the gateway in.
+pub fn revoke(data: &Path, who: &GatewayPrincipal) {
+    let file = RegistryFile::of(data);
+    file.change::<_, RegistryError>(|registry| {
+        registry.revoke(who, NOW_MS)?;
+        Ok(())
+    })
+    .unwrap();
+}
+
 fn register(data: &Path, who: &GatewayPrincipal, kind: Kind, digest: [u8; 32], until_ms: Option<i64>) {
     let grant = Grant { kind, digest, from_ms: NOW_MS, until_ms, revoked_ms: None };
     let file = RegistryFile::of(data);

@@ -4,6 +4,7 @@
 //! normal; the higher one wins. Classified is the mean of >= 2 readings of which neighbours lie 1 to 10 min apart. Home
 //! status needs >= 12 readings on >= 3 days (general knowledge, to be confirmed). Confirmed low: a mean systolic <= 90.
 
+use painwatch_domain::Measure;
 use painwatch_domain::time::MINUTE_MS;
 use serde::Serialize;
 
@@ -75,14 +76,19 @@ pub fn sittings(readings: &[(i64, f64, f64)]) -> Vec<Sitting> {
     groups.iter().filter(|group| group.len() >= 2).filter_map(|group| sitting(group)).collect()
 }
 
+/// The mean of so many pressures out of their sum at the measure's scale: exact where it is a whole number, so that it is at
+/// a limit or not.
+pub fn mean(sum: i64, n: u32) -> f64 {
+    Measure::BloodPressure.to_canonical(sum) / f64::from(n)
+}
+
 fn sitting(group: &[(i64, f64, f64)]) -> Option<Sitting> {
-    let mean = |part: fn(&(i64, f64, f64)) -> f64| {
-        let mut values: Vec<f64> = group.iter().map(part).collect();
-        values.sort_by(f64::total_cmp);
-        super::summary_stats::mean(&values)
+    let n = group.len() as u32;
+    let mean_of = |part: fn(&(i64, f64, f64)) -> f64| {
+        mean(group.iter().map(|reading| Measure::BloodPressure.to_scaled(part(reading))).sum(), n)
     };
-    let (systolic, diastolic) = (mean(|reading| reading.1)?, mean(|reading| reading.2)?);
-    Some(Sitting { at: group.last()?.0, n: group.len() as u32, systolic, diastolic })
+    let (systolic, diastolic) = (mean_of(|reading| reading.1), mean_of(|reading| reading.2));
+    Some(Sitting { at: group.last()?.0, n, systolic, diastolic })
 }
 
 #[cfg(test)]
@@ -96,5 +102,12 @@ mod tests {
         let means: Vec<_> = sittings(&readings).iter().map(|sitting| (sitting.n, sitting.systolic)).collect();
         assert_eq!(means, [(2, 140.0), (2, 115.0)]);
         assert_eq!(sittings(&readings[..1]), []);
+    }
+
+    #[test]
+    fn a_mean_that_is_exactly_the_limit_is_at_it_whatever_its_decimals() {
+        let one = |minutes: i64, systolic: f64| (minutes * MINUTE_MS, systolic, 80.0);
+        let readings = [one(0, 140.1), one(2, 136.2), one(4, 143.7)];
+        assert_eq!(sittings(&readings)[0].systolic, 140.0);
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! A file holds cases of input, expected output and tolerance. `null` is missing, a field ending in `_rle` is a list of
 //! `[value, count]`. A float passes iff |got - expected| <= abs + rel · |expected|; integers, booleans and texts are exact.
+//! Each case is computed as it stands and once more after its readings came one at a time and shuffled.
 
 mod cases;
 mod safety_medication_pain;
+mod shuffled;
 #[cfg(test)]
 mod tests;
 mod trends_activity;
@@ -20,6 +22,8 @@ pub struct CheckReport {
     pub metric: String,
     pub passed: usize,
     pub failed: usize,
+    /// Of those that passed, how many passed as well after their readings came in another order; the others have none.
+    pub shuffled: usize,
     /// Why the file could not be checked at all: not a golden file, or a metric that is not built yet.
     pub unsupported: Option<String>,
     /// One line for each failed case: its name and the first difference.
@@ -76,12 +80,20 @@ pub fn check(file_json: &str) -> CheckReport {
     for case in &file.cases {
         let input = cases::Input(expand_fields(&case.input));
         let expected = expand(&case.expected);
-        let outcome = compute(&input).and_then(|mut got| {
-            trends_activity::settle_ties(&report.metric, &input, &expected, &mut got);
+        let agrees = |input: &cases::Input| {
+            let mut got = compute(input)?;
+            trends_activity::settle_ties(&report.metric, input, &expected, &mut got);
             differs(&expected, &got, case.tolerance, "").map_or(Ok(()), Err)
-        });
-        match outcome {
-            Ok(()) => report.passed += 1,
+        };
+        let in_another_order = || {
+            let again = shuffled::shuffled(&report.metric, &input)?;
+            again.as_ref().map_or(Ok(()), &agrees).map(|()| usize::from(again.is_some()))
+        };
+        match agrees(&input).and_then(|()| in_another_order().map_err(|why| format!("shuffled: {why}"))) {
+            Ok(shuffled) => {
+                report.passed += 1;
+                report.shuffled += shuffled;
+            }
             Err(why) => {
                 report.failed += 1;
                 report.failures.push(format!("{}: {why}", case.name));

@@ -47,7 +47,8 @@ impl Equivalents {
         sum
     }
 
-    fn total(&self) -> i128 {
+    /// In thousand millionths of a milligram.
+    pub fn total(&self) -> i128 {
         self.by_opioid.values().sum()
     }
 
@@ -57,11 +58,6 @@ impl Equivalents {
 
     pub fn by_opioid_mg(&self) -> impl Iterator<Item = (&str, f64)> {
         self.by_opioid.iter().map(|(opioid, sum)| (opioid.as_str(), to_mg(*sum)))
-    }
-
-    /// Compared on exact decimals.
-    pub fn is_at_least(&self, mg: i64) -> bool {
-        self.total() >= i128::from(mg) * MG
     }
 
     pub fn is_incomplete(&self) -> bool {
@@ -79,6 +75,17 @@ fn to_mg(sum: i128) -> f64 {
     whole as f64 + rest as f64 / MG as f64
 }
 
+/// The sum, in thousand millionths of a milligram, that was told as so many milligrams.
+pub fn from_mg(mg: f64) -> i128 {
+    (mg * MG as f64).round() as i128
+}
+
+/// The mean of sums that were told in milligrams, so many of them: exact where it is a whole number.
+pub fn mean_mg(told: &[f64]) -> Option<f64> {
+    let sum: i128 = told.iter().map(|mg| from_mg(*mg)).sum();
+    (!told.is_empty()).then(|| sum as f64 / (told.len() as f64 * MG as f64))
+}
+
 /// Micrograms of morphine equivalent of one dose, rounded to the microgram; `None` without a factor.
 pub fn micrograms_of_dose(opioid: &str, micrograms: i64) -> Option<i64> {
     let factor = tables::mme_factor_milli(opioid)?;
@@ -93,9 +100,9 @@ mod tests {
     fn exactly_fifty_is_at_least_fifty_and_an_opioid_without_a_factor_is_named() {
         let amount = |opioid, micrograms, doses_milli| Amount { opioid, micrograms, doses_milli };
         let fifty = Equivalents::of(&[amount("oxycodone", 10_000, 2_000), amount("codeine", 44_444, 3_000)]);
-        assert!(!fifty.is_at_least(50) && fifty.total_mg() < 50.0);
+        assert!(fifty.total_mg() < 50.0);
         let fifty = Equivalents::of(&[amount("morphine", 25_000, 2_000), amount("buprenorphine", 8_000, 2_000)]);
-        assert!(fifty.is_at_least(50) && fifty.is_incomplete() && !fifty.is_unknown());
+        assert!(fifty.total_mg() >= 50.0 && fifty.is_incomplete() && !fifty.is_unknown());
         assert!(Equivalents::of(&[amount("buprenorphine", 8_000, 2_000)]).is_unknown());
     }
 

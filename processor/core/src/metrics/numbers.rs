@@ -235,6 +235,14 @@ static NAMES: &[&str] = &[
     "sleep_stage.goal_pct",
     "step_count.goal_pct",
     "total_sleep_time.goal_pct",
+    "blood_pressure.orthostatic_sustained",
+    "pain_nrs.self_started_mean",
+    "pain_scale_other.self_started_mean",
+    "pain_vas.self_started_mean",
+    "activity_count.sedentary_bouts_20_number",
+    "activity_count.sedentary_bouts_30_number",
+    "activity_count.sedentary_bouts_60_number",
+    "activity_count.vigorous_minutes",
 ];
 
 static NUMBERS: LazyLock<HashMap<&str, Number>> =

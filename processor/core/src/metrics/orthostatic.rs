@@ -41,6 +41,11 @@ impl Orthostatic {
     pub const fn is_hypotension(&self) -> bool {
         self.initial || self.classic || self.delayed
     }
+
+    /// A fall of pressure, or a standing pressure below 90 from wherever it fell: each counts by itself.
+    pub const fn is_low(&self) -> bool {
+        self.is_hypotension() || self.standing_sbp_lt90
+    }
 }
 
 /// Judges standing readings, each with its seconds since standing up, in any order.
@@ -107,5 +112,11 @@ mod tests {
             judge(supine, &standing[1..], true).classic,
             "one reading cannot show that it lasts, nor that it does not"
         );
+    }
+
+    #[test]
+    fn a_standing_pressure_below_90_is_low_without_a_fall() {
+        let low = |standing: f64| judge(reading(96.0, 60.0, 70.0), &[(60.0, reading(standing, 58.0, 75.0))], false);
+        assert!(low(88.0).is_low() && !low(88.0).is_hypotension() && !low(90.0).is_low());
     }
 }

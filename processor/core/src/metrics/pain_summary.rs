@@ -112,24 +112,39 @@ pub struct Report {
     pub prompted: Option<bool>,
 }
 
+impl Report {
+    pub fn is_self_started(&self) -> bool {
+        self.prompted == Some(false)
+    }
+}
+
 /// One local day of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PainDay {
     pub valid: bool,
     /// `insufficient` when not valid, else empty.
     pub reason: &'static str,
-    /// All reports of the day.
+    /// All reports of the day: for the worst, the least and the minutes.
     pub summary: PainSummary,
-    /// Prompted and self-started reports are never averaged together (people start a report when it hurts): each mean by
-    /// itself. Reports of unknown origin count as prompted, because recordings without the mark are schedules.
-    pub mean_prompted: Option<f64>,
-    pub mean_self_started: Option<f64>,
+    /// Prompted and self-started reports are never averaged together (people start a report when it hurts): each by
+    /// themselves. Reports of unknown origin count as prompted, because recordings without the mark are schedules.
+    pub prompted: PainSummary,
+    pub self_started: PainSummary,
 }
 
 impl PainDay {
-    /// What `daily_mean` says: the asked-for reports; self-started ones only where nothing else exists.
-    pub fn daily_mean(&self) -> Option<f64> {
-        self.mean_prompted.or(self.mean_self_started)
+    /// What the day's averages are of: the asked-for reports; self-started ones only where nothing else exists.
+    pub const fn averaged(&self) -> &PainSummary {
+        if self.prompted.n > 0 { &self.prompted } else { &self.self_started }
+    }
+
+    /// Says of which reports that is, on a day with self-started ones.
+    pub const fn tag(&self) -> &'static str {
+        match (self.prompted.n, self.self_started.n) {
+            (_, 0) => "",
+            (0, _) => "self_started",
+            _ => "prompted",
+        }
     }
 }
 
@@ -137,20 +152,19 @@ impl PainDay {
 pub fn day(reports: &[Report], day_end_ms: i64) -> PainDay {
     let mut ordered = reports.to_vec();
     ordered.sort_by(|a, b| a.time_ms.cmp(&b.time_ms).then(a.score.total_cmp(&b.score)));
-    let points: Vec<_> = ordered.iter().map(|report| (report.time_ms, report.score)).collect();
     let params = Params { baseline: None, severe_from: SEVERE_FROM, carry_ms: CARRY_MS, end_ms: day_end_ms };
     let spread = ordered.first().zip(ordered.last()).map_or(0, |(first, last)| last.time_ms - first.time_ms);
     let valid = ordered.iter().any(|report| report.date_only) || spread >= VALID_SPREAD_MS;
-    let mean_of = |self_started: bool| {
-        let chosen = ordered.iter().filter(|report| (report.prompted == Some(false)) == self_started);
-        mean(&sorted_present(&chosen.map(|report| Some(report.score)).collect::<Vec<_>>()))
+    let summary_of = |which: &dyn Fn(&Report) -> bool| {
+        let chosen = ordered.iter().filter(|report| which(report));
+        summarise(&chosen.map(|report| (report.time_ms, report.score)).collect::<Vec<_>>(), params)
     };
     PainDay {
         valid,
         reason: if valid { "" } else { "insufficient" },
-        summary: summarise(&points, params),
-        mean_prompted: mean_of(false),
-        mean_self_started: mean_of(true),
+        summary: summary_of(&|_| true),
+        prompted: summary_of(&|report| !report.is_self_started()),
+        self_started: summary_of(&Report::is_self_started),
     }
 }
 
@@ -176,10 +190,9 @@ mod tests {
     fn prompted_and_self_started_reports_are_never_averaged_together() {
         let sudden = Report { prompted: Some(false), ..report(10, 9.0) };
         let mixed = day(&[report(8, 3.0), sudden, report(14, 5.0)], DAY_END);
-        assert_eq!(
-            (mixed.mean_prompted, mixed.mean_self_started, mixed.daily_mean()),
-            (Some(4.0), Some(9.0), Some(4.0))
-        );
-        assert_eq!((mixed.summary.worst, day(&[sudden], DAY_END).daily_mean()), (Some(9.0), Some(9.0)));
+        assert_eq!((mixed.prompted.mean, mixed.self_started.mean), (Some(4.0), Some(9.0)));
+        assert_eq!((mixed.averaged().mean, mixed.averaged().mssd, mixed.tag()), (Some(4.0), Some(4.0), "prompted"));
+        let alone = day(&[sudden], DAY_END);
+        assert_eq!((mixed.summary.worst, alone.averaged().mean, alone.tag()), (Some(9.0), Some(9.0), "self_started"));
     }
 }

@@ -1,7 +1,8 @@
 //! Rolling totals of doses (clinical catalogue E4).
 //!
 //! Definition: the sum over (t - 24 h, t] at each dose time t, doses of one instant summed first; more than the limit is a
-//! breach, exactly the limit is none. Amounts are integer micrograms, so that 0.1 + 0.2 mg is 0.3 mg.
+//! breach, exactly the limit is none. Amounts are integer micrograms, so that 0.1 + 0.2 mg is 0.3 mg. A rule compares the
+//! total's share of the limit with 1.
 
 /// The length of the window that daily maxima speak of.
 pub const DAY_WINDOW_MS: i64 = painwatch_domain::time::DAY_MS;
@@ -14,6 +15,11 @@ pub fn micrograms(milligrams: f64) -> Option<i64> {
 
 pub fn milligrams(micrograms: i64) -> f64 {
     micrograms as f64 / 1000.0
+}
+
+/// A total as a share of the most that is allowed: 1 exactly on it.
+pub fn share(total_micrograms: i64, most_mg: f64) -> f64 {
+    milligrams(total_micrograms) / most_mg
 }
 
 /// A dose time and the total of the window that ends with it.
@@ -52,6 +58,7 @@ mod tests {
     fn a_tenth_and_two_tenths_are_three_tenths() {
         let doses = [0.1, 0.2].map(|mg| (0, micrograms(mg).unwrap()));
         assert_eq!(totals(&doses, DAY_WINDOW_MS), [Total { time: 0, sum: micrograms(0.3).unwrap() }]);
+        assert_eq!(share(totals(&doses, DAY_WINDOW_MS)[0].sum, 0.3), 1.0);
         assert_eq!((micrograms(-1.0), micrograms(f64::NAN)), (None, None));
     }
 

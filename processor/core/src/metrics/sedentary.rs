@@ -1,6 +1,6 @@
 //! Sedentary time and bouts from counts a minute at the hip (clinical catalogue C2; Matthews 2008, Freedson 1998).
 //!
-//! Definition: sedentary < 100 counts/min, light to 1951, moderate to vigorous from 1952 on. A bout is a maximal run of
+//! Definition: sedentary < 100 counts/min, light to 1951, moderate to 5724, vigorous from 5725 on. A bout is a maximal run of
 //! sedentary minutes within wear; a minute that was not worn is missing and ends it. A break is a bout that an active minute
 //! follows. Mean bout = minutes/bouts, P(sedentary to active) = bouts/minutes. Only for ActiGraph-type counts at the hip:
 //! never for a wrist, never for a vendor's activity units.
@@ -19,11 +19,13 @@ pub struct Sedentary {
     pub p_sedentary_to_active: Option<f64>,
     pub light: u32,
     pub moderate_to_vigorous: u32,
+    pub vigorous: u32,
 }
 
 const BOUTS_MIN: [u32; 3] = [20, 30, 60];
 const LIGHT_FROM: u32 = 100;
 const MODERATE_FROM: u32 = 1952;
+const VIGOROUS_FROM: u32 = 5725;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
@@ -61,6 +63,7 @@ pub fn sedentary(minutes: &[Option<u32>]) -> Sedentary {
         p_sedentary_to_active: (n > 0).then(|| f64::from(n) / f64::from(total)),
         light: worn(LIGHT_FROM..MODERATE_FROM),
         moderate_to_vigorous: worn(MODERATE_FROM..u32::MAX),
+        vigorous: worn(VIGOROUS_FROM..u32::MAX),
     }
 }
 
@@ -75,5 +78,11 @@ mod tests {
         assert_eq!((told.wear, told.sedentary, told.bouts, told.breaks, told.longest), (51, 50, 2, 1, 30));
         assert_eq!(told.at_least, [(2, 50), (1, 30), (0, 0)]);
         assert_eq!(sedentary(&[]), Sedentary::default());
+    }
+
+    #[test]
+    fn each_minute_has_the_intensity_of_its_cut_points() {
+        let told = sedentary(&[99, 100, 1951, 1952, 5724, 5725, 20_000].map(Some));
+        assert_eq!((told.sedentary, told.light, told.moderate_to_vigorous, told.vigorous), (1, 2, 4, 2));
     }
 }

@@ -1,13 +1,14 @@
 //! Severe pain that lasts, and the response to rescue (clinical catalogue F4, E6; engineering choice).
 //!
-//! Definition: two reports >= 7 at least 1 h apart on one day, or one >= 7 an hour (30 to 120 min) after a rescue dose.
+//! Definition: two reports >= 7 at least 1 h apart on one day, or at most 8 h apart over midnight, which is how long a report
+//! is carried (F1); or one >= 7 an hour (30 to 120 min) after a rescue dose. The later report makes the day.
 //! Response of a dose = the report nearest to 60 min after it (30 to 120) minus the last one at or before it, at most 2 h
-//! old; told as the median of at least 5 such pairs. With a new neurological red flag answered yes on the same day it is more
-//! urgent; which symptoms are red flags is data: `processor/rules/tables/symptoms.toml`.
+//! old; told as the median of at least 5 such pairs. With a new neurological red flag answered yes on the same day, or in the
+//! 8 h before it, it is more urgent; which symptoms are red flags is data: `processor/rules/tables/symptoms.toml`.
 
 use painwatch_domain::time::{HOUR_MS, MINUTE_MS};
 
-use super::pain_summary::SEVERE_FROM;
+use super::pain_summary::{CARRY_MS, SEVERE_FROM};
 use super::summary_stats::{median, sorted_present};
 
 const AFTER_MS: std::ops::RangeInclusive<i64> = 30 * MINUTE_MS..=120 * MINUTE_MS;
@@ -16,16 +17,22 @@ const NEAREST_TO_MS: i64 = 60 * MINUTE_MS;
 pub const BEFORE_MS: i64 = 2 * HOUR_MS;
 const MIN_PAIRS: usize = 5;
 
-/// When it was known that severe pain lasts; (time, score) reports in ascending time, times of rescue doses.
-pub fn lasting(reports: &[(i64, f64)], rescue: &[i64]) -> Option<i64> {
+/// How far back of a day's beginning reports bear on it.
+pub const OVER_MIDNIGHT_MS: i64 = CARRY_MS;
+
+/// When on the day that begins at `start` it was known that severe pain lasts; (time, score) reports of the day and before
+/// it, times of rescue doses.
+pub fn lasting(reports: &[(i64, f64)], rescue: &[i64], start: i64) -> Option<i64> {
     let severe = || reports.iter().filter(|(_, score)| *score >= SEVERE_FROM).map(|(time, _)| *time);
-    let first = severe().next()?;
-    let again = severe().find(|time| time - first >= HOUR_MS);
-    let after_dose = severe().find(|time| rescue.iter().any(|dose| AFTER_MS.contains(&(time - dose))));
-    again.into_iter().chain(after_dose).min()
+    let again = |time: i64| {
+        let reaches = |before: i64| before >= start || time - before <= OVER_MIDNIGHT_MS;
+        severe().any(|before| time - before >= HOUR_MS && reaches(before))
+    };
+    let after_dose = |time: i64| rescue.iter().any(|dose| AFTER_MS.contains(&(time - dose)));
+    severe().filter(|time| *time >= start && (again(*time) || after_dose(*time))).min()
 }
 
-/// When severe pain that lasts and a red flag of the same day were both known.
+/// When severe pain that lasts and a red flag beside it were both known.
 pub fn with_red_flag(lasting: Option<i64>, red_flags: &[i64]) -> Option<i64> {
     lasting.zip(red_flags.iter().min().copied()).map(|(pain, flag)| pain.max(flag))
 }
@@ -53,10 +60,18 @@ mod tests {
 
     #[test]
     fn severe_pain_lasts_when_it_is_said_again_an_hour_later_or_after_rescue() {
-        assert_eq!(lasting(&[(0, 7.0), (59 * MINUTE_MS, 9.0)], &[]), None);
-        assert_eq!(lasting(&[(0, 7.0), (HOUR_MS, 8.0)], &[]), Some(HOUR_MS));
-        assert_eq!(lasting(&[(HOUR_MS, 7.0)], &[0]), Some(HOUR_MS));
-        assert_eq!(lasting(&[(HOUR_MS, 6.9)], &[0]), None);
+        assert_eq!(lasting(&[(0, 7.0), (59 * MINUTE_MS, 9.0)], &[], 0), None);
+        assert_eq!(lasting(&[(0, 7.0), (HOUR_MS, 8.0)], &[], 0), Some(HOUR_MS));
+        assert_eq!(lasting(&[(HOUR_MS, 7.0)], &[0], 0), Some(HOUR_MS));
+        assert_eq!(lasting(&[(HOUR_MS, 6.9)], &[0], 0), None);
+    }
+
+    #[test]
+    fn a_report_before_midnight_bears_on_the_day_for_eight_hours_and_makes_none_itself() {
+        let before = [(-2 * HOUR_MS, 8.0), (-HOUR_MS, 8.0)];
+        assert_eq!(lasting(&before, &[], 0), None);
+        let with = |time: i64| lasting(&[before[0], before[1], (time, 7.0)], &[], 0);
+        assert_eq!((with(5), with(7 * HOUR_MS), with(7 * HOUR_MS + 1)), (Some(5), Some(7 * HOUR_MS), None));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::calendar::Calendar;
 use super::compiled::{Compiled, Ruled};
 use super::day::DailyValue;
 use super::derived::{self, Facts};
-use super::episodes::Span;
+use super::episodes::{Span, VERIFY_SENSOR};
 use super::frozen::Frozen;
 use super::past::{Missed, MissedDose};
 use crate::metrics::daily_change::{DailyChange, Direction, exceeds};
@@ -326,7 +326,7 @@ fn extend(span: &mut Span, value: &DailyValue, window_end: i64, why: String) {
     span.last_held = span.last_held.max(value.held_at);
     span.fresh_from = window_end;
     span.historical &= value.historical;
-    span.why = why;
+    span.why = why + if value.verify { VERIFY_SENSOR } else { "" };
     let room = painwatch_domain::finding::EVIDENCE_MAX.saturating_sub(span.evidence.len());
     span.evidence.extend(value.evidence.iter().take(room));
 }

@@ -9,6 +9,9 @@ use painwatch_domain::{
 };
 use serde::{Deserialize, Serialize};
 
+/// What `why` says of an episode that stands on a value to be verified (clinical catalogue G1): it rings all the same.
+pub const VERIFY_SENSOR: &str = "; verify sensor";
+
 /// An episode as a rule's evaluation tells it. Times are event times in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {

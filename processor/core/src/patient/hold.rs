@@ -4,11 +4,11 @@
 //! Because truth always comes from the fold, live, late, doubled and shuffled data end in the same history.
 
 use painwatch_domain::finding::EVIDENCE_MAX;
-use painwatch_domain::{Hash128, Measure, ReadingId, TenantId};
+use painwatch_domain::{Flags, Hash128, Measure, ReadingId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::day::Observation;
-use super::episodes::Span;
+use super::episodes::{Span, VERIFY_SENSOR};
 use crate::metrics::hysteresis::{EpisodeChange, HeldEpisode};
 use crate::metrics::sustained_threshold::{Comparison, SustainedThreshold};
 
@@ -77,6 +77,15 @@ pub struct HoldSample<'a> {
     pub value: f64,
     pub id: SampleId<'a>,
     pub historical: bool,
+    /// Plausible but unusual, or doubted by its source.
+    pub verify: bool,
+}
+
+impl<'a> HoldSample<'a> {
+    pub fn of(tenant: &'a TenantId, seen: &'a Observation, value: f64) -> Self {
+        let verify = seen.reading.flags.has(Flags::VERIFY);
+        Self { time: seen.time, value, id: SampleId::Of(tenant, seen), historical: seen.historical, verify }
+    }
 }
 
 /// What a sample becomes evidence by.
@@ -102,8 +111,13 @@ struct Run {
     worst: f64,
     worst_id: [u8; 16],
     evidence: Vec<[u8; 16]>,
-    historical: bool,
+    /// One byte: before [`VERIFY`] was known it was a flag that said whether all is historical.
+    marks: u8,
 }
+
+/// Marks of a run: everything that shows it is historical; its worst sample is to be verified.
+const HISTORICAL: u8 = 1;
+const VERIFY: u8 = 1 << 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Open {
@@ -182,13 +196,14 @@ impl HoldState {
             self.run = None;
         }
         let (worst, worst_id, evidence) = (sample.value, [0; 16], Vec::new());
-        let run = self.run.get_or_insert(Run { newest: sample.time, worst, worst_id, evidence, historical: true });
+        let run = self.run.get_or_insert(Run { newest: sample.time, worst, worst_id, evidence, marks: HISTORICAL });
         run.newest = run.newest.max(sample.time);
         let worst = rule.enter.worse(run.worst, sample.value);
         if worst.to_bits() != run.worst.to_bits() || run.evidence.is_empty() {
             (run.worst, run.worst_id) = (worst, sample.id.get());
+            run.mark(VERIFY, sample.verify);
         }
-        run.historical &= sample.historical;
+        run.mark(HISTORICAL, run.has(HISTORICAL) && sample.historical);
         if run.evidence.len() < EVIDENCE_MAX {
             run.evidence.push(sample.id.get());
         }
@@ -249,6 +264,14 @@ impl HoldState {
 }
 
 impl Run {
+    const fn has(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
+
+    const fn mark(&mut self, mark: u8, holds: bool) {
+        self.marks = if holds { self.marks | mark } else { self.marks & !mark };
+    }
+
     fn evidence_with_worst(&self) -> Vec<[u8; 16]> {
         let mut evidence = self.evidence.clone();
         if !evidence.contains(&self.worst_id)
@@ -271,8 +294,9 @@ fn span(
     let (start, last_held) = held;
     let (name, unit) = (measure.name(), measure.spec().unit);
     let (lasted, needed) = (seconds((last_held - start) / 1000), seconds(rule.enter_for_ms / 1000));
-    let why = format!("{name} {} {unit} for {lasted} (rule: {needed}); worst {} {unit}", rule.enter, run.worst);
-    Span { start, last_held, fresh_from: last_held, end, evidence, why, historical: run.historical }
+    let doubt = if run.has(VERIFY) { VERIFY_SENSOR } else { "" };
+    let why = format!("{name} {} {unit} for {lasted} (rule: {needed}); worst {} {unit}{doubt}", rule.enter, run.worst);
+    Span { start, last_held, fresh_from: last_held, end, evidence, why, historical: run.has(HISTORICAL) }
 }
 
 fn seconds(total_s: i64) -> String {

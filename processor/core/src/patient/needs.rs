@@ -10,12 +10,12 @@ use super::Clinic;
 use super::calendar::Calendar;
 use super::compiled::Ruled;
 use super::day::orders::LOOK_BACK_MS;
-use super::day::{Group, rhythm};
+use super::day::{AHEAD_MS, Group, rhythm};
 use super::signal::{HOUR, HoldSignal};
 use super::state::Work;
 use crate::metrics::dose_adherence::LONGEST_KEPT_MS;
 use crate::metrics::news2::SET_WITHIN_MS;
-use crate::metrics::severe_pain::BEFORE_MS;
+use crate::metrics::severe_pain::{BEFORE_MS, OVER_MIDNIGHT_MS};
 
 /// How long ago a device may have said what it is: longer than the longest silence that is told by default.
 const STATES_LOOK_BACK_MS: i64 = 3 * DAY_MS;
@@ -106,6 +106,9 @@ fn group_windows(calendar: Calendar, group: Group, day: i32) -> Windows {
         // The set that begins before the day, and the order of a standing test.
         (Group::Safety, _) => (*measure, from - SET_WITHIN_MS, to),
         (Group::Pain, Measure::MedicationEvent) => (*measure, from - BEFORE_MS, to),
+        // Reports of the evening before.
+        (Group::Pain, Measure::PainNrs | Measure::SymptomSeverity) => (*measure, from - OVER_MIDNIGHT_MS, to),
+        (Group::Counts, Measure::ActivityCount) => (*measure, from - DAY_MS, to + AHEAD_MS),
         // The night before, and the doses that may fill a neighbouring day's cell.
         (_, Measure::TotalSleepTime | Measure::SleepStage | Measure::ActivityCount) => (*measure, from - DAY_MS, to),
         // Sums look 24 hours back, also after a day of 23, and gaps between doses a quarter further.

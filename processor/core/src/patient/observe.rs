@@ -10,7 +10,7 @@ use painwatch_domain::{EventTime, JournalTime, Measure, PatientId, Value};
 
 use super::calendar::Calendar;
 use super::compiled::Ruled;
-use super::day::{self, Group, Observation, Reach, rhythm};
+use super::day::{self, AHEAD_MS, Group, Observation, Reach, rhythm};
 use super::perform::group_of;
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{Quiet, Work};
@@ -97,7 +97,9 @@ impl Clinic {
     fn is_quiet(&self, patient: &PatientId, measure: Measure, (first, last): (i64, i64), now: JournalTime) -> bool {
         let quiet = self.patients.get(patient).and_then(|state| state.quiet);
         let at_once = || Group::affected_by(measure).iter().any(|(group, _)| group.is_judged_on_arrival());
-        quiet.is_some_and(|quiet| quiet.from <= first && last < quiet.to && now.0 < quiet.until) && !at_once()
+        // The first counts of a day bear on the day before, which may be closed.
+        let since = |quiet: Quiet| quiet.from + if measure == Measure::ActivityCount { AHEAD_MS } else { 0 };
+        quiet.is_some_and(|quiet| since(quiet) <= first && last < quiet.to && now.0 < quiet.until) && !at_once()
     }
 
     fn note_quiet(&mut self, person: &Patient, time: i64) {
@@ -160,6 +162,7 @@ impl Clinic {
                 Reach::Day => day..=day,
                 Reach::Beside => day - 1..=reached(LONGEST_KEPT_MS).max(day + 1),
                 Reach::Hours24 => day..=next,
+                Reach::Midnights => day - 1..=next,
                 Reach::Week => day..=day + rhythm::DAYS,
             };
             days.for_each(|day| self.mark(person, group, day, now));

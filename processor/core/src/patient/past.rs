@@ -131,7 +131,7 @@ pub fn fingerprint(told: &Derived, is_final: bool) -> u64 {
     };
     let value = &told.value;
     let numbers = [number(value.value), number(value.coverage), number(told.baseline), number(told.deviation)].concat();
-    let rest = [&value.n.to_le_bytes()[..], &[u8::from(is_final)]].concat();
+    let rest = [&value.n.to_le_bytes()[..], &[u8::from(is_final) | u8::from(value.verify) << 1]].concat();
     let hash = Hash128::of(&[&numbers, &rest, value.reason.as_bytes(), value.quality.as_bytes()]).0;
     u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]]) & FINGERPRINT
 }

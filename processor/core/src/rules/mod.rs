@@ -187,6 +187,8 @@ pub struct Rule {
 
 /// What every alert text must say, whoever wrote the rule (clinical catalogue section 1).
 pub const NOT_FOR_EMERGENCIES: &str = "Not for emergencies.";
+/// And what one that may be high must say besides.
+pub const NO_RELIANCE: &str = "Do not rely on this for emergencies.";
 
 impl Rule {
     /// Shown, never sent: nobody accepted it yet.
@@ -224,13 +226,18 @@ impl Rule {
         own.flat_map(|rule| std::iter::once(rule).chain(rule.inline_rules())).collect()
     }
 
-    /// `action`, with the sentence that no alert may lack.
+    /// Whether it is high, or may become so by a circumstance.
+    pub fn may_be_high(&self) -> bool {
+        self.priority_given(|_| true) == Priority::High
+    }
+
+    /// `action`, with the sentences that no alert may lack.
     pub fn action_text(&self) -> String {
-        if self.action.to_lowercase().contains("not for emergencies") {
-            self.action.clone()
-        } else {
-            format!("{} {NOT_FOR_EMERGENCIES}", self.action.trim_end()).trim_start().to_owned()
-        }
+        let needed = [Some(NOT_FOR_EMERGENCIES), self.may_be_high().then_some(NO_RELIANCE)];
+        needed.into_iter().flatten().fold(self.action.trim().to_owned(), |text, sentence| {
+            let said = text.to_lowercase().contains(sentence.trim_end_matches('.').to_lowercase().as_str());
+            if said { text } else { format!("{text} {sentence}").trim_start().to_owned() }
+        })
     }
 
     /// The condition in words, for `why` and for lists: `oxygen_saturation < 90 % for 3m`.

@@ -1,4 +1,5 @@
-//! The data files beside the packs, each row with its source: equivalents of opioids, daily maxima, words for conditions.
+//! The data files beside the packs, each row with its source: equivalents of opioids, daily maxima, single doses, words
+//! for conditions.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -7,6 +8,7 @@ use serde::Deserialize;
 
 const MME: &str = include_str!("../../../rules/tables/mme.toml");
 const MAXIMA: &str = include_str!("../../../rules/tables/daily_maximum.toml");
+const SINGLE: &str = include_str!("../../../rules/tables/single_dose.toml");
 const SYMPTOMS: &str = include_str!("../../../rules/tables/symptoms.toml");
 const CONDITIONS: &str = include_str!("../../../rules/tables/conditions.toml");
 
@@ -66,6 +68,21 @@ impl Maximum {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Singles {
+    single: Vec<Single>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Single {
+    ingredient: String,
+    mg: i64,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Conditions {
     condition: Vec<Condition>,
 }
@@ -93,6 +110,7 @@ static FACTOR_OF: LazyLock<BTreeMap<&'static str, i64>> = LazyLock::new(|| {
     FACTORS.factor.iter().map(milli).collect()
 });
 static MAXIMUM: LazyLock<Maxima> = LazyLock::new(|| toml::from_str(MAXIMA).unwrap_or_default());
+static SINGLE_DOSE: LazyLock<Singles> = LazyLock::new(|| toml::from_str(SINGLE).unwrap_or_default());
 static CONDITION: LazyLock<Conditions> = LazyLock::new(|| toml::from_str(CONDITIONS).unwrap_or_default());
 
 static SYMPTOM: LazyLock<Symptoms> = LazyLock::new(|| toml::from_str(SYMPTOMS).unwrap_or_default());
@@ -114,6 +132,11 @@ pub fn maximum_version() -> &'static str {
 
 pub fn maxima() -> &'static [Maximum] {
     &MAXIMUM.maximum
+}
+
+/// Most milligrams of an ingredient that a label allows at once; `None` where no label says or the table does not know it.
+pub fn single_dose_mg(ingredient: &str) -> Option<i64> {
+    SINGLE_DOSE.single.iter().find(|row| row.ingredient == ingredient).map(|row| row.mg)
 }
 
 /// Whether a patient's problem list, in the clinic's words or codes, holds a condition of the table, or one of that very
@@ -153,7 +176,14 @@ mod tests {
         assert!(!is_symptom("nausea", "hypertensive_emergency") && !is_symptom("chest pain", "neurological_red_flag"));
         assert_eq!((FACTORS.factor.len(), FACTOR_OF.len()), (10, 10));
         assert!(FACTORS.factor.iter().all(|row| (row.factor * 1000.0).fract() == 0.0), "factors are thousandths");
+        assert!(toml::from_str::<Singles>(SINGLE).is_ok());
+        let singles = &SINGLE_DOSE.single;
+        for (index, row) in singles.iter().enumerate() {
+            assert!(row.mg > 0 && singles[index + 1..].iter().all(|other| other.ingredient != row.ingredient));
+            assert_eq!(crate::rules::ingredients::named(&row.ingredient), [row.ingredient.as_str()]);
+        }
         for (index, row) in maxima().iter().enumerate() {
+            assert!(single_dose_mg(&row.ingredient).is_some_and(|mg| mg <= row.mg), "{}", row.ingredient);
             assert!(row.mg > 0 && maxima()[index + 1..].iter().all(|other| other.ingredient != row.ingredient));
             for lower in &row.lower {
                 assert!(lower.mg > 0 && CONDITION.condition.iter().any(|known| known.name == lower.condition));

@@ -54,8 +54,27 @@ fn the_example_of_the_contract_means_what_it_says() {
         (rule.is_shadow(), rule.priority_given(|_| false), rule.priority_given(|_| true)),
         (true, Priority::Medium, Priority::High)
     );
-    assert_eq!(rule.action_text(), "Call the patient. Not for emergencies.");
     assert_eq!(rule.condition_text(), "oxygen_saturation < 90 % for 3m");
+}
+
+/// Clinical catalogue section 1: whoever may be told of a high alert is told not to rely on it.
+#[test]
+fn a_rule_that_may_be_high_says_not_to_rely_on_it_and_no_sentence_twice() {
+    let text = |action: &str, raises: &str| {
+        let rule = with("action", &format!("action = \"{action}\""));
+        one(&rule.replace("\"opioid\", priority = \"high\"", &format!("\"opioid\", priority = \"{raises}\"")))
+            .action_text()
+    };
+    let both = "Call. Not for emergencies. Do not rely on this for emergencies.";
+    assert_eq!(
+        (text("Call.", "high").as_str(), text("Call.", "medium").as_str()),
+        (both, "Call. Not for emergencies.")
+    );
+    assert_eq!(text("Call. Not for emergencies.", "high"), both);
+    assert_eq!(text(both, "high"), both);
+    // As the contract writes its example.
+    let written = "Call the patient; no answer in 5 min: emergency pathway. Not for emergencies.";
+    assert_eq!(text(written, "high"), format!("{written} {NO_RELIANCE}"));
 }
 
 #[test]
@@ -70,6 +89,8 @@ fn every_default_pack_parses_runs_in_shadow_and_says_source_and_action() {
     for rule in &rules {
         assert!(rule.is_shadow() && !rule.source.is_empty(), "{}", rule.id);
         assert!(rule.action.contains(NOT_FOR_EMERGENCIES), "{}", rule.id);
+        assert_eq!(rule.action.contains(NO_RELIANCE), rule.may_be_high(), "{}", rule.id);
+        assert_eq!(rule.action_text(), rule.action, "{}", rule.id);
         assert_eq!(parse(&rule.to_toml(), &format!("{}.toml", rule.pack)), Ok(vec![rule.clone()]));
     }
 }

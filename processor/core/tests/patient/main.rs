@@ -3,6 +3,7 @@
 mod blind_parts;
 mod catalogue;
 mod combinations;
+mod days;
 mod goals;
 mod ledger;
 mod silence;

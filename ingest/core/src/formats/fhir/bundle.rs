@@ -19,6 +19,8 @@ const BATCH_ID_MAX: usize = 128;
 pub(crate) struct Bundle<'a> {
     pub entries: Vec<&'a str>,
     by_name: HashMap<String, &'a str>,
+    /// What references lead to as well.
+    beside: Option<&'a Self>,
 }
 
 #[derive(Deserialize)]
@@ -95,20 +97,45 @@ impl<'a> Bundle<'a> {
 
     fn add(&mut self, full_url: Option<&str>, text: &'a str) {
         self.entries.push(text);
-        let Ok(named) = serde_json::from_str::<Named<'a>>(text) else { return };
-        if !matches!(&*named.resource_type, "Device" | "Medication" | "Patient") {
-            return;
-        }
+        let Some(named) = referred_to(text) else { return };
         let relative = named.id.map(|id| format!("{}/{id}", named.resource_type));
         for name in relative.into_iter().chain(full_url.map(str::to_owned)) {
             self.by_name.insert(name, text);
         }
     }
 
+    /// Resources to which others refer as they do within a payload.
+    pub(crate) fn to_stand_beside(resources: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut bundle = Self::default();
+        resources.into_iter().for_each(|text| bundle.add(None, text));
+        bundle
+    }
+
+    pub(crate) fn put_beside(&mut self, other: &'a Self) {
+        self.beside = Some(other);
+    }
+
     /// The text of the resource that a reference of this payload leads to.
     pub(super) fn find(&self, reference: &str) -> Option<&'a str> {
-        self.by_name.get(reference).copied()
+        self.by_name.get(reference).copied().or_else(|| self.beside?.find(reference))
     }
+}
+
+/// Whether it is a resource to which others refer.
+pub(crate) fn is_referred_to(text: &str) -> bool {
+    referred_to(text).is_some()
+}
+
+/// Whether it is an order or a fill, whatever else is wrong with it.
+pub(crate) fn is_order(text: &str) -> bool {
+    let named = serde_json::from_str::<Named<'_>>(text);
+    named.is_ok_and(|named| matches!(&*named.resource_type, "MedicationRequest" | "MedicationDispense"))
+}
+
+/// What a resource of a kind that others refer to is called.
+fn referred_to(text: &str) -> Option<Named<'_>> {
+    let named: Named<'_> = serde_json::from_str(text).ok()?;
+    matches!(&*named.resource_type, "Device" | "Medication" | "Patient").then_some(named)
 }
 
 fn header(text: &str) -> Header {

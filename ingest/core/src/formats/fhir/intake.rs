@@ -54,7 +54,7 @@ pub(super) fn statement(resource: &Resource<'_>) -> Result<Reading, Refusal> {
 fn event(resource: &Resource<'_>, given: bool) -> Result<Reading, Refusal> {
     let medication = medication(resource)?;
     let in_error = resource.node.text("status")? == "entered-in-error";
-    let is_patch = resource.envelope.roster.medications.get(&medication).is_some_and(|known| known.release == "patch");
+    let is_patch = resource.roster.medications.get(&medication).is_some_and(|known| known.release == "patch");
     let event = match (given, is_patch) {
         (false, _) => "skipped",
         (true, true) => "applied",

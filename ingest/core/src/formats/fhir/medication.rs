@@ -46,7 +46,7 @@ fn named_by(codings: &[Coding<'_>], resource: &Resource<'_>) -> Result<Medicatio
             _ => false,
         })
     };
-    let mut found = resource.envelope.roster.medications.values().filter(has);
+    let mut found = resource.roster.medications.values().filter(has);
     match (found.next(), found.next()) {
         (Some(medication), None) => Ok(medication.id.clone()),
         (None, _) => Err(unknown(format!("no medication of the roster has the code {}", named(codings)))),
@@ -81,7 +81,7 @@ pub(super) fn patient<'a>(resource: &'a Resource<'_>) -> Result<&'a Patient, Ref
 }
 
 fn by_name<'a>(system: &str, value: &str, resource: &'a Resource<'_>) -> Option<&'a Patient> {
-    let patients = &resource.envelope.roster.patients;
+    let patients = &resource.roster.patients;
     if system.strip_prefix(OWN) == Some("patient") {
         return PatientId::parse(value).ok().and_then(|id| patients.get(&id));
     }

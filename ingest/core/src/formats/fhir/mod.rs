@@ -12,15 +12,14 @@ mod order;
 mod time;
 mod value;
 
-pub(crate) use bundle::Bundle;
+pub(crate) use bundle::{Bundle, is_order, is_referred_to};
 
-use painwatch_domain::Hash128;
+use painwatch_domain::{Hash128, Roster};
 use painwatch_proto::ingest::v1::Reading;
 use painwatch_proto::json::shown;
 
 use super::Meaning;
 use super::node::Node;
-use crate::envelope::Envelope;
 use crate::reading::Refusal;
 use coding::{identifier, reference};
 
@@ -44,12 +43,12 @@ const TAKEN: &str = "Observation MedicationAdministration MedicationStatement Me
 pub(super) struct Resource<'a> {
     node: &'a Node<'a>,
     bundle: &'a Bundle<'a>,
-    envelope: &'a Envelope<'a>,
+    roster: &'a Roster,
 }
 
-pub(super) fn translate(text: &str, bundle: &Bundle<'_>, envelope: &Envelope<'_>) -> Result<Meaning, Refusal> {
+pub(super) fn translate(text: &str, bundle: &Bundle<'_>, roster: &Roster) -> Result<Meaning, Refusal> {
     let node = Node::object(text, "a resource")?;
-    let resource = Resource { node: &node, bundle, envelope };
+    let resource = Resource { node: &node, bundle, roster };
     let kind = node.text("resourceType")?;
     if CONTEXT.contains(&kind) {
         return Ok(Meaning::Context);
@@ -69,6 +68,11 @@ pub(super) fn translate(text: &str, bundle: &Bundle<'_>, envelope: &Envelope<'_>
     }
 }
 
+pub(super) fn subject(text: &str, bundle: &Bundle<'_>, roster: &Roster) -> Result<String, Refusal> {
+    let node = Node::object(text, "a resource")?;
+    Ok(Resource { node: &node, bundle, roster }.subject()?.unwrap_or_default())
+}
+
 impl Resource<'_> {
     /// What measured. Without a device the subject speaks, and is a device of its own that the roster pairs.
     fn device(&self) -> Result<String, Refusal> {
@@ -79,11 +83,14 @@ impl Resource<'_> {
                 Refusal::unreadable("device has neither a reference that leads somewhere nor an identifier")
             });
         }
-        let subject =
-            self.node.get("subject").map(|subject| reference(subject, "Patient", self)).transpose()?.flatten();
-        subject
+        self.subject()?
             .map(|subject| format!("subject:{subject}"))
             .ok_or_else(|| Refusal::unreadable("neither device nor subject is named: nobody would know whose it is"))
+    }
+
+    /// Whom it is about.
+    fn subject(&self) -> Result<Option<String>, Refusal> {
+        Ok(self.node.get("subject").map(|subject| reference(subject, "Patient", self)).transpose()?.flatten())
     }
 
     /// The sender's own name for it: its business identifier, else its id, which is one of its kind. Empty when it has none.

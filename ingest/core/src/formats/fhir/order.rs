@@ -102,7 +102,7 @@ fn state(status: &str) -> Result<OrderState, Refusal> {
 /// Unlike a dose, an order must be for a medication of the roster: without its strength no dose can be worked out.
 fn known_medication<'a>(resource: &'a Resource<'_>) -> Result<&'a Medication, Refusal> {
     let id = medication(resource)?;
-    let known = resource.envelope.roster.medications.get(&id);
+    let known = resource.roster.medications.get(&id);
     known.ok_or_else(|| Refusal::new(ProblemCode::UnknownMedication, format!("{id} is not a medication of the roster")))
 }
 

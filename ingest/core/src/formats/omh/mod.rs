@@ -40,6 +40,12 @@ pub(super) fn translate(text: &str) -> Result<Meaning, Refusal> {
     Ok(Meaning::Readings(readings))
 }
 
+/// The user.
+pub(super) fn subject(text: &str) -> Result<String, Refusal> {
+    let point = Node::object(text, "a data point")?;
+    Ok(part(&point, "header")?.text("user_id")?.to_owned())
+}
+
 fn part<'a, 'b>(node: &'a Node<'b>, name: &str) -> Result<&'a Node<'b>, Refusal> {
     let found = node.get(name).filter(|part| part.is_object());
     found.ok_or_else(|| Refusal::unreadable(format!("a data point needs {name}, an object")))

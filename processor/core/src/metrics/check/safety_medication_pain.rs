@@ -14,13 +14,19 @@ use crate::metrics::pain_flare::FlareWatch;
 use crate::metrics::pdc_mpr::{Fill, supply};
 use crate::metrics::prodigy::Risks;
 use crate::metrics::return_to_baseline::ReturnToBaseline;
-use crate::metrics::rolling_dose::{micrograms, milligrams, totals};
+use crate::metrics::rolling_dose::{micrograms, milligrams, share, totals};
+use crate::metrics::sustained_threshold::Comparison::{self, Above, AtLeast};
 use crate::metrics::{pain_change as change, peg as peg_score, prn_escalation as escalation, prodigy as risk};
 
 type Computed = Result<Value, String>;
 
 fn to_json(value: impl serde::Serialize) -> Computed {
     serde_json::to_value(value).map_err(|error| error.to_string())
+}
+
+/// As a rule judges the number of a metric.
+fn judged(value: f64, limit: Comparison) -> bool {
+    limit.holds(value)
 }
 
 fn flag(input: &Input, key: &str) -> Result<Option<bool>, String> {
@@ -102,8 +108,8 @@ pub fn mme_daily(input: &Input) -> Computed {
     };
     let by_drug: BTreeMap<String, f64> = sum.by_opioid_mg().map(|(opioid, mg)| (said(opioid), mg)).collect();
     Ok(json!({
-        "by_drug": by_drug, "total_mme_day": sum.total_mg(), "ge50": sum.is_at_least(50), "ge90": sum.is_at_least(90),
-        "incomplete": sum.is_incomplete(), "no_factor": sum.no_factor,
+        "by_drug": by_drug, "total_mme_day": sum.total_mg(), "ge50": judged(sum.total_mg(), AtLeast(50.0)),
+        "ge90": judged(sum.total_mg(), AtLeast(90.0)), "incomplete": sum.is_incomplete(), "no_factor": sum.no_factor,
     }))
 }
 
@@ -128,9 +134,11 @@ pub fn opioid_benzo_overlap(input: &Input) -> Computed {
 pub fn rolling_24h_dose(input: &Input) -> Computed {
     let dose = |pair: &Value| Some((to_ms(pair.get(0)?.as_f64()?, 6e4), micrograms(pair.get(1)?.as_f64()?)?));
     let doses: Option<Vec<(i64, i64)>> = input.array("events")?.iter().map(dose).collect();
-    let limit = micrograms(input.number("limit_mg")?).ok_or("`limit_mg` is no amount")?;
+    let limit = input.number("limit_mg")?;
     let totals = totals(&doses.ok_or("an event is not [minute, mg]")?, to_ms(input.number("window_min")?, 6e4));
-    let rows = totals.iter().map(|at| json!([minutes_of(at.time), milligrams(at.sum), at.sum > limit]));
+    let rows = totals
+        .iter()
+        .map(|at| json!([minutes_of(at.time), milligrams(at.sum), judged(share(at.sum, limit), Above(1.0))]));
     Ok(json!({
         "rows": rows.collect::<Vec<_>>(), "max": totals.iter().map(|at| at.sum).max().map(milligrams),
     }))

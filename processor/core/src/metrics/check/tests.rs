@@ -25,9 +25,27 @@ fn every_case_of_every_golden_file_that_is_built_passes() {
     for (path, report) in &built {
         assert!(report.is_ok() && report.passed > 0, "{}: {:#?}", path.display(), report);
     }
+    // Scores, conversions and categories are of one reading, or of a few in places of their own: they have no other order.
+    let count = |of: fn(&super::CheckReport) -> usize| built.iter().map(|(_, report)| of(report)).sum::<usize>();
+    assert!(
+        count(|report| report.shuffled) * 10 >= count(|report| report.passed) * 5,
+        "{}",
+        count(|report| report.shuffled)
+    );
     for metric in supported() {
         assert!(built.iter().any(|(_, report)| report.metric == metric), "no golden file for {metric}");
     }
+}
+
+/// The passes are counted apart: what has no other order passes once.
+#[test]
+fn a_case_is_computed_once_more_after_its_readings_were_shuffled() {
+    let report = check(
+        r#"{"metric": "summary_stats", "cases": [
+            {"name": "two", "input": {"x": [1.0, 2.0]}, "expected": {"n": 2, "mean": 1.5}, "tolerance": {"abs": 1e-9}},
+            {"name": "one", "input": {"x": [1.0]}, "expected": {"n": 1}}]}"#,
+    );
+    assert_eq!((report.passed, report.shuffled, report.failed), (2, 1, 0), "{report:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use painwatch_domain::Measure;
 use painwatch_domain::time::MINUTE_MS;
 
-use super::{DailyValue, Frame, Observation, Values, night, of_day, value_of};
+use super::{DailyValue, Frame, Observation, SOURCES_OVERLAP, Values, intervals, night, of_day, value_of};
 use crate::metrics::interval_merge::{self, Contribution, Interval};
 use crate::metrics::step_cadence::{StepCadence, step_cadence};
 use crate::metrics::step_day::{self, Wear};
@@ -58,26 +58,16 @@ fn worn_ms(frame: &Frame, seen: &[&Observation]) -> Option<i64> {
     in_day.then(|| wear::waking_ms(&wear::worn(&times, day), &wear::union(asleep)))
 }
 
-fn steps<'a>(frame: &Frame, seen: &[&'a Observation], worn: Option<i64>) -> Option<(DailyValue, Option<StepCadence>)> {
+fn steps(frame: &Frame, seen: &[&Observation], worn: Option<i64>) -> Option<(DailyValue, Option<StepCadence>)> {
     let readings = of_day(frame, seen, Measure::StepCount);
-    let interval = |seen: &&'a Observation| {
-        let span = wear::Span { start: seen.time, end: seen.end().unwrap_or(seen.time) };
-        let source_priority = frame.source_priority(&seen.reading.device);
-        Some(Interval {
-            span,
-            count: seen.reading.value.number()?,
-            source_priority,
-            device: seen.reading.device.as_str(),
-        })
-    };
-    let intervals: Vec<_> = readings.iter().filter_map(interval).collect();
+    let intervals = intervals(frame, &readings);
     let contributions = interval_merge::merge(&intervals);
     let total = interval_merge::total(&contributions)?;
     let wear = worn.map_or(Wear::Unknown, |worn_ms| Wear::Known { worn_ms });
     let day = step_day::judge(Some(total), wear);
     let mut value = value_of(frame, &readings, day.value(), day.reason);
     value.coverage = worn.map(|worn_ms| worn_ms as f64 / (frame.end - frame.start) as f64);
-    let marks = [(day.wear_unknown, "wear_unknown"), (contributions.iter().any(|one| one.reduced), "sources_overlap")];
+    let marks = [(day.wear_unknown, "wear_unknown"), (contributions.iter().any(|one| one.reduced), SOURCES_OVERLAP)];
     let marks: Vec<_> = marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark).collect();
     value.quality = marks.join(",");
     Some((value, cadence(frame, &intervals, &contributions).filter(|_| day.valid)))

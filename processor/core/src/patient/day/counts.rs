@@ -1,5 +1,7 @@
 //! Activity counts a minute: wear, sedentary time, and the night they tell (clinical catalogue C2 to C5).
 
+use std::ops::Range;
+
 use painwatch_domain::time::{HOUR_MS, MINUTE_MS};
 use painwatch_domain::{LocalDay, Measure};
 
@@ -10,21 +12,25 @@ use crate::metrics::sleep_summary::summarise;
 use crate::metrics::sleep_wake::State;
 use crate::metrics::{choi, cole_kripke, sadeh, sedentary, step_day, troiano};
 
+/// Zeros before midnight were no wear if enough zeros follow them: a period of Choi's, a spike in it and the zeros after that
+/// lie within this time.
+pub const AHEAD_MS: i64 = 3 * HOUR_MS;
+
 pub(super) fn counts(frame: &Frame, seen: &[&Observation]) -> Values {
-    let Some(device) = speaker(frame, seen, Measure::ActivityCount).filter(|_| frame.closed) else {
+    let until_end: Vec<&Observation> = seen.iter().filter(|seen| seen.time < frame.end).copied().collect();
+    let Some(device) = speaker(frame, &until_end, Measure::ActivityCount).filter(|_| frame.closed) else {
         return Values::new();
     };
     let own = |seen: &&&Observation| seen.reading.measure == Measure::ActivityCount && seen.reading.device == *device;
     let readings: Vec<&Observation> = seen.iter().filter(own).copied().collect();
-    let from = frame.zone.at(frame.day.plus(-1), 12 * 60).0;
-    let minutes = minutes::counts(&readings, from, frame.end);
-    let today = usize::try_from((frame.start - from) / MINUTE_MS).unwrap_or(0).min(minutes.len());
-    let told = Told { frame, readings: &readings };
+    let (from, noon) = night_of(frame);
+    let minutes = minutes::counts(&readings, from, frame.end + AHEAD_MS);
+    let told = Told { frame, readings: &readings, minutes: &minutes, from };
     let mut values = Values::new();
-    if minutes[today..].iter().any(Option::is_some) {
-        told.day(&minutes[today..], is_hip(frame, device), &mut values);
+    if minutes[told.at(frame.start)..told.at(frame.end)].iter().any(Option::is_some) {
+        told.day(is_hip(frame, device), &mut values);
     }
-    told.night(&minutes, from, in_bed(frame, seen), &mut values);
+    told.night(in_bed(&until_end, (from, noon)), &mut values);
     values
 }
 
@@ -37,6 +43,9 @@ fn is_hip(frame: &Frame, device: &painwatch_domain::DeviceId) -> bool {
 struct Told<'a> {
     frame: &'a Frame<'a>,
     readings: &'a [&'a Observation],
+    /// From this time on, beyond the day at both ends.
+    minutes: &'a [Option<u32>],
+    from: i64,
 }
 
 impl Told<'_> {
@@ -45,10 +54,14 @@ impl Told<'_> {
         DailyValue { n: n as u32, evidence: Vec::new(), ..value_of(self.frame, self.readings, value, reason) }
     }
 
-    fn day(&self, minutes: &[Option<u32>], hip: bool, values: &mut Values) {
-        let present = minutes.iter().flatten().count();
-        let not_worn = choi::non_wear(minutes, choi::DEFAULTS);
-        let worn = worn(minutes, &not_worn);
+    fn at(&self, time: i64) -> usize {
+        usize::try_from((time - self.from) / MINUTE_MS).unwrap_or(0).min(self.minutes.len())
+    }
+
+    fn day(&self, hip: bool, values: &mut Values) {
+        let today = self.at(self.frame.start)..self.at(self.frame.end);
+        let present = self.minutes[today.clone()].iter().flatten().count();
+        let worn = &worn(self.minutes, &[])[today.clone()];
         let wear = worn.iter().flatten().count();
         let enough = wear as i64 * MINUTE_MS >= step_day::MIN_WEAR_MS;
         let coverage = Some(wear as f64 * MINUTE_MS as f64 / (self.frame.end - self.frame.start) as f64);
@@ -56,39 +69,37 @@ impl Told<'_> {
             values.insert(format!("activity_count.{method}"), DailyValue { coverage, ..value });
         };
         put("wear_minutes", self.value(Some(wear as f64), "", present));
-        let troiano: usize = troiano::non_wear(minutes, troiano::DEFAULTS).iter().map(|(from, to)| to - from).sum();
+        let of_today = |(from, to): &choi::Period| (*to).min(today.end).saturating_sub((*from).max(today.start));
+        let troiano: usize = troiano::non_wear(self.minutes, troiano::DEFAULTS).iter().map(of_today).sum();
         put("non_wear_troiano", self.value(Some(troiano as f64), "", present));
         if hip {
-            let told = sedentary::sedentary(&worn);
+            let told = sedentary::sedentary(worn);
             let valid = |value: Option<f64>| self.value(value.filter(|_| enough), "not_worn", wear);
             put("sedentary_minutes", valid(Some(f64::from(told.sedentary))));
-            for (method, (_, minutes)) in
-                ["sedentary_bouts_20", "sedentary_bouts_30", "sedentary_bouts_60"].into_iter().zip(told.at_least)
-            {
-                put(method, valid(Some(f64::from(minutes))));
+            for (least, (bouts, minutes)) in ["20", "30", "60"].into_iter().zip(told.at_least) {
+                put(&format!("sedentary_bouts_{least}"), valid(Some(f64::from(minutes))));
+                put(&format!("sedentary_bouts_{least}_number"), valid(Some(f64::from(bouts))));
             }
             put("sedentary_breaks", valid(Some(f64::from(told.breaks))));
             put("mean_sedentary_bout", valid(told.mean_bout));
             put("p_sedentary_to_active", valid(told.p_sedentary_to_active));
             put("light_minutes", valid(Some(f64::from(told.light))));
             put("moderate_to_vigorous_minutes", valid(Some(f64::from(told.moderate_to_vigorous))));
+            put("vigorous_minutes", valid(Some(f64::from(told.vigorous))));
         }
     }
 
     /// The night in bed, if somebody said when that was.
-    fn night(&self, minutes: &[Option<u32>], from: i64, in_bed: Option<(i64, i64)>, values: &mut Values) {
-        let at = |time: i64| usize::try_from((time - from) / MINUTE_MS).unwrap_or(0).min(minutes.len());
-        let Some((start, end)) = in_bed.map(|(start, end)| (at(start), at(end))).filter(|(start, end)| start < end)
-        else {
-            return;
-        };
-        let worn = worn(minutes, &choi::non_wear(minutes, choi::DEFAULTS));
-        let night = |states: Vec<Option<State>>| summarise(&states[start..end]);
+    fn night(&self, in_bed: Option<(i64, i64)>, values: &mut Values) {
+        let bed = in_bed.map(|(start, end)| self.at(start)..self.at(end)).filter(|bed| !bed.is_empty());
+        let Some(bed) = bed else { return };
+        let worn = worn(self.minutes, std::slice::from_ref(&bed));
+        let night = |states: Vec<Option<State>>| summarise(&states[bed.clone()]);
         let told = night(cole_kripke::states(&worn));
         if told.tib == 0 {
             return;
         }
-        let coverage = Some(f64::from(told.tib) / (end - start) as f64);
+        let coverage = Some(f64::from(told.tib) / bed.len() as f64);
         let mut put = |method: &str, value: Option<f64>| {
             let value = self.value(value, "insufficient", told.tib as usize);
             values.insert(format!("activity_count.{method}"), DailyValue { coverage, ..value });
@@ -102,10 +113,17 @@ impl Told<'_> {
     }
 }
 
-/// The minutes without those that were not worn.
-pub(super) fn worn(minutes: &[Option<u32>], not_worn: &[choi::Period]) -> Vec<Option<u32>> {
+/// The minutes without those that were not worn. People lie still in bed: there only a period of non-wear that holds all of
+/// it says that the device lay elsewhere.
+pub(super) fn worn(minutes: &[Option<u32>], in_bed: &[Range<usize>]) -> Vec<Option<u32>> {
+    let not_worn = choi::non_wear(minutes, choi::DEFAULTS);
     let mut worn = minutes.to_vec();
     not_worn.iter().for_each(|(from, to)| worn[*from..*to].fill(None));
+    for bed in in_bed {
+        if !not_worn.iter().any(|(from, to)| *from <= bed.start && bed.end <= *to) {
+            worn[bed.clone()].copy_from_slice(&minutes[bed.clone()]);
+        }
+    }
     worn
 }
 

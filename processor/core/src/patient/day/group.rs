@@ -18,6 +18,8 @@ pub enum Reach {
     /// Those of the 24 h after its day: a sleep belongs to the night of the next morning, and a device that was taken off
     /// stays off. When a patient travels that may be more than one.
     Hours24,
+    /// These, and the day before: what was worn until midnight is told by what was not worn after it.
+    Midnights,
     /// Those of the seven days after its own, too: a week of them, the report before a dose, a night that belongs to the next
     /// morning.
     Week,
@@ -106,7 +108,7 @@ impl Group {
     pub const fn affected_by(measure: Measure) -> &'static [(Self, Reach)] {
         match measure {
             Measure::BodyWeight => &[(Self::Weight, Reach::Day)],
-            Measure::PainNrs => &[(Self::Pain, Reach::Day), (Self::Rescue, Reach::Week)],
+            Measure::PainNrs => &[(Self::Pain, Reach::Hours24), (Self::Rescue, Reach::Week)],
             Measure::PainVas | Measure::PainScaleOther | Measure::Peg | Measure::FlareReport => {
                 &[(Self::Pain, Reach::Day)]
             }
@@ -116,12 +118,12 @@ impl Group {
                 (Self::Rescue, Reach::Week),
                 (Self::Safety, Reach::Hours24),
             ],
-            Measure::SymptomSeverity => &[(Self::Pain, Reach::Day), (Self::Safety, Reach::Hours24)],
+            Measure::SymptomSeverity => &[(Self::Pain, Reach::Hours24), (Self::Safety, Reach::Hours24)],
             Measure::StepCount => {
                 &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24), (Self::Rhythm, Reach::Week)]
             }
             Measure::HeartRate => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24)],
-            Measure::ActivityCount => &[(Self::Counts, Reach::Hours24), (Self::Rhythm, Reach::Week)],
+            Measure::ActivityCount => &[(Self::Counts, Reach::Midnights), (Self::Rhythm, Reach::Week)],
             Measure::SleepStage => {
                 &[(Self::Stages, Reach::Hours24), (Self::Counts, Reach::Hours24), (Self::Rhythm, Reach::Week)]
             }

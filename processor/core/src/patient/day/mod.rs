@@ -32,6 +32,9 @@ use painwatch_domain::{DeviceId, EventTime, Flags, LocalDay, Measure, ReadingId,
 use serde::{Deserialize, Serialize};
 
 use crate::intake::EffectiveReading;
+use crate::metrics::interval_merge::Interval;
+use crate::metrics::wear::Span;
+pub use counts::AHEAD_MS;
 pub use group::{Group, Reach, SCORES};
 pub use pain::DAY_H;
 pub use safety::{age_on, is_telling};
@@ -121,6 +124,17 @@ pub struct DailyValue {
     pub held_at: i64,
     pub evidence: Vec<[u8; 16]>,
     pub historical: bool,
+    /// One of the readings it came from is to be verified. Formats 1 and 2 of snapshots did not say.
+    #[serde(skip)]
+    pub verify: bool,
+}
+
+impl DailyValue {
+    /// The column `quality`: its words, and the mark of a value that is to be verified.
+    pub fn quality_told(&self) -> String {
+        let words = [self.quality.as_str(), if self.verify { "verify" } else { "" }];
+        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(",")
+    }
 }
 
 /// Readings kept as evidence of one daily value: sixty days of some twelve values are kept of each patient.
@@ -153,6 +167,19 @@ fn of_day<'a>(frame: &Frame, seen: &[&'a Observation], measure: Measure) -> Vec<
     seen.iter().filter(|seen| seen.reading.measure == measure && frame.contains(seen.time)).copied().collect()
 }
 
+/// Quality of a sum of which some sources tell the same.
+const SOURCES_OVERLAP: &str = "sources_overlap";
+
+/// What counts over time claim, in their order; a reading without an end claims an instant.
+fn intervals<'a>(frame: &Frame, readings: &[&'a Observation]) -> Vec<Interval<'a>> {
+    let interval = |seen: &&'a Observation| {
+        let span = Span { start: seen.time, end: seen.end().unwrap_or(seen.time) };
+        let (device, source_priority) = (seen.reading.device.as_str(), frame.source_priority(&seen.reading.device));
+        Some(Interval { span, count: seen.reading.value.number()?, source_priority, device })
+    };
+    readings.iter().filter_map(interval).collect()
+}
+
 fn value_of(frame: &Frame, readings: &[&Observation], value: Option<f64>, reason: &str) -> DailyValue {
     DailyValue {
         value,
@@ -163,5 +190,6 @@ fn value_of(frame: &Frame, readings: &[&Observation], value: Option<f64>, reason
         held_at: frame.end,
         evidence: readings.iter().take(DAY_EVIDENCE_MAX).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
         historical: !readings.is_empty() && readings.iter().all(|seen| seen.historical),
+        verify: readings.iter().any(|seen| seen.reading.flags.has(Flags::VERIFY)),
     }
 }

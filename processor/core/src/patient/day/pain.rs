@@ -18,46 +18,56 @@ const SCALES: [Measure; 3] = [Measure::PainNrs, Measure::PainVas, Measure::PainS
 pub(super) fn pain(frame: &Frame, seen: &[&Observation]) -> Values {
     let mut values = answers(frame, seen);
     values.extend(lasting(frame, seen));
-    for measure in &SCALES {
-        let readings = of_day(frame, seen, *measure);
-        if readings.is_empty() {
-            continue;
+    for measure in SCALES {
+        let readings = of_day(frame, seen, measure);
+        if !readings.is_empty() {
+            values.extend(scores(frame, measure, &readings));
         }
-        let report = |seen: &&Observation| {
-            let date_only = seen.reading.flags.has(Flags::DATE_ONLY);
-            Some(Report { time_ms: seen.time, score: seen.number()?, date_only, prompted: seen.reading.about.prompted })
-        };
-        let reports: Vec<_> = readings.iter().filter_map(report).collect();
-        let day = pain_summary::day(&reports, frame.end);
-        let name = measure.name();
-        let mut spans = None;
-        let mut put = |method: &str, value: Option<f64>, held_at: i64, readings: &[&Observation]| {
-            let reason = if value.is_some() { "" } else { "insufficient" };
-            let value = DailyValue { held_at, ..value_of(frame, readings, value, reason) };
-            values.insert(format!("{name}.{method}"), value);
-        };
-        let worst: Vec<_> = readings.iter().filter(|seen| seen.number() == day.summary.worst).copied().collect();
-        let worst_at =
-            worst.iter().map(|seen| seen.end().map_or(seen.time, |end| end - 1)).max().unwrap_or(frame.start);
-        put("daily_worst", day.summary.worst, worst_at, &worst);
-        if frame.closed {
-            let valid = |value: Option<f64>| value.filter(|_| day.valid);
-            put("daily_mean", valid(day.daily_mean()), frame.end, &readings);
-            if *measure == Measure::PainNrs {
-                put("daily_least", day.summary.least, frame.end, &readings);
-                put("daily_sd", valid(day.summary.sd), frame.end, &readings);
-                put("time_weighted_mean", valid(day.summary.twa), frame.end, &readings);
-                put("mssd", valid(day.summary.mssd), frame.end, &readings);
-                put("frac_severe", valid(day.summary.frac_severe), frame.end, &readings);
-                put("auc_24h", valid(day.summary.auc_h), frame.end, &readings);
-                spans = valid(day.summary.span_h).map(|hours| hours / DAY_H);
-                let severe_min = day.summary.carried_severe_ms as f64 / MINUTE_MS as f64;
-                put("severe_minutes", valid(Some(severe_min)), frame.end, &readings);
-            }
-        }
-        values.entry("pain_nrs.auc_24h".to_owned()).and_modify(|area| area.coverage = spans.or(area.coverage));
     }
     values
+}
+
+fn report_of(seen: &Observation) -> Option<Report> {
+    let date_only = seen.reading.flags.has(Flags::DATE_ONLY);
+    Some(Report { time_ms: seen.time, score: seen.number()?, date_only, prompted: seen.reading.about.prompted })
+}
+
+fn scores(frame: &Frame, measure: Measure, readings: &[&Observation]) -> Values {
+    let day = pain_summary::day(&readings.iter().filter_map(|seen| report_of(seen)).collect::<Vec<_>>(), frame.end);
+    let value = |value: Option<f64>, readings: &[&Observation]| {
+        value_of(frame, readings, value, if value.is_some() { "" } else { "insufficient" })
+    };
+    let valid = |value: Option<f64>| value.filter(|_| day.valid);
+    let worst: Vec<_> = readings.iter().filter(|seen| seen.number() == day.summary.worst).copied().collect();
+    let held = worst.iter().map(|seen| seen.end().map_or(seen.time, |end| end - 1)).max();
+    let held_at = held.unwrap_or(frame.start);
+    let mut rows = vec![("daily_worst", DailyValue { held_at, ..value(day.summary.worst, &worst) })];
+    if frame.closed {
+        let (own, asked): (Vec<&Observation>, Vec<&Observation>) =
+            readings.iter().partition(|seen| seen.reading.about.prompted == Some(false));
+        let (of, averaged) = (day.averaged(), if asked.is_empty() { &own } else { &asked });
+        let average =
+            |number: Option<f64>| DailyValue { quality: day.tag().to_owned(), ..value(valid(number), averaged) };
+        rows.push(("daily_mean", average(of.mean)));
+        if !own.is_empty() {
+            rows.push(("self_started_mean", value(valid(day.self_started.mean), &own)));
+        }
+        if measure == Measure::PainNrs {
+            let severe_min = day.summary.carried_severe_ms as f64 / MINUTE_MS as f64;
+            let spanned = valid(of.span_h).filter(|hours| *hours > 0.0);
+            let coverage = spanned.map(|hours| hours / DAY_H);
+            rows.extend([
+                ("daily_least", value(day.summary.least, readings)),
+                ("severe_minutes", value(valid(Some(severe_min)), readings)),
+                ("daily_sd", average(of.sd)),
+                ("time_weighted_mean", average(of.twa)),
+                ("mssd", average(of.mssd)),
+                ("frac_severe", average(of.frac_severe)),
+                ("auc_24h", DailyValue { coverage, ..average(spanned.and(of.auc_h)) }),
+            ]);
+        }
+    }
+    rows.into_iter().map(|(method, value)| (format!("{}.{method}", measure.name()), value)).collect()
 }
 
 /// Whether severe pain lasts; said as soon as a report comes.
@@ -66,8 +76,11 @@ fn lasting(frame: &Frame, seen: &[&Observation]) -> Values {
     if readings.is_empty() {
         return Values::new();
     }
-    let known = severe_pain::lasting(&nrs(&readings), &rescue_doses(frame, seen));
-    let severe: Vec<_> = readings
+    let near = frame.start - severe_pain::OVER_MIDNIGHT_MS..frame.end;
+    let reports = seen.iter().filter(|seen| seen.reading.measure == Measure::PainNrs && near.contains(&seen.time));
+    let reports: Vec<&Observation> = reports.copied().collect();
+    let known = severe_pain::lasting(&nrs(&reports), &rescue_doses(frame, seen), frame.start);
+    let severe: Vec<_> = reports
         .iter()
         .filter(|seen| seen.number().is_some_and(|score| score >= pain_summary::SEVERE_FROM))
         .copied()
@@ -80,7 +93,7 @@ fn lasting(frame: &Frame, seen: &[&Observation]) -> Values {
         ..value_of(frame, if known.is_some() { &severe } else { &readings }, value, "")
     };
     let red_flags: Vec<_> =
-        reported(seen, "neurological_red_flag").into_iter().filter(|seen| frame.contains(seen.time)).collect();
+        reported(seen, "neurological_red_flag").into_iter().filter(|seen| near.contains(&seen.time)).collect();
     let both = severe_pain::with_red_flag(known, &red_flags.iter().map(|seen| seen.time).collect::<Vec<_>>());
     let urgent = DailyValue {
         value: Some(f64::from(u8::from(both.is_some()))),

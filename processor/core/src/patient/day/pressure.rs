@@ -8,7 +8,6 @@ use super::{DailyValue, Frame, Observation, Values, value_of};
 use crate::metrics::bp_category::{self, Category, Sitting, category};
 use crate::metrics::orthostatic::{self, Orthostatic, Reading};
 use crate::metrics::pressure_symptoms;
-use crate::metrics::summary_stats::{mean, sorted_present};
 
 /// A reading after standing up belongs to the supine one so long before it [engineering choice].
 const STANDING_WITHIN_MS: i64 = 15 * MINUTE_MS;
@@ -57,7 +56,8 @@ fn posture(seen: &Observation) -> Posture {
 fn means(frame: &Frame, seated: &[(&Observation, f64, f64)]) -> Values {
     let readings: Vec<&Observation> = seated.iter().map(|(seen, ..)| *seen).collect();
     let of = |part: fn(&(&Observation, f64, f64)) -> f64| {
-        mean(&sorted_present(&seated.iter().map(|reading| Some(part(reading))).collect::<Vec<_>>()))
+        let sum = seated.iter().map(|reading| Measure::BloodPressure.to_scaled(part(reading))).sum();
+        Some(bp_category::mean(sum, seated.len() as u32))
     };
     if readings.is_empty() || !frame.closed {
         return Values::new();
@@ -115,22 +115,27 @@ fn standing_up(frame: &Frame, seen: &[&Observation], all: &[(&Observation, f64, 
         }
     }
     let rank =
-        |test: &Test| (test.judged.is_hypotension(), test.judged.standing_sbp_lt90, test.judged.pots_hr_criterion);
+        |test: &Test| (test.judged.standing_sbp_lt90, test.judged.is_hypotension(), test.judged.pots_hr_criterion);
     let Some(worst) = tests.iter().max_by(|a, b| rank(a).cmp(&rank(b)).then(a.at.cmp(&b.at))) else {
         return Values::new();
     };
     let fell = seen.iter().any(|seen| seen.reading.measure == Measure::FallReport && frame.contains(seen.time));
     let judged = &worst.judged;
-    let urgent = judged.is_hypotension() && (judged.standing_sbp_lt90 || fell);
+    let urgent = judged.is_low() && (judged.standing_sbp_lt90 || fell);
+    let sustained = tests.iter().filter(|test| test.sustained).max_by_key(|test| test.at);
     let quality = words(judged, fell);
-    let value = |value: Option<f64>| {
+    let of_test = |test: &Test, value: Option<f64>| {
         let reason = if value.is_some() { "" } else { "insufficient" };
-        let told = value_of(frame, &worst.readings, value, reason);
-        DailyValue { held_at: worst.at, quality: quality.clone(), ..told }
+        DailyValue { held_at: test.at, ..value_of(frame, &test.readings, value, reason) }
     };
+    let value = |value: Option<f64>| DailyValue { quality: quality.clone(), ..of_test(worst, value) };
     let flag = |holds: bool| Some(f64::from(u8::from(holds)));
     Values::from([
-        ("blood_pressure.orthostatic".to_owned(), value(flag(judged.is_hypotension()))),
+        ("blood_pressure.orthostatic".to_owned(), value(flag(judged.is_low()))),
+        (
+            "blood_pressure.orthostatic_sustained".to_owned(),
+            of_test(sustained.unwrap_or(worst), flag(sustained.is_some())),
+        ),
         ("blood_pressure.orthostatic_urgent".to_owned(), value(flag(urgent))),
         ("blood_pressure.orthostatic_pulse_rise".to_owned(), value(judged.hr_rise_max)),
         ("blood_pressure.orthostatic_ratio".to_owned(), value(judged.dhr_dsbp)),
@@ -153,6 +158,8 @@ fn words(judged: &Orthostatic, fell: bool) -> String {
 struct Test<'a> {
     at: i64,
     judged: Orthostatic,
+    /// Low also where the fall must still be there in the last reading within 3 min.
+    sustained: bool,
     readings: Vec<&'a Observation>,
 }
 
@@ -170,9 +177,9 @@ fn test<'a>(frame: &Frame, rows: &[(&'a Observation, f64, f64)], pulses: &[(i64,
     let at = standing.last()?.0.time;
     let timed: Vec<(f64, Reading)> =
         standing.iter().map(|row| ((row.0.time - supine.0.time) as f64 / 1000.0, reading(row))).collect();
-    let judged = orthostatic::judge(reading(supine), &timed, false);
+    let [judged, lasting] = [false, true].map(|sustained| orthostatic::judge(reading(supine), &timed, sustained));
     let readings = std::iter::once(supine.0).chain(standing.iter().map(|(seen, ..)| *seen)).collect();
-    frame.contains(at).then_some(Test { at, judged, readings })
+    frame.contains(at).then_some(Test { at, judged, sustained: lasting.is_low(), readings })
 }
 
 fn nearest(pulses: &[(i64, f64)], time: i64) -> Option<f64> {

@@ -1,19 +1,21 @@
 //! Rhythms of the week that ends with a Sunday (clinical catalogue B10, C6, C7). Shown, never alerted on: computed once a
 //! week, so that no day pays for the seven it would have to read.
 
+use std::ops::Range;
+
 use painwatch_domain::time::MINUTE_MS;
 use painwatch_domain::{LocalDay, Measure};
 
 use super::counts::worn;
 use super::minutes::{self, speaker};
-use super::stages;
+use super::stages::{self, in_bed};
 use super::{DailyValue, Frame, Observation, Values, value_of};
 use crate::metrics::circadian::{self, DAY_MIN, circadian};
+use crate::metrics::cole_kripke;
 use crate::metrics::cosinor::{self, Cosinor, PERIOD_H};
 use crate::metrics::sleep_regularity::{self, sleep_regularity};
 use crate::metrics::sleep_wake::State;
 use crate::metrics::summary_stats::{mean, sorted_present};
-use crate::metrics::{choi, cole_kripke};
 
 pub const DAYS: i32 = 7;
 
@@ -32,7 +34,7 @@ pub(super) fn rhythm(frame: &Frame, seen: &[&Observation]) -> Values {
         return values;
     }
     for measure in [Measure::StepCount, Measure::ActivityCount] {
-        activity(frame, &of(seen, measure), measure, &mut values);
+        activity(frame, seen, measure, &mut values);
     }
     vendor_regularity(frame, seen, &mut values);
     counts_regularity(frame, seen, &mut values);
@@ -61,16 +63,61 @@ fn told(frame: &Frame, readings: &[&Observation], value: Option<f64>, n: usize) 
     DailyValue { n: n as u32, evidence: Vec::new(), ..value_of(frame, readings, value, reason) }
 }
 
-fn activity(frame: &Frame, readings: &[&Observation], measure: Measure, values: &mut Values) {
-    let mut week: Vec<Option<f64>> = Vec::new();
-    for day in days(frame) {
-        let hours = hours(frame, day);
-        let of_day: Vec<&Observation> =
-            readings.iter().filter(|seen| (hours[0].0..hours[23].1).contains(&seen.time)).copied().collect();
+/// The readings of those devices that speak for each day of the week and the one before it.
+fn spoken<'a>(frame: &Frame, seen: &[&'a Observation], measure: Measure) -> Vec<&'a Observation> {
+    let mut spoken = Vec::new();
+    for day in std::iter::once(frame.day.plus(-DAYS)).chain(days(frame)) {
+        let (start, end) = (frame.zone.at(day, 0).0, frame.zone.at(day.plus(1), 0).0);
+        let mut of_day = of(seen, measure);
+        of_day.retain(|seen| (start..end).contains(&seen.time));
         let device = speaker(frame, &of_day, measure);
-        let own: Vec<&Observation> = of_day.into_iter().filter(|seen| Some(&seen.reading.device) == device).collect();
-        week.extend(hours.map(|(from, to)| hour_mean(&own, from, to)));
+        spoken.extend(of_day.into_iter().filter(|seen| Some(&seen.reading.device) == device));
     }
+    spoken
+}
+
+/// What was counted each minute from noon before the week on, and when the patient was in bed.
+struct Minutes {
+    from: i64,
+    counts: Vec<Option<u32>>,
+    in_bed: Vec<Range<usize>>,
+}
+
+impl Minutes {
+    fn of(frame: &Frame, seen: &[&Observation], spoken: &[&Observation]) -> Self {
+        let noon = |day: LocalDay| frame.zone.at(day, DAY_MIN as u32 / 2).0;
+        let from = noon(frame.day.plus(-DAYS));
+        let mut minutes = Self { from, counts: minutes::counts(spoken, from, frame.end), in_bed: Vec::new() };
+        let nights = days(frame).chain(std::iter::once(frame.day.plus(1)));
+        let beds = nights.filter_map(|day| in_bed(seen, (noon(day.plus(-1)), noon(day))));
+        minutes.in_bed = beds.map(|(start, end)| minutes.at(start)..minutes.at(end)).collect();
+        minutes
+    }
+
+    fn at(&self, time: i64) -> usize {
+        usize::try_from((time - self.from) / MINUTE_MS).unwrap_or(0).min(self.counts.len())
+    }
+
+    /// Without those in which nobody wore the device: zeros of counts alone tell it, of steps they do not.
+    fn worn(mut self) -> Self {
+        self.counts = worn(&self.counts, &self.in_bed);
+        self
+    }
+
+    /// Mean of the minutes of an hour, if at least half of it was seen.
+    fn hour_mean(&self, (from, to): (i64, i64)) -> Option<f64> {
+        let minutes = self.counts.get(self.at(from)..self.at(to))?;
+        let present = sorted_present(&minutes.iter().map(|count| count.map(f64::from)).collect::<Vec<_>>());
+        mean(&present).filter(|_| present.len() * 2 >= minutes.len())
+    }
+}
+
+fn activity(frame: &Frame, seen: &[&Observation], measure: Measure, values: &mut Values) {
+    let readings = &of(seen, measure)[..];
+    let minutes = Minutes::of(frame, seen, &spoken(frame, seen, measure));
+    let minutes = if measure == Measure::ActivityCount { minutes.worn() } else { minutes };
+    let hours = days(frame).flat_map(|day| hours(frame, day));
+    let week: Vec<Option<f64>> = hours.map(|hour| minutes.hour_mean(hour)).collect();
     if let Some((found, n)) = cosine(&week) {
         let quality = found.r2.map_or_else(String::new, |r2| format!("r2={r2:.3}"));
         for (method, value) in [
@@ -100,13 +147,6 @@ fn activity(frame: &Frame, readings: &[&Observation], measure: Measure, values: 
         let value = told(frame, readings, value, week.iter().flatten().count());
         values.insert(format!("{}.{method}", measure.name()), value);
     }
-}
-
-/// Mean of the minutes of an hour, if at least half of it was seen.
-fn hour_mean(readings: &[&Observation], from: i64, to: i64) -> Option<f64> {
-    let minutes: Vec<_> = minutes::counts(readings, from, to).into_iter().map(|count| count.map(f64::from)).collect();
-    let present = sorted_present(&minutes);
-    mean(&present).filter(|_| present.len() * 2 >= minutes.len())
 }
 
 /// The cosine that fits the hours of the days with enough of them.
@@ -150,14 +190,13 @@ fn vendor_regularity(frame: &Frame, seen: &[&Observation], values: &mut Values) 
 
 fn counts_regularity(frame: &Frame, seen: &[&Observation], values: &mut Values) {
     let Some(device) = speaker(frame, seen, Measure::ActivityCount) else { return };
-    let readings: Vec<&Observation> =
-        of(seen, Measure::ActivityCount).into_iter().filter(|seen| seen.reading.device == *device).collect();
-    let from = frame.zone.at(frame.day.plus(1 - DAYS), 0).0;
-    let minutes = minutes::counts(&readings, from, frame.end);
-    let states = cole_kripke::states(&worn(&minutes, &choi::non_wear(&minutes, choi::DEFAULTS)));
+    let mut readings = of(seen, Measure::ActivityCount);
+    readings.retain(|seen| seen.reading.device == *device);
+    let minutes = Minutes::of(frame, seen, &readings).worn();
+    let states = &cole_kripke::states(&minutes.counts)[minutes.at(frame.zone.at(frame.day.plus(1 - DAYS), 0).0)..];
     let known = states.chunks(DAY_MIN).filter(|day| day.iter().flatten().count() >= MIN_VALID_HOURS * 60).count();
     if known >= sleep_regularity::MIN_DAYS {
-        let value = told(frame, &readings, sleep_regularity(&states, DAY_MIN), known);
+        let value = told(frame, &readings, sleep_regularity(states, DAY_MIN), known);
         values.insert("activity_count.regularity_index".to_owned(), value);
     }
 }

@@ -86,9 +86,8 @@ pub(super) fn minutes(readings: &[&Observation]) -> Option<(i64, Vec<Option<Stat
     Some((start, minutes))
 }
 
-/// The longest time in bed that ends in the night, whoever said so.
-pub(super) fn in_bed(frame: &Frame, seen: &[&Observation]) -> Option<(i64, i64)> {
-    let (from, to) = night_of(frame);
+/// The longest time in bed that ends in a night, whoever said so.
+pub(super) fn in_bed(seen: &[&Observation], (from, to): (i64, i64)) -> Option<(i64, i64)> {
     let said = seen.iter().filter(|seen| seen.reading.measure == Measure::SleepStage && stage(seen) == Some(IN_BED));
     let spans = said.filter_map(|seen| Some((seen.time.max(from), seen.end()?)));
     spans

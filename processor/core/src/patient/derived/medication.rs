@@ -8,7 +8,7 @@ use painwatch_domain::roster::Patient;
 
 use super::{Book, like};
 use crate::metrics::medication_overuse::{self, DaysWith, Overuse};
-use crate::metrics::{mme_mean, prn_escalation, withdrawal};
+use crate::metrics::{mme, mme_mean, prn_escalation, withdrawal};
 use crate::patient::day::DailyValue;
 use crate::rules::tables;
 
@@ -71,7 +71,8 @@ fn rise(book: &mut Book) {
     for (day, value) in book.each("medication_event.mme_prescribed") {
         let before = super::within(&numbers, day - RISE_DAYS..=day - 1);
         let least = before.first().copied().filter(|least| *least > 0.0);
-        let pct = least.zip(value.value).map(|(least, now)| 100.0 * (now - least) / least);
+        let exact = |(least, now): (f64, f64)| (mme::from_mg(least), mme::from_mg(now));
+        let pct = least.zip(value.value).map(exact).map(|(least, now)| (100 * (now - least)) as f64 / least as f64);
         let told = DailyValue { quality: value.quality.clone(), ..like(value, pct, before.len()) };
         book.put(day, "medication_event.mme_rise_pct", told, (least, None));
     }

@@ -1,7 +1,9 @@
 //! Blood pressure at home over a week, and what an NSAID did to it (clinical catalogue A6).
 
+use painwatch_domain::Measure;
+
 use super::{Book, Facts, like};
-use crate::metrics::bp_category::category;
+use crate::metrics::bp_category::{self, Category, category};
 use crate::patient::by_metric::ByMetric;
 use crate::patient::day::DailyValue;
 
@@ -27,37 +29,59 @@ pub(super) fn derive(book: &mut Book) {
     }
 }
 
-/// Mean of all readings of some days, by the days' means and counts.
-struct Mean {
-    systolic: f64,
-    diastolic: f64,
-    readings: u32,
+/// All readings of some days, by the days' means and counts: sums at the measure's scale, so that a mean that is exactly a
+/// limit is at it.
+#[derive(Default)]
+struct Readings {
+    systolic: i64,
+    diastolic: i64,
+    n: u32,
     days: usize,
 }
 
-fn mean(book: &Book, days: std::ops::RangeInclusive<i32>) -> Option<Mean> {
+impl Readings {
+    fn means(&self) -> (f64, f64) {
+        (bp_category::mean(self.systolic, self.n), bp_category::mean(self.diastolic, self.n))
+    }
+
+    fn category(&self) -> Category {
+        let (systolic, diastolic) = self.means();
+        category(systolic, diastolic)
+    }
+
+    /// How much greater the mean systolic pressure is than that of others: one division, of exact numbers.
+    fn rise_from(&self, before: &Self) -> f64 {
+        let of = |one: &Self, by: &Self| i128::from(one.systolic) * i128::from(by.n);
+        let by = f64::from(self.n) * f64::from(before.n) * Measure::BloodPressure.to_scaled(1.0) as f64;
+        (of(self, before) - of(before, self)) as f64 / by
+    }
+}
+
+fn readings(book: &Book, days: std::ops::RangeInclusive<i32>) -> Readings {
     let of_day = |values: &ByMetric<DailyValue>| {
         let systolic = values.get("blood_pressure.daily_systolic")?;
         let diastolic = values.get("blood_pressure.daily_diastolic")?;
         Some((systolic.value?, diastolic.value?, systolic.n))
     };
-    let rows: Vec<(f64, f64, u32)> = book.days.range(days).filter_map(|(_, values)| of_day(values)).collect();
-    let readings: u32 = rows.iter().map(|(.., n)| n).sum();
-    let weighted = |part: &dyn Fn(&(f64, f64, u32)) -> f64| {
-        rows.iter().map(|row| part(row) * f64::from(row.2)).sum::<f64>() / f64::from(readings)
-    };
-    let days = rows.len();
-    (readings > 0).then(|| Mean { systolic: weighted(&|row| row.0), diastolic: weighted(&|row| row.1), readings, days })
+    let mut all = Readings::default();
+    for (systolic, diastolic, n) in book.days.range(days).filter_map(|(_, values)| of_day(values)) {
+        let sum = |mean: f64| Measure::BloodPressure.to_scaled(mean * f64::from(n));
+        all.systolic += sum(systolic);
+        all.diastolic += sum(diastolic);
+        all.n += n;
+        all.days += 1;
+    }
+    all
 }
 
 fn home(book: &mut Book) {
     for (day, value) in book.each("blood_pressure.daily_systolic") {
-        let week = mean(book, day - HOME_DAYS + 1..=day);
-        let n = week.as_ref().map_or(0, |week| week.readings as usize);
-        let week = week.filter(|week| week.readings >= HOME_MIN_READINGS && week.days >= HOME_MIN_DAYS);
-        let rank = week.as_ref().map(|week| category(week.systolic, week.diastolic).rank());
-        let told = [week.as_ref().map(|week| week.systolic), week.as_ref().map(|week| week.diastolic), rank];
-        for (name, number) in HOME.into_iter().zip(told) {
+        let week = readings(book, day - HOME_DAYS + 1..=day);
+        let n = week.n as usize;
+        let week = Some(week).filter(|week| week.n >= HOME_MIN_READINGS && week.days >= HOME_MIN_DAYS);
+        let means = week.as_ref().map(Readings::means);
+        let rank = week.as_ref().map(|week| week.category().rank());
+        for (name, number) in HOME.into_iter().zip([means.map(|means| means.0), means.map(|means| means.1), rank]) {
             book.put(day, name, like(value, number, n), (None, None));
         }
     }
@@ -69,19 +93,13 @@ fn nsaid(book: &mut Book) {
         if day - start > NSAID_AFTER.1 {
             continue;
         }
-        let enough = |mean: &Mean| mean.readings >= NSAID_MIN_READINGS;
-        let before = mean(book, start - NSAID_BEFORE_DAYS..=start - 1).filter(enough);
-        let after = mean(book, start + NSAID_AFTER.0..=day).filter(enough);
-        let n = after.as_ref().map_or(0, |after| after.readings as usize);
-        let pair = before.zip(after);
-        let rise = pair.as_ref().map(|(before, after)| after.systolic - before.systolic);
-        let worse = pair.as_ref().map(|(before, after)| {
-            category(after.systolic, after.diastolic) > category(before.systolic, before.diastolic)
-        });
-        let effect = rise.zip(worse).map(|(rise, worse)| f64::from(u8::from(rise >= 5.0 || worse)));
-        let around = (pair.as_ref().map(|(before, _)| before.systolic), rise);
+        let before = readings(book, start - NSAID_BEFORE_DAYS..=start - 1);
+        let after = readings(book, start + NSAID_AFTER.0..=day);
+        let (enough, n) = (before.n.min(after.n) >= NSAID_MIN_READINGS, after.n as usize);
+        let rise = enough.then(|| after.rise_from(&before));
+        let effect = rise.map(|rise| f64::from(u8::from(rise >= 5.0 || after.category() > before.category())));
+        let around = (rise.map(|_| before.means().0), rise);
         book.put(day, NSAID[0], like(value, rise, n), around);
-        let told: DailyValue = like(value, effect, n);
-        book.put(day, NSAID[1], told, around);
+        book.put(day, NSAID[1], like(value, effect, n), around);
     }
 }

@@ -88,6 +88,24 @@ fn pressure_at_home_needs_twelve_readings_on_three_days_and_an_nsaid_shows_again
 }
 
 #[test]
+fn exactly_five_more_is_an_effect_and_exactly_thirty_percent_a_rise_whatever_the_decimals() {
+    // Seven readings before that add up to 928.7 and seven after to 963.7.
+    let of = |value: f64, n: u32| DailyValue { value: Some(value), n, ..DailyValue::default() };
+    let rows = [(0, 266.2, 2), (1, 662.5, 5), (10, 384.9, 3), (11, 578.8, 4)];
+    let mut pressures: Days = BTreeMap::new();
+    for (day, sum, n) in rows {
+        let values = pressures.entry(day).or_default();
+        values.insert("blood_pressure.daily_systolic", of(sum / f64::from(n), n));
+        values.insert("blood_pressure.daily_diastolic", of(70.0, n));
+    }
+    let facts = Facts { nsaid_starts: vec![6], ..Facts::NONE };
+    assert_eq!(derived(&pressures, &facts, "blood_pressure.nsaid_rise")[&11], Some(5.0));
+    assert_eq!(derived(&pressures, &facts, "blood_pressure.nsaid_effect")[&11], Some(1.0));
+    let mme = days(&[("medication_event.mme_prescribed", &[(0, 9.0), (1, 11.7)])]);
+    assert_eq!(derived(&mme, &Facts::NONE, "medication_event.mme_rise_pct")[&1], Some(30.0));
+}
+
+#[test]
 fn walking_recovers_against_the_days_before_surgery() {
     let steps = every(0..30, |day| if day < 10 { 5000.0 } else { 500.0 * f64::from(day - 10) });
     let days = days(&[("step_count.daily_sum", &steps)]);

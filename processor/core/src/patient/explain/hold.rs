@@ -10,7 +10,7 @@ use super::super::Clinic;
 use super::super::calendar::Calendar;
 use super::super::compiled::{Compiled, Kind, Ruled};
 use super::super::day::{Group, Observation};
-use super::super::hold::{self, HoldRule, HoldSample, HoldState, SampleId};
+use super::super::hold::{self, HoldRule, HoldSample, HoldState};
 use super::super::past::Past;
 use super::super::perform::Performed;
 use super::super::signal::{HOUR, hour_of};
@@ -124,8 +124,7 @@ impl Clinic {
         let of_rule = asked.history.iter().filter(|seen| seen.reading.measure == measure);
         let samples = of_rule.filter(|seen| (start..=asked.at).contains(&seen.time)).filter_map(|seen| {
             let value = rule.newest().number(measure, &seen.reading.value)?;
-            let id = SampleId::Of(&self.tenant, seen);
-            Some(HoldSample { time: seen.time, value, id, historical: seen.historical })
+            Some(HoldSample::of(&self.tenant, seen, value))
         });
         hold::fold(rule.over(measure)?, measure, before, &samples.collect::<Vec<_>>()).0
     }

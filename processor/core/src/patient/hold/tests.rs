@@ -20,10 +20,11 @@ fn always(rule: HoldRule) -> HoldVersions {
 
 fn samples(values: &[(i64, f64)]) -> Vec<HoldSample<'static>> {
     let id = |time: i64| Hash128::of(&[&time.to_le_bytes()]);
-    values
-        .iter()
-        .map(|&(s, value)| HoldSample { time: s * 1000, value, id: SampleId::Known(id(s)), historical: false })
-        .collect()
+    let sample = |&(s, value): &(i64, f64)| {
+        let (time, id) = (s * 1000, SampleId::Known(id(s)));
+        HoldSample { time, value, id, historical: false, verify: value < 80.0 }
+    };
+    values.iter().map(sample).collect()
 }
 
 fn every_30_s(from: i64, to: i64, value: f64) -> Vec<(i64, f64)> {
@@ -59,6 +60,17 @@ fn an_open_episode_shows_the_evidence_it_opened_with_and_an_ended_one_its_worst(
     let ended = told(&versions, &[long, every_30_s(30_030, 31_000, 95.0)].concat(), 40_000_000);
     let worst = Hash128::of(&[&30_000i64.to_le_bytes()]).0;
     assert_eq!((ended[0].evidence.len(), ended[0].evidence.contains(&worst)), (EVIDENCE_MAX, true));
+}
+
+#[test]
+fn an_episode_asks_to_verify_the_sensor_where_its_worst_sample_does() {
+    let why = |values: &[i64]| {
+        let values: Vec<_> = (0..10).map(|nth| (30 * nth as i64, values[nth % values.len()] as f64)).collect();
+        told(&always(low_saturation()), &values, 300_000).pop().unwrap().why
+    };
+    let (doubted, plain) = (why(&[85, 65]), why(&[85, 80]));
+    assert!(doubted.ends_with("worst 65 %; verify sensor"), "{doubted}");
+    assert!(plain.ends_with("worst 80 %"), "{plain}");
 }
 
 #[test]

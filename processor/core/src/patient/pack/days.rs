@@ -39,6 +39,13 @@ mod shape {
     pub const EVIDENCE: i64 = 10;
     pub const FORGOTTEN: i64 = 1;
     pub const IDS: i64 = 2;
+    /// To be verified. The highest, so that what was written before there was such a mark is read as it was.
+    pub const VERIFY: i64 = 1 << 12;
+}
+
+/// The part of a shape that says what evidence there is.
+const fn said_of_evidence(shape: i64) -> i64 {
+    (shape & !shape::VERIFY) >> shape::EVIDENCE
 }
 
 /// Where a day's values mostly became true: the end of the day.
@@ -162,6 +169,7 @@ impl Before {
             | bit(value.reason != last.reason, shape::REASON)
             | bit(value.quality != last.quality, shape::QUALITY)
             | bit(value.historical, shape::HISTORICAL)
+            | bit(value.verify, shape::VERIFY)
             | coverage_shape(value.coverage, last.coverage) << shape::COVERAGE
             | evidence_shape(number, day, &value.evidence) << shape::EVIDENCE;
         self.value = Some(value.clone());
@@ -189,7 +197,7 @@ impl Before {
             shape::COVERAGE_BITS => out.bytes.0.extend_from_slice(&coverage.to_bits().to_le_bytes()),
             _ => {}
         }
-        if shape >> shape::EVIDENCE == shape::IDS {
+        if said_of_evidence(shape) == shape::IDS {
             out.bytes.unsigned(value.evidence.len() as u64);
             value.evidence.iter().for_each(|id| out.id(*id));
         }
@@ -216,7 +224,8 @@ impl Before {
 
     fn read(&mut self, from: &mut In, number: Number, (day, end): (i32, i64), shape: i64) -> Result<DailyValue> {
         let last = self.value.take().unwrap_or_default();
-        let mut value = DailyValue { evidence: Vec::new(), historical: shape & shape::HISTORICAL != 0, ..last };
+        let (historical, verify) = (shape & shape::HISTORICAL != 0, shape & shape::VERIFY != 0);
+        let mut value = DailyValue { evidence: Vec::new(), historical, verify, ..last };
         if shape & shape::COUNT != 0 {
             let n = i64::from(value.n).wrapping_add(from.bytes.signed()?);
             value.n = u32::try_from(n).map_err(|_| BlockError::Damaged("a count is out of range"))?;
@@ -238,7 +247,7 @@ impl Before {
             shape::COVERAGE_BITS => Some(bits(from)?),
             _ => value.coverage,
         };
-        match shape >> shape::EVIDENCE {
+        match said_of_evidence(shape) {
             shape::NONE => {}
             shape::FORGOTTEN => value.evidence = vec![evidence::forgotten(number, day)],
             shape::IDS => value.evidence = (0..from.bytes.count()?).map(|_| from.id()).collect::<Result<_>>()?,

@@ -34,13 +34,13 @@ fn value(day: i32) -> impl Strategy<Value = DailyValue> {
     ];
     n.prop_flat_map(move |n| (Just(n), number(n))).prop_flat_map(move |(n, value)| {
         let texts = (text(&["", "insufficient", "not_worn"]), text(&["", "sources_overlap", "p=0.0123", "ø"]));
-        (texts, held_at.clone(), ids.clone(), coverage.clone(), any::<bool>()).prop_map(
-            move |((reason, quality), held_at, ids, coverage, historical)| {
+        (texts, held_at.clone(), ids.clone(), coverage.clone(), any::<[bool; 2]>()).prop_map(
+            move |((reason, quality), held_at, ids, coverage, [historical, verify])| {
                 let evidence = match ids {
                     255 => vec![evidence::forgotten(Number::parse(3).unwrap(), day)],
                     ids => (0..ids).map(|nth| [nth; 16]).collect(),
                 };
-                DailyValue { value, n, reason, coverage, quality, held_at, evidence, historical }
+                DailyValue { value, n, reason, coverage, quality, held_at, evidence, historical, verify }
             },
         )
     })

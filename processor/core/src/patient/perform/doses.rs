@@ -1,15 +1,15 @@
 //! What the doses of a day come to: amounts by ingredient, sums over 24 hours, equivalents, and what was handed out
 //! (clinical catalogue E1, E2, E4 to E7). Pure functions of the roster and the readings.
 
-use painwatch_domain::Value;
 use painwatch_domain::roster::{Medication, Prescription, Roster};
+use painwatch_domain::{Flags, Value};
 
 use super::super::day::orders::{counts, judged, order_of};
 use super::super::day::{self, DailyValue, Frame, Observation, Values};
 use crate::metrics::mme::{self, Amount, Equivalents};
 use crate::metrics::naloxone_risk::{self, Circumstances};
 use crate::metrics::opioid_benzo_overlap::together;
-use crate::metrics::rolling_dose::{DAY_WINDOW_MS, Total, micrograms, milligrams, totals};
+use crate::metrics::rolling_dose::{DAY_WINDOW_MS, Total, micrograms, milligrams, share, totals};
 use crate::rules::ingredients::{is_of_class, named};
 use crate::rules::tables;
 
@@ -68,6 +68,27 @@ fn amount_of(value: &Value, medication: &Medication, strength: Option<i64>, sing
     }
 }
 
+/// So many times the greatest single dose is kept and to be verified (clinical catalogue G1).
+const SINGLE_DOSES: i64 = 5;
+
+/// Whether one of these doses is to be verified: its source doubts it, or it is far beyond a single dose, as far as its
+/// strength is known.
+pub(super) fn is_doubted(roster: &Roster, doses: &[&Observation]) -> bool {
+    doses.iter().any(|seen| seen.reading.flags.has(Flags::VERIFY) || is_far_beyond_one(roster, seen))
+}
+
+fn is_far_beyond_one(roster: &Roster, seen: &Observation) -> bool {
+    let medication = seen.reading.about.dose.as_ref().and_then(|dose| roster.medications.get(&dose.medication));
+    let Some(medication) = medication.filter(|known| known.release != "patch") else { return false };
+    let of_medication = ingredients(medication);
+    let single = of_medication.len() == 1;
+    of_medication.into_iter().any(|(ingredient, strength)| {
+        let taken = amount_of(&seen.reading.value, medication, strength, single);
+        let most = tables::single_dose_mg(ingredient).map(|mg| SINGLE_DOSES * mg * 1000);
+        taken.zip(most).is_some_and(|(taken, most)| taken > most)
+    })
+}
+
 /// Everything about the doses of the frame's day. `history` reaches a day back at least.
 pub(super) fn values(frame: &Frame, history: &[Observation]) -> Values {
     let taken = taken(frame.roster, history);
@@ -85,6 +106,7 @@ fn told(frame: &Frame, value: Option<f64>, held_at: i64, because: &[&Observation
         held_at,
         evidence: because.iter().rev().take(4).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
         historical: !because.is_empty() && because.iter().all(|seen| seen.historical),
+        verify: is_doubted(frame.roster, because),
         ..DailyValue::default()
     }
 }
@@ -102,9 +124,22 @@ fn mme_name(ingredient: &'static str, patch: bool) -> &'static str {
     if patch && ingredient == "fentanyl" { "fentanyl_transdermal" } else { ingredient }
 }
 
+/// The greatest sum of what is in force at one instant of the day: an order that takes the place of another is not added to
+/// it. An opioid without a factor leaves it incomplete whenever on the day it was ordered.
+fn most_at_once(frame: &Frame, parts: &[(&Prescription, Amount)]) -> Equivalents {
+    let at = |time: i64| {
+        let in_force = |order: &Prescription| order.start.0 <= time && order.end.is_none_or(|end| time < end.0);
+        Equivalents::of(parts.iter().filter(|(order, _)| in_force(order)).map(|(_, amount)| amount))
+    };
+    let sums = parts.iter().map(|(order, _)| at(order.start.0.max(frame.start)));
+    let mut most = sums.max_by_key(Equivalents::total).unwrap_or_default();
+    most.no_factor = Equivalents::of(parts.iter().map(|(_, amount)| amount)).no_factor;
+    most
+}
+
 /// Equivalents of the day's orders: scheduled ones, and as-needed ones at their maximum, apart.
 fn prescribed(frame: &Frame) -> Values {
-    let (mut scheduled, mut as_needed) = (Equivalents::default(), Equivalents::default());
+    let mut parts: [Vec<(&Prescription, Amount)>; 2] = Default::default();
     let (mut any, mut unsure) = ([false; 2], [false; 2]);
     for order in frame.roster.prescriptions.of_patient(&frame.person.id).filter(|order| active(frame, order)) {
         let Some(medication) = frame.roster.medications.get(&order.medication) else { continue };
@@ -118,13 +153,13 @@ fn prescribed(frame: &Frame) -> Values {
             let dose = micrograms(order.dose.get()).zip(strength).map(|(milli, strength)| strength * milli / 1000);
             let opioid = mme_name(ingredient, patch);
             let doses_milli = if patch { 1000 } else { a_day * 1000 };
-            let sum = if kind == 1 { &mut as_needed } else { &mut scheduled };
             match dose {
-                Some(micrograms) => sum.add(&Amount { opioid, micrograms, doses_milli }),
+                Some(micrograms) => parts[kind].push((order, Amount { opioid, micrograms, doses_milli })),
                 None => unsure[kind] = true,
             }
         }
     }
+    let [scheduled, as_needed] = parts.map(|parts| most_at_once(frame, &parts));
     let value = |sum: &Equivalents, unsure: bool| {
         let none = sum.is_unknown() || (unsure && sum.total_mg() == 0.0);
         let mut value = told(frame, Some(sum.total_mg()).filter(|_| !none), frame.end, &[]);
@@ -205,7 +240,7 @@ fn sums(frame: &Frame, taken: &[Part], history: &[Observation]) -> Values {
             taken.iter().filter(|part| is(part)).filter_map(|part| Some((part.seen.time, part.micrograms?))).collect();
         let Some(total) = greatest(frame, &doses) else { continue };
         let (most_mg, lowered_by) = limit.mg_for(&frame.person.conditions);
-        let ratio = milligrams(total.sum) / most_mg as f64;
+        let ratio = share(total.sum, most_mg as f64);
         let mut value = told(frame, Some(ratio), total.time, &within(taken, total, &is));
         let mut marks = vec![format!("{} {} mg", limit.ingredient, milligrams(total.sum))];
         marks.push(format!("table:{}", tables::maximum_version()));

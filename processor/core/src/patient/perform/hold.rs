@@ -11,7 +11,7 @@ use super::super::circumstances::{Around, beside_dose};
 use super::super::compiled::Ruled;
 use super::super::day::Observation;
 use super::super::episodes::{Judged, Subject};
-use super::super::hold::{self, HoldSample, SampleId};
+use super::super::hold::{self, HoldSample};
 use super::super::past::Past;
 use super::super::signal::{Folded, FoldedHours, HOUR, Look};
 use super::super::state::Work;
@@ -186,7 +186,7 @@ fn fold_hour(
     let versions = rule.over(measure)?;
     let samples = history.iter().filter_map(|seen| {
         let value = rule.newest().number(measure, &seen.reading.value)?;
-        Some(HoldSample { time: seen.time, value, id: SampleId::Of(tenant, seen), historical: seen.historical })
+        Some(HoldSample::of(tenant, seen, value))
     });
     let samples: Vec<HoldSample> = samples.collect();
     let (after, ended) = hold::fold(versions, measure, hours.before(hour, rule.id()), &samples);

@@ -239,6 +239,7 @@ fn extra_opioids(frame: &Frame, history: &[Observation], tally: &Tally) -> Optio
         held_at: extra.iter().copied().max().unwrap_or(frame.end),
         evidence: because.iter().take(4).map(|seen| seen.id(&frame.roster.tenant).0).collect(),
         historical: !because.is_empty() && because.iter().all(|seen| seen.historical),
+        verify: super::doses::is_doubted(frame.roster, &because),
         ..DailyValue::default()
     };
     Some(("medication_event.opioid_extra".to_owned(), value))

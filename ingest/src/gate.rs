@@ -1,14 +1,25 @@
-//! How many connections there may be: altogether, from one address, and how fast they may come. Held for all transports.
+//! How many connections a door may have: altogether, from one address, and how fast they may come.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::watch;
+use painwatch_access::tls::{self, Arrival};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-use super::rates::{Bucket, Rate};
+use crate::mqtt::rates::{Bucket, Rate};
+
+/// Handshakes of one door at once. Some 20 KB each; so many silent strangers at a time must be thrown out by their deadline
+/// before they keep a gateway waiting.
+const HANDSHAKES: usize = 2_048;
+/// Connections that are ready and not yet taken by the server behind the door.
+const READY: usize = 64;
+/// Pause after `accept` failed, which is mostly for want of file descriptors.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 struct State {
@@ -106,10 +117,67 @@ impl Drop for Pass {
     }
 }
 
+/// A connection ready to be spoken on, and its place.
+#[derive(Debug)]
+pub struct Guest {
+    pub arrival: Arrival,
+    pub pass: Pass,
+}
+
+/// The connections that `gate` lets in and that are through the `door`, until the receiver is dropped. Slow handshakes hold up nobody
+/// else. Who is too many is closed at once and told to `turned_away`; those who are here stay.
+pub fn guests(
+    listener: TcpListener,
+    door: tls::Gate,
+    gate: Arc<Gate>,
+    turned_away: impl Fn() + Send + Sync + 'static,
+) -> mpsc::Receiver<Guest> {
+    let (ready, receiver) = mpsc::channel(READY);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = ready.closed() => {}
+            () = accept(&listener, &door, &gate, &turned_away, &ready) => {}
+        }
+    });
+    receiver
+}
+
+async fn accept(
+    listener: &TcpListener,
+    door: &tls::Gate,
+    gate: &Arc<Gate>,
+    turned_away: &(impl Fn() + Sync),
+    ready: &mpsc::Sender<Guest>,
+) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    while let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await {
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(door = ?door.door(), %error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
+            }
+        };
+        let Some(pass) = gate.enter(address.ip()) else {
+            turned_away();
+            continue;
+        };
+        let (door, ready) = (door.clone(), ready.clone());
+        tokio::spawn(async move {
+            match door.open(stream, address).await {
+                // The receiver is gone when the door closed meanwhile.
+                Ok(arrival) => drop(ready.send(Guest { arrival, pass }).await),
+                Err(error) => tracing::info!(door = ?door.door(), %error, "a connection was not let in"),
+            }
+            drop(handshake);
+        });
+        tokio::time::sleep_until(gate.next_turn(Instant::now())).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn gate(connections: usize, per_address: usize, per_s: u32) -> Arc<Gate> {
