@@ -69,7 +69,7 @@ fn metrics_are_what_a_collector_reads_and_say_what_happened_and_nothing_about_an
     assert!(page.sum("painwatch_journal_bytes", &[]) > 100_000.0);
     assert!(page.sum("painwatch_journal_written_bytes_total", &[]) > 100_000.0);
     assert!(page.sum("painwatch_lag_records", &[("consumer", "store")]) < 100.0);
-    assert_eq!(page.sum("painwatch_canary_alive", &[]), 3.0);
+    assert_eq!(page.sum("painwatch_canary_alive", &[]), 4.0);
     assert!(page.sum("painwatch_open_alerts", &[]) >= clinic.alert_count() as f64);
     assert!(page.sum("painwatch_process_resident_memory_bytes", &[]) > 1e6);
     assert!(page.0["families"].as_array().expect("families").iter().all(|family| family["help"] != ""));

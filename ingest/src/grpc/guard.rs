@@ -114,13 +114,16 @@ impl<S> Guard<S> {
             let place =
                 self.places.enter(address).ok_or_else(|| details::held_back("too many calls without a token"))?;
             let of = Whose::Stranger { _place: place };
-            return Ok((request.map(strangers::sparing), Held { deadline, of }));
+            let messages = self.messages(request.headers_mut(), strangers::MESSAGE_BYTES, true, None);
+            return Ok((request.map(|body| checked(strangers::sparing(body), messages)), Held { deadline, of }));
         };
         let credential = self.credential(request.headers(), &connection.transport)?;
         let lease = Arc::new(self.access.lease(&credential));
         let open = Arc::new(connection.calls.open(takes == Takes::Batches));
         let (by, rooms) = (AnswerBy::of(request.headers(), now), Rooms::default());
-        let messages = self.messages(request.headers_mut(), takes, &credential, rooms.clone());
+        let batches = (takes != Takes::Question).then(|| self.batches(&credential, rooms.clone()));
+        let most = if takes == Takes::Question { QUESTION_BYTES } else { usize::MAX };
+        let messages = self.messages(request.headers_mut(), most, takes == Takes::Batches, batches);
         let of = Whose::Gateway { lease: Arc::clone(&lease), _open: Arc::clone(&open) };
         request.extensions_mut().insert(Caller { credential, by, lease, open, rooms });
         Ok((request.map(|body| checked(body, messages)), Held { deadline, of }))
@@ -136,26 +139,19 @@ impl<S> Guard<S> {
         })
     }
 
-    fn messages(
-        &self,
-        headers: &mut HeaderMap,
-        takes: Takes,
-        credential: &GatewayCredential,
-        rooms: Rooms,
-    ) -> Messages {
+    fn batches(&self, credential: &GatewayCredential, rooms: Rooms) -> Batches {
+        let from = credential.gateway.as_ref().and_then(|own| credential.speaking_for(own.as_str()));
+        Batches { admission: Arc::clone(&self.admission), from, rooms }
+    }
+
+    /// What the messages of a call may be, none of them larger than `most`. Whoever decodes them sees them unpacked.
+    fn messages(&self, headers: &mut HeaderMap, most: usize, many: bool, batches: Option<Batches>) -> Messages {
         let gzip = headers.get(ENCODING).is_some_and(|encoding| encoding == "gzip");
         if gzip {
             headers.remove(ENCODING);
         }
-        let most = self.limits.max_message_bytes;
-        let from = credential.gateway.as_ref().and_then(|own| credential.speaking_for(own.as_str()));
-        let (max_bytes, batches) = match takes {
-            Takes::Question => (most.min(QUESTION_BYTES), None),
-            Takes::Batch | Takes::Batches => {
-                (most, Some(Batches { admission: Arc::clone(&self.admission), from, rooms }))
-            }
-        };
-        let bounds = Bounds { max_bytes, ratio: self.limits.compression_ratio };
-        Messages { bounds, gzip, many: takes == Takes::Batches, batches }
+        let bounds =
+            Bounds { max_bytes: self.limits.max_message_bytes.min(most), ratio: self.limits.compression_ratio };
+        Messages { bounds, gzip, many, batches }
     }
 }

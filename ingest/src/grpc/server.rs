@@ -76,10 +76,9 @@ async fn routes(service: Service, max_message_bytes: usize) -> Routes {
         DESCRIBED.iter().fold(builder, |builder, set| builder.register_encoded_file_descriptor_set(set))
     };
     let whole = "the descriptors compiled into the program are whole";
-    let (v1, v1alpha) = (described().build_v1().expect(whole), described().build_v1alpha().expect(whole));
     Routes::new(IngestServer::new(service).max_decoding_message_size(max_message_bytes))
-        .add_service(health_service.max_decoding_message_size(strangers::MESSAGE_BYTES))
-        .add_service(v1.max_decoding_message_size(strangers::MESSAGE_BYTES))
+        .add_service(health_service)
+        .add_service(described().build_v1().expect(whole))
         // What most clients of other languages still ask.
-        .add_service(v1alpha.max_decoding_message_size(strangers::MESSAGE_BYTES))
+        .add_service(described().build_v1alpha().expect(whole))
 }

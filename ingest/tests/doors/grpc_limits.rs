@@ -1,6 +1,5 @@
 //! Each limit of the gRPC listener, at the limit and one past it.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 
 use painwatch_ingest::{GrpcLimits, IngestLimits, Refusal};
@@ -45,13 +44,7 @@ fn sized(bytes: usize) -> ReadingBatch {
 /// One call with one message; its grpc-status.
 async fn send(house: &House, path: &str, gzip: bool, message: &[u8]) -> String {
     let (mut sending, answer) = http2::begin(address(house), path, Some(&house.token), gzip).await;
-    let frame = if gzip {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        encoder.write_all(message).unwrap();
-        http2::message(true, &encoder.finish().unwrap())
-    } else {
-        http2::message(false, message)
-    };
+    let frame = if gzip { http2::packed(message) } else { http2::message(false, message) };
     sending.send_data(frame, true).unwrap();
     http2::status(answer).await
 }

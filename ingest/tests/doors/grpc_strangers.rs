@@ -184,9 +184,11 @@ async fn a_message_of_a_call_without_a_token_has_4_kib_at_most() {
         // Field 1 of two bytes, its length of two.
         let question = tonic_health::pb::HealthCheckRequest { service: "x".repeat(bytes - 3) }.encode_to_vec();
         assert_eq!(question.len(), bytes);
-        let (mut sending, answer) = http2::begin(address(&house), CHECK, None, false).await;
-        sending.send_data(http2::message(false, &question), true).unwrap();
-        assert_eq!(http2::status(answer).await, status, "{bytes}");
+        for (gzip, message) in [(false, http2::message(false, &question)), (true, http2::packed(&question))] {
+            let (mut sending, answer) = http2::begin(address(&house), CHECK, None, gzip).await;
+            sending.send_data(message, true).unwrap();
+            assert_eq!(http2::status(answer).await, status, "{bytes}, compressed: {gzip}");
+        }
     }
 }
 

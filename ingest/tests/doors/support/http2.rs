@@ -1,5 +1,6 @@
 //! HTTP/2 frame by frame, for peers that no client library would be.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -74,6 +75,13 @@ pub fn list_size(path: &str, fields: &[(&str, &str)]) -> usize {
 /// A message as a frame of gRPC.
 pub fn message(compressed: bool, message: &[u8]) -> Bytes {
     [&[u8::from(compressed)][..], &(message.len() as u32).to_be_bytes(), message].concat().into()
+}
+
+/// A message as a compressed frame of gRPC.
+pub fn packed(bytes: &[u8]) -> Bytes {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    message(true, &encoder.finish().unwrap())
 }
 
 /// A call whose head is sent and whose body is to come, on a connection of its own.
