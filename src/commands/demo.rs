@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use painwatch_domain::{LocalDay, TenantId};
 use painwatch_gateway::import::{self, ImportOptions, ImportedSubject};
 use painwatch_gateway::outgoing::Step;
@@ -39,7 +39,7 @@ pub struct Args {
     /// End when everything is processed and print the books, alerts by rule and latencies.
     #[arg(long)]
     once: bool,
-    /// Folder with recorded data (`fitbit_furberg2016`, `myaiguide`) to replay as well.
+    /// Folder with recorded data to replay as well: `fitbit_furberg2016`, `myaiguide` or both.
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
     /// Replay N times as fast as it happened; as fast as possible when left out.
@@ -145,9 +145,14 @@ fn write_script(args: &Args) -> Result<Script> {
     ));
     let mut roster = simulation.roster();
     let mut subjects: Vec<ImportedSubject> = Vec::new();
-    for (folder, format, zone) in RECORDINGS {
-        let Some(path) = args.recordings.as_ref().map(|dir| dir.join(folder)) else { continue };
-        subjects.extend(recorded(&path, folder, format, zone, &mut notes)?);
+    if let Some(recordings) = &args.recordings {
+        let there: Vec<_> = RECORDINGS.iter().filter(|(folder, ..)| recordings.join(folder).is_dir()).collect();
+        if there.is_empty() {
+            bail!("{}: there is neither fitbit_furberg2016 nor myaiguide in it", recordings.display());
+        }
+        for (folder, format, zone) in there {
+            subjects.extend(recorded(&recordings.join(folder), folder, format, zone, &mut notes)?);
+        }
     }
     for subject in &subjects {
         roster.extend(RosterDraft::of_recording(subject, CARE_TEAM));
