@@ -88,9 +88,12 @@ pub struct System {
     pub canaries: Arc<canary::Report>,
     stop_processor: watch::Sender<bool>,
     stop: CancellationToken,
-    tasks: Vec<(&'static str, JoinHandle<Result<()>>)>,
+    tasks: Vec<Service>,
     data: PathBuf,
 }
+
+/// By its name, and what it ends with.
+type Service = (&'static str, JoinHandle<Result<()>>);
 
 /// Opens the engines, recovers, and starts every service.
 ///
@@ -105,7 +108,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
     announce_logic(&*journal).await?;
     let begin = journal.next_offset();
     let access = Arc::new(Access::open(&config.data)?);
-    let mut tasks: Vec<(&'static str, JoinHandle<Result<()>>)> = Vec::new();
+    let mut tasks: Vec<Service> = Vec::new();
     let stop = CancellationToken::new();
 
     let (stop_processor, stopped) = watch::channel(false);
@@ -330,18 +333,7 @@ impl System {
 
     /// Returns when a service ends by itself.
     pub async fn failed(&mut self) -> anyhow::Error {
-        loop {
-            for (name, task) in &mut self.tasks {
-                if task.is_finished() {
-                    return match task.await {
-                        Ok(Err(error)) => error.context(*name),
-                        Ok(Ok(())) => anyhow::anyhow!("{name} ended"),
-                        Err(error) => anyhow::anyhow!("{name}: {error}"),
-                    };
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        first_ended(&mut self.tasks).await
     }
 
     /// Stops taking readings, finishes what is durable, writes a checkpoint and ends every service.
@@ -367,5 +359,37 @@ impl System {
         }
         let _ = std::fs::remove_file(self.data.join("server.json"));
         result
+    }
+}
+
+/// Why the first that ends has ended. It is no longer among the services: what it ended with can be asked for once.
+async fn first_ended(services: &mut Vec<Service>) -> anyhow::Error {
+    loop {
+        if let Some(ended) = services.iter().position(|(_, task)| task.is_finished()) {
+            let (name, task) = services.remove(ended);
+            return match task.await {
+                Ok(Err(error)) => error.context(name),
+                Ok(Ok(())) => anyhow::anyhow!("{name} ended"),
+                Err(error) => anyhow::anyhow!("{name}: {error}"),
+            };
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_ended_is_asked_once_why_and_the_others_can_still_be_awaited() {
+        let failing = tokio::spawn(async { bail!("no more files") });
+        let lasting = tokio::spawn(async { Ok(()) });
+        let mut services = vec![("processor", failing), ("alerts", lasting)];
+        let why = first_ended(&mut services).await;
+        assert_eq!(format!("{why:#}"), "processor: no more files");
+        for (_, task) in services {
+            task.await.expect("not awaited before").expect("it ended well");
+        }
     }
 }

@@ -14,6 +14,8 @@ use crate::waiting;
 
 /// Files that the server may open beyond those it has.
 const SPARE: usize = 8;
+/// An answer that takes longer does not come.
+const ANSWER: Duration = Duration::from_secs(60);
 /// Connections that come when only so few fit.
 const COMING: usize = 40;
 /// Connections of strangers; the second half is weighed, when whatever grows once has grown.
@@ -53,7 +55,9 @@ async fn send(client: &Client, minute: usize) -> u32 {
         ..Reading::default()
     };
     let batch = ReadingBatch { readings: vec![reading], ..ReadingBatch::default() };
-    let ack = client.send(&Payload::Batch(batch)).await.expect("let in").ack().await.expect("an answer");
+    let answer = async { client.send(&Payload::Batch(batch)).await.expect("let in").ack().await.expect("an answer") };
+    // Where the server has ended, the client would try for ever.
+    let ack = tokio::time::timeout(ANSWER, answer).await.expect("an answer while the server runs");
     assert_eq!(ack.outcome, Outcome::Durable);
     ack.attempts
 }

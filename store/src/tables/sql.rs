@@ -284,11 +284,22 @@ pub(crate) fn mapped(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// SQLite: busy, locked, full, also in their extended forms. PostgreSQL: connection lost, resources, operator
+/// SQLite: busy, locked, full, a file that cannot be opened (mostly for want of file descriptors), also in their extended forms. PostgreSQL: connection lost, resources, operator
 /// intervention, serialisation, lock not available, read-only for now.
 fn passes(code: &str) -> bool {
     if let (true, Ok(number)) = (code.len() < 5, code.parse::<u32>()) {
-        return matches!(number & 0xff, 5 | 6 | 13);
+        return matches!(number & 0xff, 5 | 6 | 13 | 14);
     }
     ["08", "53", "57P", "40001", "40P01", "55P03", "25006"].iter().any(|prefix| code.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f11_a_file_that_sqlite_cannot_open_for_now_is_waited_for_like_a_full_disk() {
+        let (cannot_open, cannot_open_its_folder, full, corrupt) = ("14", "526", "13", "11");
+        assert!(passes(cannot_open) && passes(cannot_open_its_folder) && passes(full) && !passes(corrupt));
+    }
 }
