@@ -55,6 +55,11 @@ const SOAKS: &[Soak] = &[
         how: How::Properties("300"),
         what: "cases of every property that does not fix their number, drawn anew",
     },
+    Soak {
+        name: "months",
+        how: How::Tests("PAINWATCH_MONTHS", "20"),
+        what: "people of every recorded set, and simulated ones, for four months in any order and with crashes",
+    },
     Soak { name: "sim", how: How::Tests("PAINWATCH_SIM_SEEDS", "10000"), what: "seeds of disk, network and clock" },
     Soak {
         name: "overload",

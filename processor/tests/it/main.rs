@@ -10,6 +10,7 @@ mod doubts;
 mod explain;
 mod gateways;
 mod golden;
+mod history;
 mod metrics;
 mod oracle;
 mod orders;

@@ -5,7 +5,7 @@ use painwatch_domain::{EventTime, FindingKind, Measure, Priority, Roster, Tenant
 use painwatch_store::{MetricRow, Store};
 
 use crate::clinic::{self, PACKS};
-use crate::oracle;
+use crate::history;
 use crate::rig::{Journal, Rig, Sent};
 
 const DAY: i64 = 20_614 * DAY_MS;
@@ -181,8 +181,8 @@ async fn semantics_8_a_surgery_that_is_told_later_raises_what_followed_it() {
     let (late, known) = (applied(&journals[0]).await, applied(&journals[1]).await);
     let opened = (FindingKind::Opened, Priority::Low);
     assert_eq!(told(&late, "pain-severe-lasting")[..2], [opened, (FindingKind::Changed, Priority::Medium)]);
-    let (late, known) = (oracle::canonical(&late.store).await, oracle::canonical(&known.store).await);
-    assert_eq!(oracle::difference(&late, &known), None);
+    let (late, known) = (history::canonical(&late.store).await, history::canonical(&known.store).await);
+    assert_eq!(history::difference(&late, &known), None);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use painwatch_processor::Assumed;
 use painwatch_processor::rerun::Rerun;
 
 use crate::clinic::{self, PACKS};
-use crate::oracle;
+use crate::history;
 use crate::rig::{Journal, Rig, Sent};
 
 /// 2026-06-10T00:00Z.
@@ -131,8 +131,8 @@ async fn a_restart_keeps_from_when_an_override_is_in_force() {
         rig.crash().await;
     }
     assert_eq!(opened(&rig), [("ann".to_owned(), NOON - HOUR_MS)]);
-    let (one, other) = (oracle::canonical(&whole.store).await, oracle::canonical(&rig.store).await);
-    assert_eq!(oracle::difference(&one, &other), None);
+    let (one, other) = (history::canonical(&whole.store).await, history::canonical(&rig.store).await);
+    assert_eq!(history::difference(&one, &other), None);
 }
 
 #[tokio::test]

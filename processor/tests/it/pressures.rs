@@ -5,7 +5,7 @@ use painwatch_domain::{EventTime, Roster, TenantId};
 use painwatch_store::Store;
 
 use crate::clinic::{self, PACKS};
-use crate::oracle;
+use crate::history;
 use crate::rig::{Journal, Rig, Sent};
 
 /// 2026-06-10T00:00Z.
@@ -60,7 +60,10 @@ async fn a_blood_pressure_that_stands_again_whole_hours_later_is_marked_and_aske
     let other = applied(&backwards).await;
     assert_eq!(marked(&other).await, [(0, "possible_copy_2h".to_owned())], "the one that came second");
     assert_eq!(asked(&other), 1);
-    assert_eq!(oracle::difference(&oracle::canonical(&one.store).await, &oracle::canonical(&other.store).await), None);
+    assert_eq!(
+        history::difference(&history::canonical(&one.store).await, &history::canonical(&other.store).await),
+        None
+    );
 }
 
 #[tokio::test]

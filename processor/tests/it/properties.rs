@@ -5,9 +5,9 @@ use painwatch_domain::{EventTime, Measure, TenantId};
 use painwatch_store::{Store, canonical_hash};
 use proptest::prelude::*;
 
-use crate::oracle;
 use crate::rig::{Journal, Rig};
 use crate::world::{World, without_contradictions, world};
+use crate::{history, oracle};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
@@ -78,8 +78,8 @@ proptest! {
         block_on(async {
             let world = world(seed);
             let (plain, shuffled) = (applied(&world.in_order()).await, applied(&world.shuffled(other)).await);
-            let (one, two) = (oracle::canonical(&plain.store).await, oracle::canonical(&shuffled.store).await);
-            let difference = oracle::difference(&one, &two);
+            let (one, two) = (history::canonical(&plain.store).await, history::canonical(&shuffled.store).await);
+            let difference = history::difference(&one, &two);
             prop_assert!(difference.is_none(), "{}", difference.unwrap_or_default());
             let tenant = TenantId::default();
             let hashes = (canonical_hash(&*plain.store, &tenant).await.unwrap(), canonical_hash(&*shuffled.store, &tenant).await.unwrap());

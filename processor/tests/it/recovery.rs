@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::oracle;
+use crate::history;
 use crate::rig::{Journal, Rig};
 use crate::seed::Seed;
 use crate::world::world;
@@ -14,7 +14,7 @@ async fn uninterrupted(journal: &Journal) -> (Vec<String>, Vec<String>) {
     for record in &journal.records {
         said.push(rig.apply(record).await);
     }
-    (said, oracle::canonical(&rig.store).await)
+    (said, history::canonical(&rig.store).await)
 }
 
 async fn interrupted(journal: &Journal, seed: &mut Seed, said: &[String]) -> Result<Vec<String>, TestCaseError> {
@@ -33,7 +33,7 @@ async fn interrupted(journal: &Journal, seed: &mut Seed, said: &[String]) -> Res
             rig.crash().await;
         }
     }
-    Ok(oracle::canonical(&rig.store).await)
+    Ok(history::canonical(&rig.store).await)
 }
 
 proptest! {
@@ -50,7 +50,7 @@ proptest! {
             journal.tick(world.settled);
             let (said, history) = uninterrupted(&journal).await;
             let after = interrupted(&journal, &mut crashes, &said).await?;
-            let difference = oracle::difference(&history, &after);
+            let difference = history::difference(&history, &after);
             prop_assert!(difference.is_none(), "{}", difference.unwrap_or_default());
             Ok(())
         })?;

@@ -11,7 +11,7 @@ use painwatch_processor_core::rules::{default_packs, waiting};
 use painwatch_store::{MetricRow, Store};
 
 use crate::clinic::{self, PACKS};
-use crate::oracle;
+use crate::history;
 use crate::rig::{Journal, Rig, Sent};
 
 /// 2026-06-10T00:00Z, a Wednesday on which no clock changes.
@@ -69,8 +69,8 @@ async fn same_history_but(one: &Journal, other: &Journal, left_out: &BTreeSet<Ru
         let of = |line: &String, rule: &RuleId| line.contains(&format!("{:?}", rule.as_str()));
         lines.into_iter().filter(|line| !left_out.iter().any(|rule| of(line, rule))).collect()
     };
-    let (one, other) = (told(oracle::canonical(&one.store).await), told(oracle::canonical(&other.store).await));
-    assert_eq!(oracle::difference(&one, &other), None);
+    let (one, other) = (told(history::canonical(&one.store).await), told(history::canonical(&other.store).await));
+    assert_eq!(history::difference(&one, &other), None);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use painwatch_domain::{EventTime, Measure, Roster, TenantId};
 use painwatch_store::Store;
 
 use crate::clinic::{self, PACKS};
-use crate::oracle;
+use crate::history;
 use crate::rig::{Journal, Rig, Sent};
 use crate::seed::Seed;
 
@@ -76,7 +76,7 @@ async fn semantics_8_weights_of_a_shared_scale_are_theirs_whose_they_are_in_any_
     let live: Vec<_> = weights().into_iter().map(|weight| (weight.0 + MINUTE_MS, weight)).collect();
     let one = applied(&live).await;
     assert_eq!(daily(&one).await, expected());
-    let history = oracle::canonical(&one.store).await;
+    let history = history::canonical(&one.store).await;
     for seed in 0..6 {
         let mut dice = Seed::new(seed);
         // Some come at once, some days later, and then in no order.
@@ -87,6 +87,6 @@ async fn semantics_8_weights_of_a_shared_scale_are_theirs_whose_they_are_in_any_
         late.sort_by_key(|(at, _)| *at);
         let other = applied(&late).await;
         assert_eq!(daily(&other).await, expected(), "seed {seed}");
-        assert_eq!(oracle::difference(&history, &oracle::canonical(&other.store).await), None, "seed {seed}");
+        assert_eq!(history::difference(&history, &history::canonical(&other.store).await), None, "seed {seed}");
     }
 }

@@ -15,7 +15,7 @@ use prost::Message as _;
 use tokio::sync::watch;
 
 use crate::clinic;
-use crate::oracle;
+use crate::history;
 use crate::rig::Rig;
 use crate::seed::Seed;
 use crate::world::world;
@@ -176,8 +176,8 @@ async fn semantics_20_a_crash_between_findings_and_rows_says_nothing_twice() {
         for record in &recorded(&service).await {
             replay.apply(record).await;
         }
-        let (stored, again) = (oracle::canonical(&store).await, oracle::canonical(&replay.store).await);
-        assert_eq!(oracle::difference(&stored, &again), None, "seed {seed}");
+        let (stored, again) = (history::canonical(&store).await, history::canonical(&replay.store).await);
+        assert_eq!(history::difference(&stored, &again), None, "seed {seed}");
         crashes += service.crashes;
     }
     assert!(crashes > 6, "only {crashes} crashes: the test tests nothing");

@@ -5,7 +5,7 @@ use painwatch_domain::{EventTime, FindingKind, Measure, Roster, TenantId, Value}
 use painwatch_store::{MetricRow, Store};
 
 use crate::clinic::{self, PACKS};
-use crate::oracle;
+use crate::history;
 use crate::rig::{Journal, Rig, Sent, sample};
 
 /// A Monday at midnight UTC: what is observed begins here.
@@ -148,12 +148,12 @@ async fn semantics_10_trends_do_not_depend_on_the_order_in_which_the_days_arrive
     order.sort_by_key(|day| (day * 17) % 30);
     order.iter().for_each(|day| late.batch(start(30) + HOUR_MS, &ordinary(*day)));
     let (one, other) = (applied(in_order, 33).await, applied(late, 33).await);
-    let (one, other) = (oracle::canonical(&one.store).await, oracle::canonical(&other.store).await);
+    let (one, other) = (history::canonical(&one.store).await, history::canonical(&other.store).await);
     assert!(
         one.iter().any(|line| line.contains("step_count.trend_28d")) && one.iter().any(|l| l.contains("night_signal"))
     );
     let metrics = |lines: Vec<String>| lines.into_iter().filter(|line| line.starts_with("metric")).collect::<Vec<_>>();
-    assert_eq!(oracle::difference(&metrics(one), &metrics(other)), None);
+    assert_eq!(history::difference(&metrics(one), &metrics(other)), None);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The alarm burden of the packs: recorded people followed as if they had been patients, every default rule accepted.
 //! Nobody knows what was true of them, so whatever rings counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -12,8 +12,8 @@ use painwatch_gateway::replay::{self, PlanOptions};
 use painwatch_gateway::roster::RosterDraft;
 use painwatch_proto::ingest::v1::Mode;
 
-use crate::follow::{Followed, follow};
-use crate::trial::{Wrong, in_parallel, is_item};
+use crate::follow::{RingsByRule, add_rings, follow};
+use crate::trial::in_parallel;
 
 const WEEK_MS: i64 = 7 * DAY_MS;
 /// Budgets of the packs, a patient and week.
@@ -37,7 +37,9 @@ pub struct Burden {
     /// Weeks of a person in which anything was recorded.
     pub patient_weeks: u32,
     pub readings: u64,
-    pub rules: BTreeMap<String, Wrong>,
+    pub rules: RingsByRule,
+    /// Of rules that ship in shadow.
+    pub of_shadow: RingsByRule,
 }
 
 impl Burden {
@@ -53,11 +55,8 @@ impl Burden {
         self.people += other.people;
         self.patient_weeks += other.patient_weeks;
         self.readings += other.readings;
-        for (rule, wrong) in other.rules {
-            let known = self.rules.entry(rule).or_default();
-            known.pages += wrong.pages;
-            known.items += wrong.items;
-        }
+        add_rings(&mut self.rules, other.rules);
+        add_rings(&mut self.of_shadow, other.of_shadow);
     }
 }
 
@@ -72,7 +71,17 @@ pub fn recordings() -> Option<PathBuf> {
 ///
 /// # Errors
 /// The set cannot be read, or the pipeline does not take it.
-pub fn of_set(folder: &Path, (set, format, zone): (&str, &str, &str)) -> Result<Burden> {
+pub fn of_set(folder: &Path, set: (&str, &str, &str)) -> Result<Burden> {
+    let mut burden = Burden::default();
+    in_parallel(&subjects(folder, set)?, of_person)?.into_iter().for_each(|one| burden.add(one));
+    Ok(burden)
+}
+
+/// Everybody of one set.
+///
+/// # Errors
+/// The set cannot be read.
+pub fn subjects(folder: &Path, (set, format, zone): (&str, &str, &str)) -> Result<Vec<ImportedSubject>> {
     let options = ImportOptions {
         device_prefix: format.to_owned(),
         zone: zone.to_owned(),
@@ -82,28 +91,25 @@ pub fn of_set(folder: &Path, (set, format, zone): (&str, &str, &str)) -> Result<
     let path = folder.join(set);
     let dev = path.join("dev");
     let path = if format == "fitbit" || format == "myaiguide" { path } else { dev };
-    let import = import::import(format, &path, &options).with_context(|| format!("recordings {set}"))?;
-    let mut burden = Burden::default();
-    in_parallel(&import.subjects, of_person)?.into_iter().for_each(|one| burden.add(one));
-    Ok(burden)
+    Ok(import::import(format, &path, &options).with_context(|| format!("recordings {set}"))?.subjects)
 }
 
 fn of_person(subject: &ImportedSubject) -> Result<Burden> {
+    let (draft, steps) = as_a_patient(subject);
+    let weeks = weeks_of(&steps);
+    let followed = follow(draft, &steps)?;
+    let (rules, of_shadow) = (followed.rung.by_rule(|_| true), followed.of_shadow.by_rule(|_| true));
+    Ok(Burden { people: 1, patient_weeks: weeks, readings: followed.admitted, rules, of_shadow })
+}
+
+/// Somebody recorded, under every default pack.
+pub fn as_a_patient(subject: &ImportedSubject) -> (RosterDraft, Vec<Step>) {
     let mut draft = RosterDraft::of_recording(subject, "evidence");
     for patient in &mut draft.patient {
         patient.packs =
             ["opioid-safety", "post-op", "function", "adherence", "sleep", "fluid", "pain"].map(String::from).to_vec();
     }
-    let steps = live(subject);
-    let weeks = weeks_of(&steps);
-    let Followed { alerts, pages, admitted, .. } = follow(draft, &steps)?;
-    let mut rules: BTreeMap<String, Wrong> = BTreeMap::new();
-    for (id, alert) in alerts.iter().filter(|(_, alert)| is_item(alert)) {
-        let rule = rules.entry(alert.rule.to_string()).or_default();
-        rule.items += 1;
-        rule.pages += pages.iter().filter(|(of, ..)| of == id).count() as u32;
-    }
-    Ok(Burden { people: 1, patient_weeks: weeks, readings: admitted, rules })
+    (draft, live(subject))
 }
 
 /// The recording as it would have come, whole weeks later; what is older than it can last is history.

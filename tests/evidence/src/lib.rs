@@ -7,6 +7,7 @@ pub mod burden;
 pub mod causes;
 pub mod follow;
 pub mod frozen;
+pub mod journal;
 pub mod tables;
 pub mod trial;
 

@@ -1,13 +1,13 @@
 //! The results as the tables of docs/evidence.md.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 use crate::burden::Burden;
 use crate::causes::{CAUSES, Confusion};
-use crate::trial::{Found, TARGETS, Trial, Wrong};
+use crate::follow::{Rings, RingsByRule, add_rings, ship_in_shadow};
+use crate::trial::{Found, TARGETS, Trial};
 
 /// One row a kind of episode.
 pub fn sensitivity(trial: &Trial) -> String {
@@ -36,7 +36,7 @@ pub fn sensitivity(trial: &Trial) -> String {
 }
 
 /// One row a rule, the noisiest first.
-pub fn rules(rules: &BTreeMap<String, Wrong>, patient_weeks: f64) -> String {
+pub fn rules(rules: &RingsByRule, patient_weeks: f64) -> String {
     let mut rows: Vec<_> = rules.iter().collect();
     rows.sort_by_key(|(rule, wrong)| (std::cmp::Reverse((wrong.pages, wrong.items)), (*rule).clone()));
     let mut table =
@@ -53,6 +53,13 @@ pub fn rules(rules: &BTreeMap<String, Wrong>, patient_weeks: f64) -> String {
         );
     }
     table
+}
+
+/// One row a rule that ships in shadow, also where it never rang.
+pub fn of_shadow(rings: &RingsByRule, patient_weeks: f64) -> String {
+    let mut all: RingsByRule = ship_in_shadow().into_iter().map(|rule| (rule, Rings::default())).collect();
+    add_rings(&mut all, rings.clone());
+    rules(&all, patient_weeks)
 }
 
 /// Minutes by what was the case (rows) and what the ledger says (columns).

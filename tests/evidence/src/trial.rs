@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use painwatch_alerts_core::AlertView;
 use painwatch_domain::time::{DAY_MS, HOUR_MS};
-use painwatch_domain::{FindingKind, LocalDay, Priority};
+use painwatch_domain::{FindingKind, LocalDay};
 use painwatch_gateway::simulate::cohort::{Cohort, CohortOptions, Person};
 use painwatch_gateway::truth::{Episode, EpisodeKind};
 
-use crate::follow::{Followed, follow};
+use crate::follow::{Followed, RingsByRule, add_rings, follow};
 
 /// How a kind of episode is to be found, and what it may set off besides.
 pub struct Target {
@@ -40,7 +40,13 @@ pub const TARGETS: [Target; 7] = [
         kind: EpisodeKind::Spo2Depression,
         name: "respiratory depression",
         found_by: RESPIRATORY,
-        explains: &["news2-high", "news2-medium", "news2-single-red"],
+        explains: &[
+            "news2-high",
+            "news2-medium",
+            "news2-single-red",
+            "breathing-slow-and-saturation-low",
+            "opioid-too-soon-with-impaired-breathing",
+        ],
         aftermath_ms: HOUR_MS,
     },
     Target {
@@ -49,6 +55,8 @@ pub const TARGETS: [Target; 7] = [
         found_by: &["pain-flare", "pain-worsening", "pain-severe-lasting", "pain-flare-signals"],
         explains: &[
             "pain-severe",
+            "flare-three-signals",
+            "severe-pain-and-then-silence",
             "pain-level-up",
             "pain-worse-2-points",
             "pain-trend-up",
@@ -125,20 +133,16 @@ pub struct Found {
     pub paged: u32,
 }
 
-/// What a rule rang without any episode that could have been the cause.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wrong {
-    pub pages: u32,
-    pub items: u32,
-}
-
 #[derive(Clone, Debug, Default)]
 pub struct Trial {
     pub people: u32,
     pub patient_weeks: f64,
     pub readings: u64,
     pub found: BTreeMap<EpisodeKind, Found>,
-    pub wrong: BTreeMap<String, Wrong>,
+    /// What rang without any episode that could have been the cause.
+    pub wrong: RingsByRule,
+    /// The same, of rules that ship in shadow.
+    pub wrong_of_shadow: RingsByRule,
 }
 
 /// Follows every person of a cohort and compares what was told with what is true.
@@ -162,7 +166,7 @@ pub fn run(size: Size) -> Result<Trial> {
 }
 
 /// Runs `work` over all of `items` on as many threads as there are cores; results in the order of the items.
-pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let next = std::sync::atomic::AtomicUsize::new(0);
     let mut done: Vec<(usize, Result<R>)> = std::thread::scope(|scope| {
@@ -220,20 +224,15 @@ impl Trial {
         let Some(first) = of_it.clone().map(|finding| finding.detected_at.0).min() else { return };
         found.found += 1;
         found.delays_ms.push(first - episode.start_ms);
-        let paged = of_it.into_iter().any(|finding| followed.pages.iter().any(|(id, ..)| *id == finding.alert_id));
+        let paged = of_it.into_iter().any(|finding| followed.rung.pages.iter().any(|(id, ..)| *id == finding.alert_id));
         found.paged += u32::from(paged);
     }
 
     fn count_wrong(&mut self, truth: &[Episode], followed: &Followed) {
-        for (id, alert) in followed.alerts.iter().filter(|(_, alert)| is_item(alert)) {
-            let opened = alert.opened_at.0;
-            if truth.iter().any(|episode| explains(episode, alert.rule.as_str(), opened)) {
-                continue;
-            }
-            let wrong = self.wrong.entry(alert.rule.to_string()).or_default();
-            wrong.items += 1;
-            wrong.pages += followed.pages.iter().filter(|(of, ..)| of == id).count() as u32;
-        }
+        let unexplained =
+            |alert: &AlertView| !truth.iter().any(|episode| explains(episode, alert.rule.as_str(), alert.opened_at.0));
+        self.wrong = followed.rung.by_rule(unexplained);
+        self.wrong_of_shadow = followed.of_shadow.by_rule(unexplained);
     }
 
     fn add(&mut self, other: Self) {
@@ -247,11 +246,8 @@ impl Trial {
             known.paged += found.paged;
             known.delays_ms.extend(found.delays_ms);
         }
-        for (rule, wrong) in other.wrong {
-            let known = self.wrong.entry(rule).or_default();
-            known.pages += wrong.pages;
-            known.items += wrong.items;
-        }
+        add_rings(&mut self.wrong, other.wrong);
+        add_rings(&mut self.wrong_of_shadow, other.wrong_of_shadow);
     }
 
     pub fn false_pages_a_week(&self) -> f64 {
@@ -265,11 +261,6 @@ impl Trial {
     pub fn sensitivity(&self, kind: EpisodeKind) -> f64 {
         self.found.get(&kind).map_or(0.0, |found| f64::from(found.found) / f64::from(found.episodes.max(1)))
     }
-}
-
-/// Whether an alert is in somebody's inbox: it left the shadow, and is of now.
-pub fn is_item(alert: &AlertView) -> bool {
-    !alert.shadow && !alert.historical && alert.priority > Priority::Info
 }
 
 fn explains(episode: &Episode, rule: &str, opened: i64) -> bool {

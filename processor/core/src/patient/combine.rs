@@ -5,15 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use painwatch_domain::finding::EVIDENCE_MAX;
-
 use super::coverage::Interval;
 use super::episodes::Span;
 
 /// Longest list of reasons in one sentence.
 const REASONS_MAX: usize = 4;
 
-/// The episodes of a combination, ascending, and when the one that lasts will end if nothing more is known.
+/// The episodes of a combination, ascending, with all that shows them, and when the one that lasts will end if nothing more
+/// is known.
 pub fn episodes(children: &[Vec<Span>], n: u32, within_ms: i64, now: i64) -> (Vec<Span>, Option<i64>) {
     let counted: Vec<Vec<Interval>> = children.iter().map(|spans| counted(spans, within_ms)).collect();
     let mut told = Vec::new();
@@ -73,7 +72,7 @@ fn span(children: &[Vec<Span>], within_ms: i64, (start, until): Interval, end: O
         last_held,
         fresh_from: newest(|span| span.fresh_from).max(start),
         end,
-        evidence: evidence.into_iter().take(EVIDENCE_MAX).collect(),
+        evidence: evidence.into_iter().collect(),
         why,
         historical: because.iter().all(|span| span.historical),
     }

@@ -86,16 +86,23 @@ impl Clinic {
     /// Of days before `until`, keeps what shows a value only where an episode that was told stands on it. All else can be
     /// found again: [`evidence`] says of which value.
     fn forget_evidence(&self, person: &Patient, past: &mut Past, until: i32) {
-        let shown = self.shown(person, past);
+        let (shown, named) = (self.shown(person, past), self.named_by_combinations(person, past));
         for (day, values) in past.days.range_mut(..until) {
             for (metric, value) in values.values_mut().filter(|(_, value)| !value.evidence.is_empty()) {
-                if !shown.contains(&(*day, Shown::Metric(metric)))
+                if !value.evidence.iter().any(|id| named.contains(id))
+                    && !shown.contains(&(*day, Shown::Metric(metric)))
                     && group_of(metric.name()).is_none_or(|group| !shown.contains(&(*day, Shown::Group(group))))
                 {
                     value.evidence = vec![evidence::forgotten(metric, *day)];
                 }
             }
         }
+    }
+
+    /// The readings that told combinations name: a part that is never told by itself shows what stands on it only there.
+    fn named_by_combinations(&self, person: &Patient, past: &Past) -> BTreeSet<[u8; 16]> {
+        let combined = self.rules_of(&person.id).iter().filter(|rule| rule.is_combined() && rule.applies_to(person));
+        combined.flat_map(|rule| past.reports.spans(rule.id())).flat_map(|span| span.evidence.iter().copied()).collect()
     }
 
     /// Which values of which days the told episodes of daily rules stand on.

@@ -4,6 +4,7 @@ use crate::ward::{Ward, good_or_bad, number, person, wears};
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use painwatch_domain::{FindingKind, Measure, Roster};
 use painwatch_processor_core::intake::EffectiveReading;
+use painwatch_processor_core::patient::day::Observation;
 use proptest::prelude::*;
 
 const DAY: i64 = 20_614 * DAY_MS;
@@ -55,11 +56,15 @@ source = "test"
 "#;
 
 fn ward() -> Ward {
+    ward_of(RULES)
+}
+
+fn ward_of(rules: &str) -> Ward {
     let mut roster = Roster::default();
     let ann = person("ann", &["clinic"]);
     roster.patients.insert(ann.id.clone(), ann);
     wears(&mut roster, "ann", "watch", &[]);
-    Ward::new(roster, Some(RULES), DAY)
+    Ward::new(roster, Some(rules), DAY)
 }
 
 fn each_minute(measure: Measure, from: i64, minutes: i64, value: f64) -> Vec<EffectiveReading> {
@@ -105,6 +110,39 @@ fn a_combination_that_holds_for_a_while_after_its_parts_ends_by_itself() {
     assert_eq!(told(&ward), [FindingKind::Opened]);
     ward.tick(at + 21 * MINUTE_MS);
     assert_eq!(told(&ward), [FindingKind::Opened, FindingKind::Cleared]);
+}
+
+/// Pain that is never told by itself, and what may happen days later.
+const LATER: &str = r#"
+[[rule]]
+id = "pain-and-saturation"
+title = "Both"
+domain = "safety"
+condition = { all_of = [{ signal = "pain_nrs.daily_worst", at_least = 7 }, { signal = "oxygen_saturation", below = 90, for = "2m", max_gap = "10m" }] }
+priority = "low"
+action = "Call."
+source = "test"
+"#;
+
+#[test]
+fn a_combination_names_the_readings_of_a_part_that_began_days_ago_and_goes_on_naming_them() {
+    let mut ward = ward_of(LATER);
+    let pain = DAY + 9 * HOUR_MS;
+    ward.send(number("watch", PAIN, pain, 8.0), pain);
+    let at = DAY + 5 * DAY_MS + 9 * HOUR_MS;
+    each_minute(SPO2, at, 5, 85.0).into_iter().for_each(|one| ward.send(one.clone(), one.time.0));
+    ward.tick(at + 5 * MINUTE_MS);
+    let shown = |ward: &Ward| ward.findings.last().unwrap().episode.evidence.clone();
+    let (told, first) = (ward.told("pain-and-saturation"), shown(&ward));
+    let reported = Observation::new(ward.readings[0].clone()).id(&painwatch_domain::TenantId::default());
+    assert_eq!((told, first.contains(&reported)), (vec![FindingKind::Opened], true), "{first:?}");
+    // Days close, and a late reading has it told again.
+    ward.tick(at + 3 * DAY_MS);
+    let late = at + 3 * DAY_MS;
+    each_minute(SPO2, at + 5 * MINUTE_MS, 5, 84.0).into_iter().for_each(|one| ward.send(one, late));
+    each_minute(SPO2, at + 10 * MINUTE_MS, 5, 97.0).into_iter().for_each(|one| ward.send(one, late));
+    assert_eq!(ward.told("pain-and-saturation").last(), Some(&FindingKind::Cleared));
+    assert!(shown(&ward).contains(&reported), "{:?}", shown(&ward));
 }
 
 fn any_day() -> impl Strategy<Value = Vec<(EffectiveReading, i64)>> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use painwatch_domain::JournalTime;
+use painwatch_domain::finding::EVIDENCE_MAX;
 use painwatch_domain::roster::Patient;
 
 use super::super::calendar::Calendar;
@@ -11,6 +12,7 @@ use super::super::circumstances::{Around, beside_dose};
 use super::super::combine;
 use super::super::compiled::{Compiled, Kind, Ruled};
 use super::super::daily::{self, Book};
+use super::super::day::evidence::is_forgotten;
 use super::super::day::{Group, Observation};
 use super::super::derived::Facts;
 use super::super::episodes::{Judged, Span, Subject};
@@ -41,14 +43,28 @@ impl Clinic {
             stale.into_iter().for_each(|measure| self.owe(&person.id, now, Work::Fold(measure)));
             return self.owe(&person.id, now, Work::Combine);
         }
-        let open_from = Calendar::of(person).day_of(now.0 - closes_after_ms(&person.id));
+        let calendar = Calendar::of(person);
+        let open_from = calendar.day_of(now.0 - closes_after_ms(&person.id));
         let mut known = self.child_episodes(person, past, history, (now, open_from));
-        let mut wake: Option<i64> = None;
+        let horizon = self.horizon(calendar, now);
+        let (mut wake, mut again): (Option<i64>, BTreeSet<(Group, i32)>) = (None, BTreeSet::new());
         for rule in rules.iter().filter(|rule| rule.is_combined() && rule.is_told() && rule.applies_to(person)) {
             let next = combined(&rules, person, rule.id(), &mut known, &mut BTreeSet::new(), now.0);
             wake = wake.into_iter().chain(next).min();
             let spans = known.get(rule.id()).cloned().unwrap_or_default();
-            self.tell_combined(person, past, rule, spans, now, out);
+            let told = spans.iter().filter(|span| span.until() >= calendar.start(horizon));
+            let forgotten = told.flat_map(|span| &span.evidence).filter_map(is_forgotten);
+            let forgotten = forgotten.filter(|(_, day)| *day >= horizon);
+            let found_by: Vec<_> = forgotten.filter_map(|(of, day)| Some((group_of(of.name())?, day))).collect();
+            if found_by.is_empty() {
+                self.tell_combined(person, past, rule, spans, now, out);
+            }
+            again.extend(found_by);
+        }
+        if !again.is_empty() {
+            // Told when the readings that show it are found: at this instant, by work that is owed now.
+            again.into_iter().for_each(|(group, day)| self.owe(&person.id, now, Work::Evaluate(group, day)));
+            self.owe(&person.id, now, Work::Combine);
         }
         if let Some(at) = wake {
             self.owe(&person.id, JournalTime(at.max(now.0 + 1)), Work::Combine);
@@ -109,7 +125,9 @@ impl Clinic {
         let since = calendar.start(self.horizon(calendar, now));
         let around = Around::of(&self.roster, person);
         let exposure = if rule.depends_on_exposure() { past.exposure() } else { Vec::new() };
-        let judged = spans.into_iter().map(|span| {
+        let judged = spans.into_iter().map(|mut span| {
+            span.evidence.retain(|id| is_forgotten(id).is_none());
+            span.evidence.truncate(EVIDENCE_MAX);
             let version = rule.speaking_at(span.start);
             let span = if exposure.is_empty() { span } else { beside_dose(span, past) };
             Judged { peak: version.peak(&around, &exposure, &span), face: &version.face, span }
