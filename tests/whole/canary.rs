@@ -52,12 +52,12 @@ fn only_in_their_own_book(installation: &Installation, server: Server) {
     installation.verified();
 }
 
-/// A gateway that takes the only place there is, until it is dropped.
-fn take_the_only_place(installation: &Installation, server: &Server) -> Client {
+/// A gateway that takes one of the places there are, until it is dropped.
+fn take_a_place(installation: &Installation, server: &Server, client_id: &str) -> Client {
     let (host, port) = server.mqtt.split_once(':').expect("an address");
     let token = installation.token("gateway");
     loop {
-        let mut options = MqttOptions::new("gw-17", host, port.parse::<u16>().expect("a port"));
+        let mut options = MqttOptions::new(client_id, host, port.parse::<u16>().expect("a port"));
         options.set_credentials("gw-17", &token);
         let (client, mut events) = Client::new(options, 10);
         // A canary may be inside at this moment.
@@ -71,11 +71,12 @@ fn take_the_only_place(installation: &Installation, server: &Server) -> Client {
 #[test]
 fn a_dead_input_is_found_and_told_and_over_when_it_answers_again() {
     let directory = tempfile::tempdir().expect("a directory");
-    let installation = watched(directory.path(), "one-place").with("PAINWATCH__INGEST__LIMITS__CONNECTIONS", "1");
+    // A place for each of the two canaries that need one: with a single one they would keep each other out.
+    let installation = watched(directory.path(), "two-places").with("PAINWATCH__INGEST__LIMITS__CONNECTIONS", "2");
     let server = installation.serve();
     wait_for(&installation, &[("mqtt", true), ("grpc", true), ("http", true), ("websocket", true)]);
 
-    let gateway = take_the_only_place(&installation, &server);
+    let gateways = ["gw-17", "gw-17/other"].map(|client_id| take_a_place(&installation, &server, client_id));
     wait_for(&installation, &[("mqtt", false), ("websocket", false), ("grpc", true), ("http", true)]);
     let shown = installation.told(&["status"]);
     assert!(shown.contains("mqtt IS DEAD") && shown.contains("grpc answered"), "{shown}");
@@ -83,7 +84,7 @@ fn a_dead_input_is_found_and_told_and_over_when_it_answers_again() {
     let found = waiting::until(PATIENCE, || installation.sql(DEAD_INPUTS) == both("active"));
     assert!(found, "{:?}", installation.sql(DEAD_INPUTS));
 
-    gateway.disconnect().expect("it leaves");
+    gateways.iter().for_each(|gateway| gateway.disconnect().expect("it leaves"));
     wait_for(&installation, &[("mqtt", true), ("websocket", true)]);
     let over = waiting::until(PATIENCE, || installation.sql(DEAD_INPUTS) == both("cleared"));
     assert!(over, "{:?}", installation.sql(DEAD_INPUTS));

@@ -29,7 +29,7 @@ mod seed;
 use seed::Seed;
 
 /// Days of each person, in CI and where more people are asked for.
-const DAYS: i64 = 45;
+const DAYS: i64 = 35;
 const SOAK_DAYS: i64 = 120;
 /// Longest delay of anything: within the horizon of 35 days.
 const LATE_MAX_MS: i64 = 25 * DAY_MS;
@@ -72,7 +72,7 @@ fn in_another_way(journal: &Journal, seed: &mut Seed) -> Vec<Record> {
     let mut sent = Vec::new();
     for part in parts(journal) {
         let latest = (part.at + LATE_MAX_MS).min(end - SETTLES_MS);
-        let mut at = |seed: &mut Seed| if seed.chance(30) { seed.between(part.at, latest + 1) } else { part.at };
+        let at = |seed: &mut Seed| if seed.chance(30) { seed.between(part.at, latest + 1) } else { part.at };
         if seed.chance(5) {
             sent.push(Part { at: seed.between(part.at, latest + 1), ..part.clone() });
         }

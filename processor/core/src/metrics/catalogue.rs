@@ -1,5 +1,8 @@
 //! What is computed, by the names that tables, rules and `metrics list` use.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use painwatch_domain::Measure;
 
 /// One row of `metrics list`.
@@ -367,7 +370,9 @@ pub fn list() -> &'static [MetricInfo] {
 }
 
 pub fn find(name: &str) -> Option<&'static MetricInfo> {
-    METRICS.iter().find(|metric| metric.name == name)
+    static BY_NAME: LazyLock<HashMap<&str, &MetricInfo>> =
+        LazyLock::new(|| METRICS.iter().map(|metric| (metric.name, metric)).collect());
+    BY_NAME.get(name).copied()
 }
 
 /// The daily metric that stands for a measure where a rule names only the measure.

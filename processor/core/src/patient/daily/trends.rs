@@ -7,6 +7,9 @@
 
 mod weekly;
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use painwatch_domain::LocalDay;
 
 use super::super::day::{DailyValue, rhythm::ends_week};
@@ -69,9 +72,11 @@ pub const NIGHTS: i32 = 7;
 
 /// Whether a metric follows from other days: of a day that is not over none does.
 pub fn is_trend(metric: &str) -> bool {
-    let watched =
-        |watched: &Watched| [watched.cusum, watched.trend].contains(&metric) || watched.weekly.contains(&metric);
-    WATCHED.iter().any(watched) || [NIGHT_SIGNAL, POOR_NIGHTS].contains(&metric) || is_rank(metric)
+    static TRENDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        let watched = WATCHED.iter().flat_map(|of| [of.cusum, of.trend].into_iter().chain(of.weekly));
+        watched.chain([NIGHT_SIGNAL, POOR_NIGHTS]).chain(weekly::RANKS.iter().map(|(name, ..)| *name)).collect()
+    });
+    TRENDS.contains(metric)
 }
 
 /// Of the pairs of two metrics: told anew with either.

@@ -1,7 +1,7 @@
 //! Daily values: computed, told, judged.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
 
 use painwatch_domain::roster::Patient;
 use painwatch_domain::{JournalTime, LocalDay};
@@ -255,7 +255,12 @@ fn withdrawn() -> Derived {
     Derived { value, baseline: None, deviation: None }
 }
 
-/// The group a metric is computed in.
+/// The group a metric is computed in. Asked for each value of each day, so looked up.
 pub(in super::super) fn group_of(metric: &str) -> Option<Group> {
-    catalogue::find(metric).and_then(Group::of_metric).or_else(|| reporting::group_of(metric))
+    static GROUPS: LazyLock<HashMap<&str, Group>> = LazyLock::new(|| {
+        let of_catalogue = catalogue::list().iter().filter_map(|info| Some((info.name, Group::of_metric(info)?)));
+        let kept_beside = reporting::names().filter_map(|name| Some((name, reporting::group_of(name)?)));
+        kept_beside.chain(of_catalogue).collect()
+    });
+    GROUPS.get(metric).copied()
 }
