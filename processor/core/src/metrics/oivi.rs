@@ -31,6 +31,9 @@ const RATE_SLOW: Sustained =
 const SATURATION_SLIGHTLY_LOW: Sustained =
     Sustained { min_samples: 1, ..sustained(Comparison::Within { lo: 92.0, hi: 93.0 }, 0, HOLD_MS) };
 
+/// From the first sample of an episode until it is one and its last sample is held no longer, at most.
+pub const LONGEST_MS: i64 = RATE_SLOW.for_ms + RATE_LOW.hold_ms;
+
 const fn sustained(comparison: Comparison, for_ms: i64, hold_ms: i64) -> Sustained {
     Sustained { comparison, for_ms, hold_ms, min_samples: 2 }
 }
@@ -58,13 +61,15 @@ impl Sustained {
 pub struct Combined {
     /// OIVI-4: windows of slow breathing with a slightly low saturation in them.
     pub moderate: Vec<(i64, i64)>,
-    /// OIVI-5: for each report of sedation beside any of the others, when both had begun.
+    /// OIVI-5: for each report of sedation beside any of the others, when both had begun, or `since` if they had before it and
+    /// breathing was still impaired.
     pub sedated: Vec<i64>,
     /// Every episode of OIVI-1 to OIVI-4, ascending.
     pub any: Vec<(i64, i64)>,
 }
 
-pub fn combined(rates: &[(i64, f64)], saturations: &[(i64, f64)], reports: &[(i64, u8)]) -> Combined {
+/// What was over before `since` is not told of a report again.
+pub fn combined(rates: &[(i64, f64)], saturations: &[(i64, f64)], reports: &[(i64, u8)], since: i64) -> Combined {
     let slightly_low = SATURATION_SLIGHTLY_LOW.episodes(saturations);
     let meets = |(start, end): &(i64, i64)| slightly_low.iter().any(|other| other.0 < *end && *start < other.1);
     let moderate: Vec<_> = RATE_SLOW.episodes(rates).into_iter().filter(meets).collect();
@@ -73,8 +78,9 @@ pub fn combined(rates: &[(i64, f64)], saturations: &[(i64, f64)], reports: &[(i6
     let mut any: Vec<(i64, i64)> = severe.iter().flat_map(|(rule, samples)| rule.episodes(samples)).collect();
     any.extend(&moderate);
     let beside = |at: i64| {
-        let near = any.iter().filter(|(start, end)| start - WITHIN_MS <= at && at <= end + WITHIN_MS);
-        near.map(|(start, _)| at.max(*start)).min()
+        let lasting = any.iter().filter(|(_, end)| since <= at || since < *end);
+        let known = lasting.map(|(start, end)| (at.max(*start).max(since), *end));
+        known.filter(|(known, end)| known - WITHIN_MS <= at && at <= end + WITHIN_MS).map(|(known, _)| known).min()
     };
     let sedated = reports.iter().filter(|(_, level)| *level >= UNACCEPTABLE_FROM);
     let sedated = sedated.filter_map(|(at, _)| beside(*at)).collect();
@@ -93,7 +99,7 @@ mod tests {
     #[test]
     fn slow_breathing_needs_ten_minutes_and_a_slightly_low_saturation_in_them() {
         let window = |minutes: i64, rate: f64, saturation: f64| {
-            combined(&every_minute(minutes, rate), &[(2 * MINUTE_MS, saturation)], &[]).moderate
+            combined(&every_minute(minutes, rate), &[(2 * MINUTE_MS, saturation)], &[], i64::MIN).moderate
         };
         assert_eq!(window(11, 10.0, 92.0), [(0, 11 * MINUTE_MS + 30_000)]);
         assert!(window(8, 10.0, 92.0).is_empty() && window(11, 12.0, 92.0).is_empty());
@@ -104,9 +110,23 @@ mod tests {
     fn sedation_within_an_hour_of_any_of_the_others_is_the_fifth() {
         let low = every_minute(5, 5.0);
         let hour = 60 * MINUTE_MS;
-        let sedated = |at: i64, level: u8| combined(&low, &[], &[(at, level)]).sedated;
+        let sedated = |at: i64, level: u8| combined(&low, &[], &[(at, level)], i64::MIN).sedated;
         assert_eq!((sedated(-hour, 3), sedated(hour, 3)), (vec![0], vec![hour]));
         assert!(sedated(-hour - 1, 3).is_empty() && sedated(0, 2).is_empty());
-        assert!(combined(&[], &[], &[(0, 4)]).sedated.is_empty());
+        assert!(combined(&[], &[], &[(0, 4)], i64::MIN).sedated.is_empty());
+    }
+
+    #[test]
+    fn since_midnight_counts_what_goes_on_or_begins_after_it_beside_a_report_of_the_hour_before() {
+        let (hour, midnight) = (60 * MINUTE_MS, 4 * MINUTE_MS);
+        let sedated = |reports: &[i64], since: i64| {
+            let reports: Vec<_> = reports.iter().map(|at| (*at, 3)).collect();
+            combined(&every_minute(10, 5.0), &[], &reports, since).sedated
+        };
+        assert_eq!(sedated(&[0], midnight), [midnight], "it goes on");
+        assert_eq!(sedated(&[-2 * MINUTE_MS], -MINUTE_MS), [0], "it begins");
+        assert!(sedated(&[midnight - hour - 1], midnight).is_empty(), "the report is an hour old");
+        assert!(sedated(&[0], 2 * hour).is_empty() && sedated(&[12 * MINUTE_MS], hour).is_empty(), "it is over");
+        assert_eq!(sedated(&[12 * MINUTE_MS], 12 * MINUTE_MS), [12 * MINUTE_MS], "it was over when the report came");
     }
 }

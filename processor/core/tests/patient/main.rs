@@ -6,5 +6,6 @@ mod combinations;
 mod days;
 mod goals;
 mod ledger;
+mod midnight;
 mod silence;
 mod ward;

@@ -1,0 +1,128 @@
+//! What begins before midnight and is told by what follows it (clinical catalogue A2, A3, A6).
+
+use crate::ward::{Ward, dose, number, person, prescribed, reading, wears};
+use painwatch_domain::time::{DAY_MS, MINUTE_MS};
+use painwatch_domain::{FindingKind, Measure, Priority, Roster, Value};
+use painwatch_processor_core::intake::EffectiveReading;
+
+/// 2026-06-10T00:00Z, and the midnight that ends the day.
+const DAY: i64 = 20_614 * DAY_MS;
+const MIDNIGHT: i64 = DAY + DAY_MS;
+const OPENED: [FindingKind; 1] = [FindingKind::Opened];
+const RATE: Measure = Measure::RespiratoryRate;
+const SPO2: Measure = Measure::OxygenSaturation;
+
+fn clinic() -> Roster {
+    let mut roster = Roster::default();
+    let ann = person("ann", &["opioid-safety", "fluid"]);
+    roster.patients.insert(ann.id.clone(), ann);
+    for device in ["phone", "watch", "cuff"] {
+        wears(&mut roster, "ann", device, &[]);
+    }
+    roster
+}
+
+/// Minutes from midnight, before it as well.
+const fn at(minutes: i64) -> i64 {
+    MIDNIGHT + minutes * MINUTE_MS
+}
+
+fn each_minute(measure: Measure, minutes: std::ops::RangeInclusive<i64>, value: f64) -> Vec<EffectiveReading> {
+    minutes.map(|minute| number("watch", measure, at(minute), value)).collect()
+}
+
+fn poss(level: &str, minute: i64) -> EffectiveReading {
+    reading("phone", Measure::Poss, at(minute), Value::Code(level.into()))
+}
+
+/// As they come, until `until`.
+fn ward_of(mut readings: Vec<EffectiveReading>, until: i64) -> Ward {
+    readings.sort_by_key(|one| one.time);
+    let mut ward = Ward::new(clinic(), None, DAY);
+    readings.into_iter().for_each(|one| {
+        let time = one.time.0;
+        ward.send(one, time);
+    });
+    ward.tick(until);
+    ward
+}
+
+/// On both days, from the day after the next on: whatever came first, or days too late, the values are these.
+fn on_both_days(readings: &[EffectiveReading], metric: &str) -> [Option<f64>; 2] {
+    let (end, values) = (at(3 * 24 * 60), |ward: &Ward| [DAY, MIDNIGHT].map(|day| ward.value(metric, day)));
+    let told = values(&ward_of(readings.to_vec(), end));
+    for before_midnight_first in [true, false] {
+        let mut late = readings.to_vec();
+        late.sort_by_key(|one| ((one.time.0 < MIDNIGHT) != before_midnight_first, std::cmp::Reverse(one.time)));
+        let mut ward = Ward::new(clinic(), None, DAY);
+        for (nth, one) in late.into_iter().enumerate() {
+            ward.send(one, at(24 * 60) + nth as i64 * 20 * MINUTE_MS);
+        }
+        ward.tick(end);
+        assert_eq!(values(&ward), told, "{metric} {before_midnight_first}");
+    }
+    told
+}
+
+fn held_at(ward: &Ward, metric: &str) -> Option<i64> {
+    let row = ward.metrics.get(&(metric.to_owned(), MIDNIGHT));
+    row.map(|row| (row.told.value.held_at - MIDNIGHT) / MINUTE_MS)
+}
+
+fn peak(ward: &Ward, rule: &str) -> Option<Priority> {
+    ward.findings.iter().rev().find(|finding| finding.rule.as_str() == rule).map(|finding| finding.episode.peak)
+}
+
+/// POSS 3 at 23:40, rate 5 from 0:10 to 0:20.
+#[test]
+fn sedation_before_midnight_and_breathing_impaired_after_it_are_one_emergency_of_the_new_day() {
+    let readings = [vec![poss("3", -20)], each_minute(RATE, 10..=20, 5.0)].concat();
+    let ward = ward_of(readings.clone(), at(21));
+    for (rule, metric) in [
+        ("sedated-with-impaired-breathing", "oivi.sedated"),
+        ("sedation-with-shallow-breathing", "poss.with_depression"),
+    ] {
+        assert_eq!((ward.told(rule), peak(&ward, rule)), (OPENED.to_vec(), Some(Priority::High)), "{rule}");
+        assert_eq!((ward.value(metric, MIDNIGHT), held_at(&ward, metric)), (Some(1.0), Some(10)), "{metric}");
+        assert_eq!(on_both_days(&readings, metric), [Some(0.0), Some(1.0)]);
+    }
+    assert_eq!(ward.value("poss.worst", MIDNIGHT), None, "nobody was asked on the new day");
+    let hour_before = [vec![poss("3", -51)], each_minute(RATE, 10..=20, 5.0)].concat();
+    assert_eq!(on_both_days(&hour_before, "oivi.sedated"), [Some(0.0), None], "61 min apart");
+    let awake = [vec![poss("2", -20)], each_minute(RATE, 10..=20, 5.0)].concat();
+    assert_eq!(on_both_days(&awake, "oivi.sedated"), [Some(0.0), None]);
+}
+
+/// The report of 23:40 is uploaded at half past midnight.
+#[test]
+fn a_report_of_sedation_that_comes_after_midnight_is_judged_with_the_new_day_at_once() {
+    let mut ward = ward_of(each_minute(RATE, 10..=20, 5.0), at(30));
+    assert_eq!(ward.told("sedated-with-impaired-breathing"), []);
+    ward.send(poss("3", -20), at(30));
+    ward.tick(at(31));
+    assert_eq!(ward.told("sedated-with-impaired-breathing"), OPENED);
+}
+
+/// Saturation 84 from 23:58 to 0:10: three minutes of it are not over before midnight.
+#[test]
+fn an_episode_that_is_one_only_after_midnight_is_of_the_new_day() {
+    let impaired = each_minute(SPO2, -2..=10, 84.0);
+    let sedated = [vec![poss("3", -20)], impaired.clone()].concat();
+    assert_eq!(on_both_days(&sedated, "oivi.sedated"), [Some(0.0), Some(1.0)]);
+    let mut roster = clinic();
+    prescribed(&mut roster, "ann", DAY - 30 * DAY_MS, &[0, 240, 480, 720, 960, 1200]);
+    let mut ward = Ward::new(roster, None, DAY);
+    for one in [vec![dose("phone", at(-120)), dose("phone", at(-60))], impaired].concat() {
+        let time = one.time.0;
+        ward.send(one, time);
+    }
+    ward.tick(at(20));
+    assert_eq!(ward.told("opioid-too-soon-with-impaired-breathing"), OPENED);
+}
+
+/// Rate 10 and saturation 92 from 22:50 to 23:05, POSS 3 at 0:01.
+#[test]
+fn slow_breathing_before_eleven_is_whole_for_a_report_of_the_hour_after_it() {
+    let readings = [each_minute(RATE, -70..=-55, 10.0), each_minute(SPO2, -70..=-55, 92.0), vec![poss("3", 1)]];
+    assert_eq!(on_both_days(&readings.concat(), "oivi.sedated"), [None, Some(1.0)]);
+}
