@@ -1,8 +1,10 @@
 //! What begins before midnight and is told by what follows it (clinical catalogue A2, A3, A6).
 
+use std::sync::Arc;
+
 use crate::ward::{Ward, dose, number, person, prescribed, reading, wears};
 use painwatch_domain::time::{DAY_MS, MINUTE_MS};
-use painwatch_domain::{FindingKind, Measure, Priority, Roster, Value};
+use painwatch_domain::{FindingKind, Measure, Meta, Priority, Roster, Value};
 use painwatch_processor_core::intake::EffectiveReading;
 
 /// 2026-06-10T00:00Z, and the midnight that ends the day.
@@ -125,4 +127,57 @@ fn an_episode_that_is_one_only_after_midnight_is_of_the_new_day() {
 fn slow_breathing_before_eleven_is_whole_for_a_report_of_the_hour_after_it() {
     let readings = [each_minute(RATE, -70..=-55, 10.0), each_minute(SPO2, -70..=-55, 92.0), vec![poss("3", 1)]];
     assert_eq!(on_both_days(&readings.concat(), "oivi.sedated"), [None, Some(1.0)]);
+}
+
+fn pressure(minute: i64, systolic: f64, diastolic: f64) -> EffectiveReading {
+    let scaled = |mmhg: f64| Measure::BloodPressure.to_scaled(mmhg);
+    let value = Value::Pressure { systolic: scaled(systolic), diastolic: scaled(diastolic) };
+    reading("cuff", Measure::BloodPressure, at(minute), value)
+}
+
+fn chest_pain(minute: i64) -> EffectiveReading {
+    let about = Arc::new(Meta { instrument: Some("chest pain".into()), ..Meta::default() });
+    EffectiveReading { about, ..number("phone", Measure::SymptomSeverity, at(minute), 4.0) }
+}
+
+/// 23:58 and 0:03.
+#[test]
+fn two_pressures_on_two_sides_of_midnight_are_one_sitting_of_the_new_day() {
+    let low = [pressure(-2, 86.0, 50.0), pressure(3, 88.0, 52.0)];
+    assert_eq!(ward_of(low.to_vec(), at(4)).told("blood-pressure-low"), OPENED);
+    assert_eq!(on_both_days(&low, "blood_pressure.sitting_systolic"), [None, Some(87.0)]);
+    let ward = ward_of(low.to_vec(), at(2 * 24 * 60));
+    let row = &ward.metrics[&("blood_pressure.sitting_systolic".to_owned(), MIDNIGHT)].told.value;
+    assert_eq!((row.n, row.evidence.len()), (2, 2), "shown by both");
+    let means = [DAY, MIDNIGHT].map(|day| ward.value("blood_pressure.daily_systolic", day));
+    assert_eq!(means, [Some(86.0), Some(88.0)], "and each day's mean is its own");
+    let severe = [pressure(-2, 190.0, 125.0), pressure(3, 190.0, 125.0)];
+    assert_eq!(ward_of(severe.to_vec(), at(4)).told("blood-pressure-severe"), OPENED);
+    assert_eq!(on_both_days(&severe, "blood_pressure.category"), [None, Some(4.0)]);
+    let apart = [pressure(-2, 86.0, 50.0), pressure(9, 88.0, 52.0)];
+    assert_eq!(on_both_days(&apart, "blood_pressure.sitting_systolic"), [None, None]);
+}
+
+/// Severe at 23:45 and 23:50, chest pain at 0:15; and the other way round.
+#[test]
+fn a_severe_pressure_and_a_symptom_on_two_sides_of_midnight_are_an_emergency_of_the_new_day() {
+    const RULE: &str = "blood-pressure-severe-with-symptoms";
+    const METRIC: &str = "blood_pressure.severe_with_symptoms";
+    let severe = |minute: i64| [minute, minute + 5].map(|minute| pressure(minute, 190.0, 125.0)).to_vec();
+    let pain_later = [severe(-15), vec![chest_pain(15)]].concat();
+    let ward = ward_of(pain_later.clone(), at(16));
+    assert_eq!(
+        (ward.told(RULE), peak(&ward, RULE), held_at(&ward, METRIC)),
+        (OPENED.to_vec(), Some(Priority::High), Some(15))
+    );
+    assert_eq!(on_both_days(&pain_later, METRIC), [Some(0.0), Some(1.0)]);
+    assert_eq!(on_both_days(&pain_later, "blood_pressure.category"), [Some(4.0), None], "nothing was measured");
+    let pain_before = [severe(10), vec![chest_pain(-30)]].concat();
+    assert_eq!(ward_of(pain_before.clone(), at(16)).told(RULE), OPENED);
+    assert_eq!(on_both_days(&pain_before, METRIC), [None, Some(1.0)]);
+    let too_late = [severe(-15), vec![chest_pain(51)]].concat();
+    assert_eq!(on_both_days(&too_late, METRIC), [Some(0.0), None]);
+    // Of a sitting an hour before the symptom both readings are needed.
+    let hour_before = [severe(-60), vec![chest_pain(5)]].concat();
+    assert_eq!(on_both_days(&hour_before, METRIC), [Some(0.0), Some(1.0)]);
 }
