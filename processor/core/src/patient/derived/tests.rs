@@ -117,6 +117,19 @@ fn walking_recovers_against_the_days_before_surgery() {
     assert!(derived(&days, &Facts::NONE, "step_count.recovery_ratio").is_empty());
 }
 
+/// Three days before surgery and four after it as usual, two without steps, two at half.
+#[test]
+fn days_without_steps_count_on_the_way_to_recovery_and_have_no_row() {
+    let steps: Vec<_> =
+        [7, 8, 9, 11, 12, 13, 14].map(|day| (day, 1000.0)).into_iter().chain([(17, 500.0), (18, 500.0)]).collect();
+    let days = days(&[("step_count.daily_sum", &steps)]);
+    let facts = Facts { surgeries: vec![10], ..Facts::NONE };
+    let ratio = derived(&days, &facts, "step_count.recovery_ratio");
+    assert_eq!((ratio[&13], ratio[&14], ratio.get(&15), ratio[&17]), (None, Some(1.0), None, Some(1.0)));
+    let recovered = derived(&days, &facts, "step_count.recovered");
+    assert_eq!((recovered[&14], recovered[&17]), (Some(0.0), Some(1.0)), "on the second day without steps");
+}
+
 #[test]
 fn signals_of_a_flare_are_counted_when_three_are_there_and_named() {
     let steps = every(0..20, |day| if day == 19 { 100.0 } else { 5000.0 + f64::from(day % 3) * 100.0 });
