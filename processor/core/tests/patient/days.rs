@@ -65,6 +65,18 @@ fn semantics_9_a_night_that_several_sources_tell_is_slept_once() {
     assert_eq!(told(vec![remembered("phone", 480.0), remembered("watch", 450.0)]), (Some(480.0), 2, overlap));
 }
 
+#[test]
+fn a_sleep_until_noon_is_of_the_night_before_it_and_a_memory_told_at_noon_of_the_next() {
+    let told = |one: EffectiveReading| {
+        let ward = ward_of([one], at(72.0));
+        [0, 1].map(|day| ward.value("total_sleep_time.daily_sum", DAY + day * DAY_MS))
+    };
+    let asleep = |until: f64| over("watch", Measure::TotalSleepTime, (4.0, until), 420.0);
+    assert_eq!(told(asleep(12.0)), [Some(420.0), None]);
+    assert_eq!(told(asleep(12.0 + 1.0 / 60.0)), [None, Some(420.0)]);
+    assert_eq!(told(number("phone", Measure::TotalSleepTime, at(12.0), 420.0)), [None, Some(420.0)]);
+}
+
 /// An order of morphine that begins and ends, milligrams in two doses a day.
 fn morphine(roster: &mut Roster, mg: f64, start: f64, end: Option<f64>) {
     let id = format!("morphine-{}", mg / 2.0);
