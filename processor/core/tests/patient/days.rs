@@ -65,6 +65,34 @@ fn semantics_9_a_night_that_several_sources_tell_is_slept_once() {
     assert_eq!(told(vec![remembered("phone", 480.0), remembered("watch", 450.0)]), (Some(480.0), 2, overlap));
 }
 
+/// A pulse every five minutes from midnight to 16:00, and asleep until 8:00.
+#[test]
+fn what_a_vendors_stages_say_was_slept_is_no_waking_wear() {
+    let pulses = || (0..16 * 12).map(|nth| number("watch", Measure::HeartRate, DAY + nth * 5 * MINUTE_MS, 60.0));
+    let stage = |code: &str| EffectiveReading {
+        end: Some(at(8.0)),
+        ..reading("phone", Measure::SleepStage, at(-2.0), Value::Code(code.into()))
+    };
+    let steps = || over("phone", Measure::StepCount, (16.0, 17.0), 4000.0);
+    let told = |ward: &Ward| {
+        let worn = row(ward, "heart_rate.daily_median", DAY).unwrap().told.value.coverage.unwrap() * 24.0;
+        (worn.round(), ward.value("step_count.daily_sum", DAY))
+    };
+    let ward = |stages: Vec<EffectiveReading>| {
+        let mut all: Vec<_> = stages.into_iter().chain(pulses()).chain([steps()]).collect();
+        all.sort_by_key(|one| one.end.unwrap_or(one.time.0));
+        ward_of(all, at(48.0))
+    };
+    let (long, short) = ((16.0, Some(4000.0)), (8.0, None));
+    assert_eq!((told(&ward(vec![])), told(&ward(vec![stage("wake")]))), (long, long));
+    assert_eq!(["light", "deep", "rem", "asleep"].map(|code| told(&ward(vec![stage(code)]))), [short; 4]);
+    // The night is uploaded two days late.
+    let mut late = ward(vec![]);
+    late.send(stage("deep"), at(48.0));
+    late.tick(at(49.0));
+    assert_eq!(told(&late), short);
+}
+
 #[test]
 fn a_sleep_until_noon_is_of_the_night_before_it_and_a_memory_told_at_noon_of_the_next() {
     let told = |one: EffectiveReading| {
