@@ -65,6 +65,23 @@ fn semantics_9_a_night_that_several_sources_tell_is_slept_once() {
     assert_eq!(told(vec![remembered("phone", 480.0), remembered("watch", 450.0)]), (Some(480.0), 2, overlap));
 }
 
+/// A pulse every minute of the night, and steps in the afternoon or none on the day.
+#[test]
+fn a_night_of_a_day_without_step_data_is_not_known_to_be_still() {
+    let told = |steps: Option<f64>| {
+        let pulses = (0..7 * 60).map(|minute| number("watch", Measure::HeartRate, DAY + minute * MINUTE_MS, 60.0));
+        let steps = steps.map(|count| over("phone", Measure::StepCount, (15.0, 16.0), count));
+        let ward = ward_of(pulses.chain(steps), at(48.0));
+        let night = &row(&ward, "heart_rate.night_mean", DAY).unwrap().told.value;
+        (night.value, night.reason.clone())
+    };
+    assert_eq!(told(None), (None, "no_steps".to_owned()));
+    assert_eq!(
+        [1000.0, 0.0].map(|steps| told(Some(steps))),
+        [(Some(60.0), String::new()), (Some(60.0), String::new())]
+    );
+}
+
 /// A pulse every five minutes from midnight to 16:00, and asleep until 8:00.
 #[test]
 fn what_a_vendors_stages_say_was_slept_is_no_waking_wear() {
