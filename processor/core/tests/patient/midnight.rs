@@ -181,3 +181,13 @@ fn a_severe_pressure_and_a_symptom_on_two_sides_of_midnight_are_an_emergency_of_
     let hour_before = [severe(-60), vec![chest_pain(5)]].concat();
     assert_eq!(on_both_days(&hour_before, METRIC), [Some(0.0), Some(1.0)]);
 }
+
+/// Rate 24 two points, saturation 93 two points: one set of 4 within the hour, two of 2 an hour apart.
+#[test]
+fn an_item_of_exactly_an_hour_ago_is_of_no_set() {
+    let sum = |apart: i64| {
+        let readings = vec![number("watch", RATE, at(600 - apart), 24.0), number("watch", SPO2, at(600), 93.0)];
+        ward_of(readings, at(2 * 24 * 60)).value("news2.partial_sum", MIDNIGHT)
+    };
+    assert_eq!((sum(60), sum(59)), (Some(2.0), Some(4.0)));
+}

@@ -72,7 +72,7 @@ fn scores(frame: &Frame, seen: &[&Observation]) -> Values {
         if !frame.contains(one.time) || items.peek().is_some_and(|next| next.time == one.time) {
             continue;
         }
-        latest.iter_mut().for_each(|item| *item = item.filter(|item| one.time - item.time <= SET_WITHIN_MS));
+        latest.iter_mut().for_each(|item| *item = item.filter(|item| one.time - item.time < SET_WITHIN_MS));
         let now = items_of(&latest, frame.person);
         sets += 1;
         if now == before && worst.is_some() {
