@@ -117,6 +117,27 @@ fn walking_recovers_against_the_days_before_surgery() {
     assert!(derived(&days, &Facts::NONE, "step_count.recovery_ratio").is_empty());
 }
 
+#[test]
+fn a_weight_7_percent_off_the_median_of_four_weeks_is_to_be_verified_whenever_the_one_before_it_was_weighed() {
+    let verified = |weights: &[(i32, f64)]| {
+        let days = days(&[("body_weight.day_value", weights)]);
+        let found = daily::derive(&Kept::of(&days), i32::MIN, |name| name.starts_with("body_weight."));
+        let last = weights.last().unwrap().0;
+        ["gain_7d", "loss_30d"].map(|name| {
+            let name = format!("body_weight.{name}");
+            found
+                .iter()
+                .find(|((day, of), _)| (*day, *of) == (last, name.as_str()))
+                .map(|(_, found)| found.value.verify)
+        })
+    };
+    let weighed = |last: (i32, f64)| [every(0..20, |_| 80.0), vec![last]].concat();
+    assert_eq!(verified(&weighed((20, 85.7))), [Some(true); 2]);
+    assert_eq!(verified(&weighed((24, 74.3))), [Some(true); 2]);
+    assert_eq!([(20, 85.6), (24, 74.4)].map(|last| verified(&weighed(last))), [[Some(false); 2]; 2]);
+    assert_eq!(verified(&weighed((48, 90.0)))[0], Some(false), "a past of more than 28 days ago speaks for nobody");
+}
+
 /// Three days before surgery and four after it as usual, two without steps, two at half.
 #[test]
 fn days_without_steps_count_on_the_way_to_recovery_and_have_no_row() {
