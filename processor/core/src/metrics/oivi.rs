@@ -1,7 +1,7 @@
 //! Opioid-induced ventilatory impairment, the rules that look at more than one signal (clinical catalogue A2).
 //!
 //! Definition: OIVI-1 rate <= 5 or saturation <= 85 for 180 s; OIVI-2 rate <= 8 for 60 s, or two spot values within 5 min;
-//! OIVI-3 saturation < 90 for 180 s; OIVI-4 rate 9 to 11 for 10 min with a saturation of 92 to 93 in the same window; OIVI-5
+//! OIVI-3 saturation < 90 for 180 s; OIVI-4 rate above 8 and at most 11 for 10 min with a saturation of 92 to 93 in the same window; OIVI-5
 //! any of them and POSS >= 3 within 60 min. Samples are held for 90 s. One to three are rules on a measure in the pack
 //! `opioid-safety`, and a test holds them to what stands here. "Within N min after a dose", never "caused by"; a device's
 //! saturation alone never resolves an alert about breathing.
@@ -26,8 +26,9 @@ pub const SATURATION_CRITICAL: Sustained = sustained(Comparison::AtMost(85.0), 1
 /// The wide hold lets two spot values within 5 min count as well.
 pub const RATE_LOW: Sustained = sustained(Comparison::AtMost(8.0), 60 * SECOND_MS, 5 * MINUTE_MS);
 pub const SATURATION_LOW: Sustained = sustained(Comparison::Below(90.0), 180 * SECOND_MS, HOLD_MS);
-const RATE_SLOW: Sustained =
-    Sustained { min_samples: 1, ..sustained(Comparison::Within { lo: 9.0, hi: 11.0 }, 10 * MINUTE_MS, HOLD_MS) };
+/// What is not low any more is slow at least: rates are kept in thousandths.
+const ABOVE_LOW: Comparison = Comparison::Within { lo: 8.001, hi: 11.0 };
+const RATE_SLOW: Sustained = Sustained { min_samples: 1, ..sustained(ABOVE_LOW, 10 * MINUTE_MS, HOLD_MS) };
 const SATURATION_SLIGHTLY_LOW: Sustained =
     Sustained { min_samples: 1, ..sustained(Comparison::Within { lo: 92.0, hi: 93.0 }, 0, HOLD_MS) };
 
@@ -91,6 +92,7 @@ pub fn combined(rates: &[(i64, f64)], saturations: &[(i64, f64)], reports: &[(i6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use painwatch_domain::Measure;
 
     fn every_minute(minutes: i64, value: f64) -> Vec<(i64, f64)> {
         (0..minutes).map(|minute| (minute * MINUTE_MS, value)).collect()
@@ -104,6 +106,14 @@ mod tests {
         assert_eq!(window(11, 10.0, 92.0), [(0, 11 * MINUTE_MS + 30_000)]);
         assert!(window(8, 10.0, 92.0).is_empty() && window(11, 12.0, 92.0).is_empty());
         assert!(window(11, 10.0, 94.0).is_empty());
+    }
+
+    #[test]
+    fn a_rate_between_8_and_9_is_slow_and_one_of_8_is_low() {
+        let of = |rate: f64| combined(&every_minute(11, rate), &[(2 * MINUTE_MS, 92.0)], &[], i64::MIN);
+        let [above_8, above_11] = [8_001, 11_001].map(|scaled| Measure::RespiratoryRate.to_canonical(scaled));
+        assert_eq!([above_8, 8.5, 11.0].map(|rate| of(rate).moderate.len()), [1; 3]);
+        assert_eq!([8.0, above_11].map(|rate| (of(rate).moderate.len(), of(rate).any.len())), [(0, 1), (0, 0)]);
     }
 
     #[test]
