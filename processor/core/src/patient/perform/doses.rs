@@ -137,7 +137,7 @@ fn most_at_once(frame: &Frame, parts: &[(&Prescription, Amount)]) -> Equivalents
     most
 }
 
-/// Equivalents of the day's orders: scheduled ones, and as-needed ones at their maximum, apart.
+/// Equivalents of the day's orders: scheduled ones, as-needed ones at their maximum, and both together.
 fn prescribed(frame: &Frame) -> Values {
     let mut parts: [Vec<(&Prescription, Amount)>; 2] = Default::default();
     let (mut any, mut unsure) = ([false; 2], [false; 2]);
@@ -159,6 +159,7 @@ fn prescribed(frame: &Frame) -> Values {
             }
         }
     }
+    let both = most_at_once(frame, &parts.concat());
     let [scheduled, as_needed] = parts.map(|parts| most_at_once(frame, &parts));
     let value = |sum: &Equivalents, unsure: bool| {
         let none = sum.is_unknown() || (unsure && sum.total_mg() == 0.0);
@@ -167,9 +168,13 @@ fn prescribed(frame: &Frame) -> Values {
         value.quality = quality(sum, unsure);
         value
     };
-    let rows = [("mme_prescribed", &scheduled, 0), ("mme_prn_maximum", &as_needed, 1)];
-    let rows = rows.into_iter().filter(|(.., kind)| any[*kind]);
-    let mut values = named_values(rows.map(|(method, sum, kind)| (method, value(sum, unsure[kind]))));
+    let rows = [
+        ("mme_prescribed", &scheduled, any[0], unsure[0]),
+        ("mme_prn_maximum", &as_needed, any[1], unsure[1]),
+        ("mme_with_prn", &both, any.contains(&true), unsure.contains(&true)),
+    ];
+    let rows = rows.into_iter().filter(|(_, _, any, _)| *any);
+    let mut values = named_values(rows.map(|(method, sum, _, unsure)| (method, value(sum, unsure))));
     if any.contains(&true) {
         let mme = Some(scheduled.total_mg()).filter(|mme| *mme > 0.0);
         values.extend(named_values([("naloxone_risk", naloxone_risk(frame, mme))]));
