@@ -1,10 +1,10 @@
 //! Opioid-induced ventilatory impairment, the rules that look at more than one signal (clinical catalogue A2).
 //!
 //! Definition: OIVI-1 rate <= 5 or saturation <= 85 for 180 s; OIVI-2 rate <= 8 for 60 s, or two spot values within 5 min;
-//! OIVI-3 saturation < 90 for 180 s; OIVI-4 rate above 8 and at most 11 for 10 min with a saturation of 92 to 93 in the same window; OIVI-5
-//! any of them and POSS >= 3 within 60 min. Samples are held for 90 s. One to three are rules on a measure in the pack
-//! `opioid-safety`, and a test holds them to what stands here. "Within N min after a dose", never "caused by"; a device's
-//! saturation alone never resolves an alert about breathing.
+//! OIVI-3 saturation < 90 for 180 s; OIVI-4 rate above 8 and at most 11 for 10 min with a saturation of 92 to 93 in the same
+//! window; OIVI-5 any of them and POSS >= 3 within 60 min. Samples are held for 90 s. One to three are rules on a measure in
+//! the pack `opioid-safety`, and a test holds them to what stands here. "Within N min after a dose", never "caused by"; a
+//! device's saturation alone never resolves an alert about breathing.
 
 use painwatch_domain::time::{MINUTE_MS, SECOND_MS};
 

@@ -150,7 +150,8 @@ fn derive_gains(days: &Days, since: i32, derived: &mut DerivedDays) {
     let values = each(days, "body_weight.day_value");
     let weights: Vec<(i32, f64)> = values.iter().filter_map(|(day, value)| Some((*day, value.value?))).collect();
     for (day, value) in values {
-        let far = value.value.is_some_and(|kg| derived::weight::is_to_be_verified(&weights, (day, kg)));
+        let is_far = |kg| derived::weight::is_to_be_verified(&weights, (day, kg));
+        let far = day >= since && value.value.is_some_and(is_far);
         for gain in gains.handle(day, value.value).unwrap_or_default() {
             let name = match gain.limit.days {
                 1 => "body_weight.gain_1d",

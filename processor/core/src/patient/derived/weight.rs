@@ -10,8 +10,8 @@ use crate::patient::day::DailyValue;
 /// Days whose median a weight is compared with.
 const PAST_DAYS: i32 = 28;
 
-/// Whether a day's weight, one of these in ascending order of their days, lies more than 7 % off the median of the 28 days before it. Whose it is is asked elsewhere, sooner
-/// and by the reading (A7).
+/// Whether a day's weight lies more than 7 % off the median of the 28 days before it; `weights` in ascending order of their
+/// days. Whose it is, is asked elsewhere: sooner, and of the reading (A7).
 pub fn is_to_be_verified(weights: &[(i32, f64)], (day, kg): (i32, f64)) -> bool {
     let before = |day: i32| weights.partition_point(|(of, _)| *of < day);
     let past = &weights[before(day - PAST_DAYS)..before(day)];
