@@ -36,7 +36,7 @@ impl Past<'_> {
     }
 }
 
-fn median(mut weights: Vec<i64>) -> Option<i64> {
+pub(crate) fn median(mut weights: Vec<i64>) -> Option<i64> {
     weights.sort_unstable();
     let middle = weights.len() / 2;
     match (weights.len() % 2, weights.get(middle)?) {
@@ -45,7 +45,8 @@ fn median(mut weights: Vec<i64>) -> Option<i64> {
     }
 }
 
-fn distance(median: i64, scaled: i64) -> Option<i64> {
+/// How far a weight lies from a median; `None` where that is more than 7 % of it.
+pub(crate) fn distance(median: i64, scaled: i64) -> Option<i64> {
     let apart = scaled.saturating_sub(median).saturating_abs();
     (i128::from(apart) * 100 <= i128::from(median) * FITS_PERCENT).then_some(apart)
 }

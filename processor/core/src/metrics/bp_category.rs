@@ -54,6 +54,8 @@ const APART_MS: std::ops::RangeInclusive<i64> = MINUTE_MS..=10 * MINUTE_MS;
 /// Two readings or more that were taken together: their means.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sitting {
+    /// Of its first reading.
+    pub from: i64,
     /// Of its last reading.
     pub at: i64,
     pub n: u32,
@@ -88,7 +90,7 @@ fn sitting(group: &[(i64, f64, f64)]) -> Option<Sitting> {
         mean(group.iter().map(|reading| Measure::BloodPressure.to_scaled(part(reading))).sum(), n)
     };
     let (systolic, diastolic) = (mean_of(|reading| reading.1), mean_of(|reading| reading.2));
-    Some(Sitting { at: group.last()?.0, n, systolic, diastolic })
+    Some(Sitting { from: group.first()?.0, at: group.last()?.0, n, systolic, diastolic })
 }
 
 #[cfg(test)]

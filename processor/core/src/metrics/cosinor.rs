@@ -34,7 +34,7 @@ pub fn cosinor(points: &[(f64, f64)], period_h: f64) -> Option<Cosinor> {
         mesor: mean + offset,
         amplitude: libm::sqrt(a * a + b * b),
         acrophase_h: clock_hour(libm::atan2(b, a) / turn, period_h),
-        r2: (total > 0.0).then(|| 1.0 - left / total),
+        r2: (total > CONSTANT * rows.len() as f64 * (mean * mean).max(1.0)).then(|| 1.0 - left / total),
     })
 }
 
@@ -47,6 +47,10 @@ fn normal_equations(rows: &[Row]) -> [Row; 3] {
     let product = |i: usize, j: usize| rows.iter().map(|row| row[i] * row[j]).sum::<f64>();
     std::array::from_fn(|i| std::array::from_fn(|j| product(i, j)))
 }
+
+/// Squares about the mean below this fraction of the squares of the values are no variation but rounding: the mean of equal
+/// numbers is not always that number.
+const CONSTANT: f64 = 1e-20;
 
 /// A pivot below this fraction of the number of points is no information but rounding.
 const SINGULAR: f64 = 1e-10;
@@ -90,8 +94,11 @@ mod tests {
 
     #[test]
     fn a_constant_has_no_explained_part() {
-        let flat: Vec<_> = (0..24).map(|hour| (f64::from(hour), 7.0)).collect();
-        let fit = cosinor(&flat, PERIOD_H).unwrap();
+        let flat = |y: f64| cosinor(&(0..24).map(|hour| (f64::from(hour), y)).collect::<Vec<_>>(), PERIOD_H).unwrap();
+        let fit = flat(7.0);
         assert_eq!((fit.mesor, fit.amplitude, fit.r2), (7.0, 0.0, None));
+        assert_eq!([36.6, 0.1, 7.3, 71.1, 1e9 + 0.1].map(|y| flat(y).r2), [None; 5]);
+        let nearly: Vec<_> = (0..24).map(|hour| (f64::from(hour), 36.6 + f64::from(hour % 2) * 1e-6)).collect();
+        assert!(cosinor(&nearly, PERIOD_H).unwrap().r2.is_some());
     }
 }

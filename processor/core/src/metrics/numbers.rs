@@ -238,6 +238,7 @@ static NAMES: &[&str] = &[
     "blood_pressure.orthostatic_sustained",
     "pain_nrs.self_started_mean",
     "pain_scale_other.self_started_mean",
+    "medication_event.mme_with_prn",
     "pain_vas.self_started_mean",
     "activity_count.sedentary_bouts_20_number",
     "activity_count.sedentary_bouts_30_number",

@@ -1,7 +1,8 @@
 //! Opioid and benzodiazepine together (clinical catalogue E5).
 //!
 //! Definition: the days of supply of each class, as the union of [fill day, fill day + days); no supply is carried forward.
-//! Overlap = days in both; PQA COB: >= 30 such days. By doses: an opioid and a benzodiazepine recorded within 24 h.
+//! Overlap = days in both; PQA COB: >= 30 such days. By doses: an opioid and a benzodiazepine of which the
+//! earlier lies in the 24 h that end with the later, exactly 24 h before it not included (clinical catalogue 0).
 
 use painwatch_domain::time::DAY_MS;
 use serde::Serialize;
@@ -47,10 +48,10 @@ fn supply_days(fills: &[Fill]) -> Vec<(i32, i32)> {
     union
 }
 
-/// Times of an opioid and a benzodiazepine dose that lie within 24 h of each other; the later of each such pair.
+/// Times of an opioid and a benzodiazepine dose that lie less than 24 h apart; the later of each such pair.
 pub fn together(opioid: &[i64], benzodiazepine: &[i64]) -> Vec<i64> {
     let pairs = opioid.iter().flat_map(|a| benzodiazepine.iter().map(move |b| (*a, *b)));
-    pairs.filter(|(a, b)| (a - b).abs() <= DAY_MS).map(|(a, b)| a.max(b)).collect()
+    pairs.filter(|(a, b)| (a - b).abs() < DAY_MS).map(|(a, b)| a.max(b)).collect()
 }
 
 #[cfg(test)]
@@ -59,7 +60,8 @@ mod tests {
 
     #[test]
     fn doses_within_a_day_are_together_whichever_came_first() {
-        assert_eq!(together(&[0, 3 * DAY_MS], &[DAY_MS]), [DAY_MS]);
-        assert!(together(&[DAY_MS + 1], &[0]).is_empty());
+        assert_eq!(together(&[1, 3 * DAY_MS], &[DAY_MS]), [DAY_MS]);
+        assert_eq!(together(&[DAY_MS - 1], &[0]), [DAY_MS - 1]);
+        assert!(together(&[DAY_MS], &[0]).is_empty() && together(&[0], &[DAY_MS]).is_empty());
     }
 }

@@ -25,14 +25,22 @@ pub fn level(code: &str) -> Option<u8> {
     }
 }
 
-/// For each report of unacceptable sedation with shallow breathing beside it, when both were known; everything as (time,
-/// value).
-pub fn with_depression(reports: &[(i64, u8)], rates: &[(i64, f64)], saturations: &[(i64, f64)]) -> Vec<i64> {
+/// For each report of unacceptable sedation with shallow breathing beside it, when both were known, of such instants the
+/// first from `since` on; everything as (time, value).
+pub fn with_depression(
+    reports: &[(i64, u8)],
+    rates: &[(i64, f64)],
+    saturations: &[(i64, f64)],
+    since: i64,
+) -> Vec<i64> {
     let slow = rates.iter().filter(|(_, rate)| *rate <= SLOW_BREATHING_UNTIL);
     let low = saturations.iter().filter(|(_, saturation)| *saturation < LOW_SATURATION_BELOW);
     let shallow: Vec<i64> = slow.chain(low).map(|(time, _)| *time).collect();
     let sedated = reports.iter().filter(|(_, level)| *level >= UNACCEPTABLE_FROM).map(|(at, _)| *at);
-    let known = |at: i64| shallow.iter().filter(|time| (*time - at).abs() <= WITHIN_MS).map(|time| at.max(*time)).min();
+    let known = |at: i64| {
+        let near = shallow.iter().filter(|time| (*time - at).abs() <= WITHIN_MS).map(|time| at.max(*time));
+        near.filter(|known| *known >= since).min()
+    };
     sedated.filter_map(known).collect()
 }
 
@@ -43,9 +51,10 @@ mod tests {
     #[test]
     fn sedation_counts_with_shallow_breathing_within_an_hour_on_either_side() {
         let reports = [(0, 2), (HOUR_MS, 3), (9 * HOUR_MS, 4)];
-        assert_eq!(with_depression(&reports, &[(0, 10.0)], &[]), [HOUR_MS]);
-        assert_eq!(with_depression(&reports, &[(0, 11.0)], &[(10 * HOUR_MS, 91.9)]), [10 * HOUR_MS]);
-        assert!(with_depression(&reports, &[], &[(0, 92.0)]).is_empty());
+        assert_eq!(with_depression(&reports, &[(0, 10.0)], &[], i64::MIN), [HOUR_MS]);
+        assert_eq!(with_depression(&reports, &[(0, 11.0)], &[(10 * HOUR_MS, 91.9)], i64::MIN), [10 * HOUR_MS]);
+        assert!(with_depression(&reports, &[], &[(0, 92.0)], i64::MIN).is_empty());
+        assert!(with_depression(&reports, &[(0, 10.0)], &[], HOUR_MS + 1).is_empty());
         assert_eq!([level("S"), level("4"), level("5")], [Some(0), Some(4), None]);
     }
 }

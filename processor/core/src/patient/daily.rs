@@ -147,7 +147,11 @@ fn remember(baseline: &mut DailyBaseline, frozen: &Frozen, day: i32, x: Option<f
 
 fn derive_gains(days: &Days, since: i32, derived: &mut DerivedDays) {
     let mut gains = WeightGain::default();
-    for (day, value) in each(days, "body_weight.day_value") {
+    let values = each(days, "body_weight.day_value");
+    let weights: Vec<(i32, f64)> = values.iter().filter_map(|(day, value)| Some((*day, value.value?))).collect();
+    for (day, value) in values {
+        let is_far = |kg| derived::weight::is_to_be_verified(&weights, (day, kg));
+        let far = day >= since && value.value.is_some_and(is_far);
         for gain in gains.handle(day, value.value).unwrap_or_default() {
             let name = match gain.limit.days {
                 1 => "body_weight.gain_1d",
@@ -155,7 +159,8 @@ fn derive_gains(days: &Days, since: i32, derived: &mut DerivedDays) {
                 _ => "body_weight.gain_7d",
             };
             let reason = if gain.kg.is_some() { "" } else { "insufficient" };
-            let told = DailyValue { value: gain.kg, reason: reason.to_owned(), ..value.clone() };
+            let verify = value.verify || far;
+            let told = DailyValue { value: gain.kg, reason: reason.to_owned(), verify, ..value.clone() };
             if day >= since {
                 derived.insert((day, name), Derived { value: told, baseline: None, deviation: None });
             }

@@ -10,7 +10,7 @@ use super::Clinic;
 use super::calendar::Calendar;
 use super::compiled::Ruled;
 use super::day::orders::LOOK_BACK_MS;
-use super::day::{AHEAD_MS, Group, rhythm};
+use super::day::{AHEAD_MS, Group, SIGNS_BEFORE_MS, rhythm};
 use super::signal::{HOUR, HoldSignal};
 use super::state::Work;
 use crate::metrics::dose_adherence::LONGEST_KEPT_MS;
@@ -103,6 +103,9 @@ fn group_windows(calendar: Calendar, group: Group, day: i32) -> Windows {
         // From noon before the first day: its night.
         (Group::Rhythm, _) => (*measure, calendar.start(day + 1 - rhythm::DAYS) - DAY_MS, to),
         (Group::Safety, Measure::MedicationEvent) => (*measure, from - LOOK_BACK_MS, to),
+        (Group::Safety, Measure::RespiratoryRate | Measure::OxygenSaturation | Measure::BloodPressure) => {
+            (*measure, from - SIGNS_BEFORE_MS, to)
+        }
         // The set that begins before the day, and the order of a standing test.
         (Group::Safety, _) => (*measure, from - SET_WITHIN_MS, to),
         (Group::Pain, Measure::MedicationEvent) => (*measure, from - BEFORE_MS, to),

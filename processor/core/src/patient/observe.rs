@@ -10,7 +10,7 @@ use painwatch_domain::{EventTime, JournalTime, Measure, PatientId, Value};
 
 use super::calendar::Calendar;
 use super::compiled::Ruled;
-use super::day::{self, AHEAD_MS, Group, Observation, Reach, rhythm};
+use super::day::{self, AHEAD_MS, Group, Observation, Reach, SIGNS_BEFORE_MS, rhythm};
 use super::perform::group_of;
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{Quiet, Work};
@@ -178,12 +178,17 @@ impl Clinic {
             rule.applies_to(person) && rule.metric().is_some_and(|metric| group_of(metric) == Some(Group::Safety))
         };
         let calendar = Calendar::of(person);
-        let day = calendar.day_of(newest);
-        let open = calendar.start(day + 1) + closes_after_ms(&person.id) > now.0;
-        let watched = self.watched_from(person).is_some_and(|from| from <= day);
-        if open && watched && newest <= now.0 && self.rules.iter().any(looked_at) {
-            let gather = if is_continuous(measure) { SET_GATHER_MS } else { 0 };
-            self.owe(&person.id, JournalTime(now.0 + gather), Work::Evaluate(Group::Safety, day));
+        if newest > now.0 || !self.rules.iter().any(looked_at) {
+            return;
+        }
+        let gather = if is_continuous(measure) { SET_GATHER_MS } else { 0 };
+        // What comes a little late from before midnight bears on the day that has begun as well.
+        for day in calendar.day_of(newest)..=calendar.day_of((newest + SIGNS_BEFORE_MS).min(now.0)) {
+            let open = calendar.start(day + 1) + closes_after_ms(&person.id) > now.0;
+            let watched = self.watched_from(person).is_some_and(|from| from <= day);
+            if open && watched {
+                self.owe(&person.id, JournalTime(now.0 + gather), Work::Evaluate(Group::Safety, day));
+            }
         }
     }
 

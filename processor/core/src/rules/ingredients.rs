@@ -54,6 +54,48 @@ pub fn named(text: &str) -> Vec<&'static str> {
     words.filter_map(name).collect()
 }
 
+/// What a text of the roster puts beside each other.
+pub fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['/', '+', ','])
+}
+
+/// Words of a medication's text that name none of its ingredients; shorter ones are units or signs.
+const NO_NAMES: [&str; 25] = [
+    "capsule",
+    "capsules",
+    "coated",
+    "controlled",
+    "delayed",
+    "dose",
+    "enteric",
+    "extended",
+    "film",
+    "hour",
+    "hours",
+    "immediate",
+    "mcg",
+    "modified",
+    "oral",
+    "patch",
+    "prolonged",
+    "release",
+    "solution",
+    "spray",
+    "suppository",
+    "sustained",
+    "tablet",
+    "tablets",
+    "transdermal",
+];
+
+/// Whether a text of the roster names more than one ingredient, known to the table or not (`acetaminophen/caffeine`, but not
+/// `fentanyl 25 mcg/h` or `oxycodone, extended release`).
+pub fn is_combination(text: &str) -> bool {
+    let is_name = |word: &str| word.chars().count() >= 3 && !NO_NAMES.contains(&word.to_lowercase().as_str());
+    let names = |part: &&str| part.split(|c: char| !c.is_alphabetic()).any(is_name);
+    parts(text).filter(names).count() > 1
+}
+
 /// Whether one of the ingredients that a text of the roster names is of a class.
 pub fn is_of_class(ingredient: &str, class: &str) -> bool {
     named(ingredient).into_iter().any(|name| KNOWN.classes.get(name).is_some_and(|found| found.contains(class)))
@@ -76,5 +118,13 @@ mod tests {
         assert!(!is_of_class("acetaminophen", "opioid"));
         assert!(is_of_class("ibuprofen", "nsaid") && is_of_class("ibuprofen", "simple_analgesic"));
         assert_eq!(named("Oxycodone HCl 5 mg / Paracetamol 325 mg"), ["oxycodone", "acetaminophen"]);
+    }
+
+    #[test]
+    fn a_combination_is_one_whether_or_not_the_table_knows_its_parts() {
+        let several = ["acetaminophen/caffeine", "Butalbital 50 mg + aspirin 325 mg", "oxycodone, acetaminophen 5/325"];
+        assert!(several.into_iter().all(is_combination));
+        let one = ["", "acetaminophen", "fentanyl 25 mcg/h", "morphine 10 mg/5 ml", "Oxycodone HCl, extended release"];
+        assert!(!one.into_iter().any(is_combination));
     }
 }

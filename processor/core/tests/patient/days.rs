@@ -65,6 +65,63 @@ fn semantics_9_a_night_that_several_sources_tell_is_slept_once() {
     assert_eq!(told(vec![remembered("phone", 480.0), remembered("watch", 450.0)]), (Some(480.0), 2, overlap));
 }
 
+/// A pulse every minute of the night, and steps in the afternoon or none on the day.
+#[test]
+fn a_night_of_a_day_without_step_data_is_not_known_to_be_still() {
+    let told = |steps: Option<f64>| {
+        let pulses = (0..7 * 60).map(|minute| number("watch", Measure::HeartRate, DAY + minute * MINUTE_MS, 60.0));
+        let steps = steps.map(|count| over("phone", Measure::StepCount, (15.0, 16.0), count));
+        let ward = ward_of(pulses.chain(steps), at(48.0));
+        let night = &row(&ward, "heart_rate.night_mean", DAY).unwrap().told.value;
+        (night.value, night.reason.clone())
+    };
+    assert_eq!(told(None), (None, "no_steps".to_owned()));
+    assert_eq!(
+        [1000.0, 0.0].map(|steps| told(Some(steps))),
+        [(Some(60.0), String::new()), (Some(60.0), String::new())]
+    );
+}
+
+/// A pulse every five minutes from midnight to 16:00, and asleep until 8:00.
+#[test]
+fn what_a_vendors_stages_say_was_slept_is_no_waking_wear() {
+    let pulses = || (0..16 * 12).map(|nth| number("watch", Measure::HeartRate, DAY + nth * 5 * MINUTE_MS, 60.0));
+    let stage = |code: &str| EffectiveReading {
+        end: Some(at(8.0)),
+        ..reading("phone", Measure::SleepStage, at(-2.0), Value::Code(code.into()))
+    };
+    let steps = || over("phone", Measure::StepCount, (16.0, 17.0), 4000.0);
+    let told = |ward: &Ward| {
+        let worn = row(ward, "heart_rate.daily_median", DAY).unwrap().told.value.coverage.unwrap() * 24.0;
+        (worn.round(), ward.value("step_count.daily_sum", DAY))
+    };
+    let ward = |stages: Vec<EffectiveReading>| {
+        let mut all: Vec<_> = stages.into_iter().chain(pulses()).chain([steps()]).collect();
+        all.sort_by_key(|one| one.end.unwrap_or(one.time.0));
+        ward_of(all, at(48.0))
+    };
+    let (long, short) = ((16.0, Some(4000.0)), (8.0, None));
+    assert_eq!((told(&ward(vec![])), told(&ward(vec![stage("wake")]))), (long, long));
+    assert_eq!(["light", "deep", "rem", "asleep"].map(|code| told(&ward(vec![stage(code)]))), [short; 4]);
+    // The night is uploaded two days late.
+    let mut late = ward(vec![]);
+    late.send(stage("deep"), at(48.0));
+    late.tick(at(49.0));
+    assert_eq!(told(&late), short);
+}
+
+#[test]
+fn a_sleep_until_noon_is_of_the_night_before_it_and_a_memory_told_at_noon_of_the_next() {
+    let told = |one: EffectiveReading| {
+        let ward = ward_of([one], at(72.0));
+        [0, 1].map(|day| ward.value("total_sleep_time.daily_sum", DAY + day * DAY_MS))
+    };
+    let asleep = |until: f64| over("watch", Measure::TotalSleepTime, (4.0, until), 420.0);
+    assert_eq!(told(asleep(12.0)), [Some(420.0), None]);
+    assert_eq!(told(asleep(12.0 + 1.0 / 60.0)), [None, Some(420.0)]);
+    assert_eq!(told(number("phone", Measure::TotalSleepTime, at(12.0), 420.0)), [None, Some(420.0)]);
+}
+
 /// An order of morphine that begins and ends, milligrams in two doses a day.
 fn morphine(roster: &mut Roster, mg: f64, start: f64, end: Option<f64>) {
     let id = format!("morphine-{}", mg / 2.0);

@@ -6,5 +6,7 @@ mod combinations;
 mod days;
 mod goals;
 mod ledger;
+mod medicines;
+mod midnight;
 mod silence;
 mod ward;

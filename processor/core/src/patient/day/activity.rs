@@ -3,7 +3,7 @@
 use painwatch_domain::Measure;
 use painwatch_domain::time::MINUTE_MS;
 
-use super::{DailyValue, Frame, Observation, SOURCES_OVERLAP, Values, intervals, night, of_day, value_of};
+use super::{DailyValue, Frame, Observation, SOURCES_OVERLAP, Values, intervals, night, of_day, stages, value_of};
 use crate::metrics::interval_merge::{self, Contribution, Interval};
 use crate::metrics::step_cadence::{StepCadence, step_cadence};
 use crate::metrics::step_day::{self, Wear};
@@ -47,11 +47,13 @@ pub(super) fn activity(frame: &Frame, seen: &[&Observation]) -> Values {
     values
 }
 
-/// Waking wear by heart-rate samples; `None` where no heart rate tells.
+/// Waking wear by heart-rate samples; `None` where no heart rate tells. Asleep is what any source says was slept: a total or
+/// a stage.
 fn worn_ms(frame: &Frame, seen: &[&Observation]) -> Option<i64> {
     let times: Vec<i64> =
         seen.iter().filter(|seen| seen.reading.measure == Measure::HeartRate).map(|seen| seen.time).collect();
-    let sleeps = seen.iter().filter(|seen| seen.reading.measure == Measure::TotalSleepTime);
+    let slept = |seen: &&&Observation| seen.reading.measure == Measure::TotalSleepTime || stages::is_asleep(seen);
+    let sleeps = seen.iter().filter(slept);
     let asleep = sleeps.filter_map(|seen| Some(wear::Span { start: seen.time, end: seen.end()? })).collect();
     let day = wear::Span { start: frame.start, end: frame.end };
     let in_day = times.iter().any(|time| frame.contains(*time));

@@ -124,9 +124,12 @@ impl Group {
             }
             Measure::HeartRate => &[(Self::Activity, Reach::Day), (Self::Safety, Reach::Hours24)],
             Measure::ActivityCount => &[(Self::Counts, Reach::Midnights), (Self::Rhythm, Reach::Week)],
-            Measure::SleepStage => {
-                &[(Self::Stages, Reach::Hours24), (Self::Counts, Reach::Hours24), (Self::Rhythm, Reach::Week)]
-            }
+            Measure::SleepStage => &[
+                (Self::Stages, Reach::Hours24),
+                (Self::Counts, Reach::Hours24),
+                (Self::Activity, Reach::Hours24),
+                (Self::Rhythm, Reach::Week),
+            ],
             Measure::RrInterval => &[(Self::Beats, Reach::Day)],
             Measure::RestingHeartRate => &[(Self::Vitals, Reach::Day)],
             Measure::RespiratoryRate | Measure::OxygenSaturation => {
@@ -157,7 +160,7 @@ impl Group {
                 Measure::SymptomSeverity,
             ],
             Self::Medication => &[Measure::MedicationEvent],
-            Self::Activity => &[Measure::StepCount, Measure::HeartRate, Measure::TotalSleepTime],
+            Self::Activity => &[Measure::StepCount, Measure::HeartRate, Measure::TotalSleepTime, Measure::SleepStage],
             Self::Vitals => &[Measure::RestingHeartRate, Measure::RespiratoryRate, Measure::OxygenSaturation],
             Self::Sleep => &[Measure::TotalSleepTime],
             Self::Coverage => &[Measure::DeviceWorn, Measure::DeviceCharging, Measure::DeviceLink],

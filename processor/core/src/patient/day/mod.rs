@@ -37,7 +37,7 @@ use crate::metrics::wear::Span;
 pub use counts::AHEAD_MS;
 pub use group::{Group, Reach, SCORES};
 pub use pain::DAY_H;
-pub use safety::{age_on, is_telling};
+pub use safety::{SIGNS_BEFORE_MS, age_on, is_telling};
 
 /// An effective reading as patients' days and rules see it. Times are corrected event times in milliseconds.
 #[derive(Clone, Debug, PartialEq)]

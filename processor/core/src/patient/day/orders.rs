@@ -72,7 +72,13 @@ pub(super) fn early_dose(frame: &Frame, seen: &[&Observation], impaired: &[(i64,
     let newest = reaching.iter().map(|(seen, ..)| seen.time).max()?;
     let early: Vec<_> = reaching.iter().filter(|(_, early, _)| *early).collect();
     let exposures: Vec<(i64, i64)> = early.iter().map(|(.., window)| *window).collect();
-    let at = early_dose::with_impairment(&exposures, impaired).filter(|at| frame.contains(*at));
+    // What goes on at midnight was impaired on both days.
+    let impaired: Vec<(i64, i64)> = impaired
+        .iter()
+        .filter(|(_, end)| frame.start < *end)
+        .map(|(start, end)| ((*start).max(frame.start), *end))
+        .collect();
+    let at = early_dose::with_impairment(&exposures, &impaired).filter(|at| frame.contains(*at));
     let because: Vec<&Observation> = early.iter().map(|(seen, ..)| *seen).collect();
     let value = value_of(frame, if at.is_some() { &because } else { &[] }, Some(f64::from(u8::from(at.is_some()))), "");
     let held_at = at.unwrap_or_else(|| newest.clamp(frame.start, frame.end));

@@ -20,9 +20,9 @@ pub(super) fn pressure(frame: &Frame, seen: &[&Observation]) -> Values {
         .filter_map(|seen| Some((*seen, parts(seen)?)))
         .map(|(seen, (systolic, diastolic))| (seen, systolic, diastolic))
         .collect();
-    let seated: Vec<_> =
-        all.iter().filter(|(seen, ..)| frame.contains(seen.time) && posture(seen) == Posture::Other).copied().collect();
-    let mut values = means(frame, &seated);
+    let seated: Vec<_> = all.iter().filter(|(seen, ..)| posture(seen) == Posture::Other).copied().collect();
+    let of_day: Vec<_> = seated.iter().filter(|(seen, ..)| frame.contains(seen.time)).copied().collect();
+    let mut values = means(frame, &of_day);
     values.extend(sittings(frame, seen, &seated));
     values.extend(standing_up(frame, seen, &all));
     values
@@ -68,34 +68,54 @@ fn means(frame: &Frame, seated: &[(&Observation, f64, f64)]) -> Values {
     ])
 }
 
-/// The worst category and the lowest systolic mean of the day's sittings.
+fn category_of(one: &Sitting) -> Category {
+    category(one.systolic, one.diastolic)
+}
+
+/// The worst category and the lowest systolic mean of the sittings that end in the day, and whether a severe one and a symptom
+/// were there, of which the later came in the day: either may have begun before midnight.
 fn sittings(frame: &Frame, seen: &[&Observation], seated: &[(&Observation, f64, f64)]) -> Values {
-    let readings: Vec<&Observation> = seated.iter().map(|(seen, ..)| *seen).collect();
-    let Some(newest) = readings.iter().map(|seen| seen.time).max() else { return Values::new() };
     let rows: Vec<(i64, f64, f64)> =
         seated.iter().map(|(seen, systolic, diastolic)| (seen.time, *systolic, *diastolic)).collect();
-    let found = bp_category::sittings(&rows);
-    let worst = found.iter().map(|one| (category(one.systolic, one.diastolic), one.at)).max();
-    let lowest = found.iter().min_by(|a, b| a.systolic.total_cmp(&b.systolic).then(b.at.cmp(&a.at)));
-    let value = |at: Option<i64>, value: Option<f64>| {
-        let reason = if value.is_some() { "" } else { "insufficient" };
-        DailyValue { held_at: at.unwrap_or(newest), ..value_of(frame, &readings, value, reason) }
+    let all = bp_category::sittings(&rows);
+    let found: Vec<Sitting> = all.iter().filter(|one| frame.contains(one.at)).copied().collect();
+    let severe: Vec<Sitting> = all.iter().filter(|one| category_of(one) == Category::Severe).copied().collect();
+    // The day's readings, and those before it that belong to one of these.
+    let readings_of = |sittings: &[Sitting]| -> Vec<&Observation> {
+        let is_part = |time: i64| sittings.iter().any(|one| (one.from..=one.at).contains(&time));
+        let readings = seated.iter().map(|(seen, ..)| *seen);
+        readings.filter(|seen| frame.contains(seen.time) || is_part(seen.time)).collect()
     };
-    let at = |one: &Sitting| one.at;
-    let severe = found.iter().filter(|one| category(one.systolic, one.diastolic) == Category::Severe);
+    let value = |readings: &[&Observation], at: Option<i64>, value: Option<f64>| {
+        let reason = if value.is_some() { "" } else { "insufficient" };
+        let newest = readings.last().map_or(frame.start, |seen| seen.time);
+        DailyValue { held_at: at.unwrap_or(newest), ..value_of(frame, readings, value, reason) }
+    };
     let symptoms = reported(seen, "hypertensive_emergency");
     let times: Vec<i64> = symptoms.iter().map(|seen| seen.time).collect();
-    let with_symptoms = pressure_symptoms::together(&severe.map(at).collect::<Vec<_>>(), &times);
-    let flag = (!found.is_empty()).then(|| f64::from(u8::from(with_symptoms.is_some())));
-    let mut urgent = value(with_symptoms, flag);
-    if with_symptoms.is_some() {
-        urgent.quality = names(&symptoms);
+    let severe_at: Vec<i64> = severe.iter().map(|one| one.at).collect();
+    let together = pressure_symptoms::together(&severe_at, &times).filter(|at| frame.contains(*at));
+    let readings = readings_of(&found);
+    let mut values = Values::new();
+    if together.is_some() {
+        let urgent = value(&readings_of(&severe), together, Some(1.0));
+        let urgent = DailyValue { quality: names(&symptoms), ..urgent };
+        values.insert("blood_pressure.severe_with_symptoms".to_owned(), urgent);
     }
-    Values::from([
-        ("blood_pressure.severe_with_symptoms".to_owned(), urgent),
-        ("blood_pressure.category".to_owned(), value(worst.map(|(_, at)| at), worst.map(|(worst, _)| worst.rank()))),
-        ("blood_pressure.sitting_systolic".to_owned(), value(lowest.map(at), lowest.map(|one| one.systolic))),
-    ])
+    if readings.is_empty() {
+        return values;
+    }
+    let calm = value(&readings, None, (!found.is_empty()).then_some(0.0));
+    values.entry("blood_pressure.severe_with_symptoms".to_owned()).or_insert(calm);
+    let worst = found.iter().map(|one| (category_of(one), one.at)).max();
+    let lowest = found.iter().min_by(|a, b| a.systolic.total_cmp(&b.systolic).then(b.at.cmp(&a.at)));
+    let category = value(&readings, worst.map(|(_, at)| at), worst.map(|(worst, _)| worst.rank()));
+    let systolic = value(&readings, lowest.map(|one| one.at), lowest.map(|one| one.systolic));
+    values.extend([
+        ("blood_pressure.category".to_owned(), category),
+        ("blood_pressure.sitting_systolic".to_owned(), systolic),
+    ]);
+    values
 }
 
 /// The worst of the day's orthostatic tests: a supine reading and the standing ones that follow it. When the patient stood

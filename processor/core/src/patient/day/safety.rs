@@ -34,6 +34,10 @@ pub fn is_telling(measure: Measure, value: Option<&Value>) -> bool {
     }
 }
 
+/// How long before a day what is judged with it may have begun: a set, or the hour between two signs; and before that an
+/// episode of impaired breathing or a sitting.
+pub const SIGNS_BEFORE_MS: i64 = SET_WITHIN_MS + oivi::LONGEST_MS;
+
 const SLOTS: usize = 7;
 
 /// Which item of a set a measure feeds.
@@ -68,7 +72,7 @@ fn scores(frame: &Frame, seen: &[&Observation]) -> Values {
         if !frame.contains(one.time) || items.peek().is_some_and(|next| next.time == one.time) {
             continue;
         }
-        latest.iter_mut().for_each(|item| *item = item.filter(|item| one.time - item.time <= SET_WITHIN_MS));
+        latest.iter_mut().for_each(|item| *item = item.filter(|item| one.time - item.time < SET_WITHIN_MS));
         let now = items_of(&latest, frame.person);
         sets += 1;
         if now == before && worst.is_some() {
@@ -179,7 +183,7 @@ fn sedated(frame: &Frame, seen: &[&Observation]) -> Values {
     let reports: Vec<(i64, u8)> = readings.iter().map(|(seen, level)| (seen.time, *level)).collect();
     let (rates, saturations) = (samples(seen, Measure::RespiratoryRate), samples(seen, Measure::OxygenSaturation));
     let of_day: Vec<_> = readings.iter().filter(|(seen, _)| frame.contains(seen.time)).collect();
-    let combined = oivi::combined(&rates, &saturations, &reports);
+    let combined = oivi::combined(&rates, &saturations, &reports, frame.start);
     let mut values = Values::new();
     if !rates.is_empty() || !saturations.is_empty() {
         let early = orders::early_dose(frame, seen, &combined.any);
@@ -197,14 +201,18 @@ fn sedated(frame: &Frame, seen: &[&Observation]) -> Values {
             seen.iter().filter(|seen| seen.reading.measure == Measure::RespiratoryRate).copied().collect();
         put("oivi.moderate", moderate.max(), rates.len(), &rated);
     }
+    let unacceptable = readings.iter().filter(|(_, level)| *level >= sedation::UNACCEPTABLE_FROM);
+    let because: Vec<_> = unacceptable.map(|(seen, _)| *seen).collect();
+    let shallow = sedation::with_depression(&reports, &rates, &saturations, frame.start);
+    for (name, known) in [("poss.with_depression", shallow), ("oivi.sedated", combined.sedated)] {
+        let known = known.into_iter().filter(|at| frame.contains(*at)).max();
+        // A report of the evening before raises the next day; only one of the day itself says that it is over.
+        if known.is_some() || !of_day.is_empty() {
+            put(name, known, readings.len(), &because);
+        }
+    }
     let Some(worst) = of_day.iter().map(|(_, level)| *level).max() else { return values };
-    let of_level = |from: u8| of_day.iter().filter(move |(_, level)| *level >= from).map(|(seen, _)| *seen);
-    let because: Vec<_> = of_level(sedation::UNACCEPTABLE_FROM).collect();
-    let shallow = sedation::with_depression(&reports, &rates, &saturations);
-    put("poss.with_depression", shallow.into_iter().filter(|at| frame.contains(*at)).max(), of_day.len(), &because);
-    let sedated = combined.sedated.into_iter().filter(|at| frame.contains(*at)).max();
-    put("oivi.sedated", sedated, of_day.len(), &because);
-    let of_worst: Vec<_> = of_level(worst).collect();
+    let of_worst: Vec<_> = of_day.iter().filter(|(_, level)| *level == worst).map(|(seen, _)| *seen).collect();
     let newest = of_worst.iter().map(|seen| seen.time).max().unwrap_or(frame.start);
     let value = DailyValue { held_at: newest, ..value_of(frame, &of_worst, Some(f64::from(worst)), "") };
     values.insert("poss.worst".to_owned(), value);

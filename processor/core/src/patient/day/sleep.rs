@@ -9,10 +9,13 @@ use crate::metrics::interval_merge;
 /// (semantics 9); hours without their interval are somebody's memory and speak where nobody measured.
 pub(super) fn sleep(frame: &Frame, seen: &[&Observation]) -> Values {
     let noon = |day: LocalDay| frame.zone.at(day, 12 * 60).0;
-    let night = noon(frame.day.plus(-1))..noon(frame.day);
-    let ended = |seen: &&&Observation| {
-        seen.reading.measure == Measure::TotalSleepTime && night.contains(&seen.end().unwrap_or(seen.time))
+    let (from, to) = (noon(frame.day.plus(-1)), noon(frame.day));
+    // A sleep until noon was slept before it; a report at noon is of what follows.
+    let in_night = |seen: &Observation| match seen.end() {
+        Some(end) => from < end && end <= to,
+        None => (from..to).contains(&seen.time),
     };
+    let ended = |seen: &&&Observation| seen.reading.measure == Measure::TotalSleepTime && in_night(seen);
     let readings: Vec<_> = seen.iter().filter(ended).copied().collect();
     if readings.is_empty() || !frame.closed {
         return Values::new();

@@ -9,6 +9,7 @@ use crate::metrics::sleep_summary::summarise;
 use crate::metrics::sleep_wake::State;
 
 const IN_BED: &str = "in_bed";
+const ASLEEP: [&str; 4] = ["light", "deep", "rem", "asleep"];
 
 pub(super) fn stages(frame: &Frame, seen: &[&Observation]) -> Values {
     if !frame.closed {
@@ -70,6 +71,11 @@ fn stage(seen: &Observation) -> Option<&str> {
     }
 }
 
+/// A stage of sleep, by whichever source.
+pub(super) fn is_asleep(seen: &Observation) -> bool {
+    seen.reading.measure == Measure::SleepStage && stage(seen).is_some_and(|code| ASLEEP.contains(&code))
+}
+
 /// State of each minute from the first stage to the last, and when the first begins. In bed and in no stage is awake; a
 /// minute that nothing is said of is unknown. Of two stages the one that began later.
 pub(super) fn minutes(readings: &[&Observation]) -> Option<(i64, Vec<Option<State>>)> {
@@ -80,7 +86,7 @@ pub(super) fn minutes(readings: &[&Observation]) -> Option<(i64, Vec<Option<Stat
     let mut minutes = vec![None; usize::try_from((end - start + MINUTE_MS - 1) / MINUTE_MS).ok()?];
     for (from, to, code) in spans {
         let at = |time: i64| usize::try_from((time - start + MINUTE_MS - 1) / MINUTE_MS).unwrap_or(0);
-        let state = State::asleep_if(matches!(code, "light" | "deep" | "rem" | "asleep"));
+        let state = State::asleep_if(ASLEEP.contains(&code));
         minutes[at(from)..at(to)].fill(Some(state));
     }
     Some((start, minutes))

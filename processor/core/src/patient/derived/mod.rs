@@ -6,7 +6,7 @@ mod medication;
 mod pain;
 mod pressure;
 mod recovery;
-mod weight;
+pub mod weight;
 
 use std::collections::BTreeSet;
 

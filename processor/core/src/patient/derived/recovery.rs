@@ -1,5 +1,7 @@
 //! Walking after surgery, and overdoing it (clinical catalogue F7).
 
+use std::collections::BTreeMap;
+
 use super::{Book, Facts, like, within};
 use crate::metrics::pacing::{WITHIN_DAYS, paid_for};
 use crate::metrics::return_to_baseline::ReturnToBaseline;
@@ -28,6 +30,8 @@ pub(super) fn derive(book: &mut Book) {
         return;
     }
     let steps = book.each("step_count.daily_sum");
+    let rows: BTreeMap<i32, &DailyValue> = steps.iter().copied().collect();
+    let Some(last) = rows.keys().next_back().copied() else { return };
     for index in 0..book.facts.surgeries.len() {
         let surgery = book.facts.surgeries[index];
         let until = book.facts.surgeries.get(index + 1).map_or(i32::MAX, |next| *next).min(surgery + AFTER_DAYS + 1);
@@ -37,16 +41,19 @@ pub(super) fn derive(book: &mut Book) {
             .map(|(_, value)| value.value)
             .collect();
         let mut recovery = ReturnToBaseline::new(&before);
-        for (day, value) in steps.iter().filter(|(day, _)| (surgery + 1..until).contains(day)) {
-            debug_assert_eq!(Facts::latest(&book.facts.surgeries, *day), Some(surgery));
-            let now = recovery.handle(*day, value.value);
+        // A day without steps has the ratio of the days before it, and counts on the way to recovery.
+        for day in surgery + 1..until.min(last + 1) {
+            debug_assert_eq!(Facts::latest(&book.facts.surgeries, day), Some(surgery));
+            let row = rows.get(&day);
+            let now = recovery.handle(day, row.and_then(|row| row.value));
+            let Some(row) = row else { continue };
             let told = [
                 now.ratio,
                 now.ratio.map(|_| f64::from(u8::from(now.recovered))),
                 now.plateau.map(|holds| f64::from(u8::from(holds))),
             ];
             for (name, number) in NAMES.into_iter().zip(told) {
-                book.put(*day, name, like(value, number, before.len()), (recovery.baseline, None));
+                book.put(day, name, like(row, number, before.len()), (recovery.baseline, None));
             }
         }
     }

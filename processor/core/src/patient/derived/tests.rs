@@ -118,6 +118,40 @@ fn walking_recovers_against_the_days_before_surgery() {
 }
 
 #[test]
+fn a_weight_7_percent_off_the_median_of_four_weeks_is_to_be_verified_whenever_the_one_before_it_was_weighed() {
+    let verified = |weights: &[(i32, f64)]| {
+        let days = days(&[("body_weight.day_value", weights)]);
+        let found = daily::derive(&Kept::of(&days), i32::MIN, |name| name.starts_with("body_weight."));
+        let last = weights.last().unwrap().0;
+        ["gain_7d", "loss_30d"].map(|name| {
+            let name = format!("body_weight.{name}");
+            found
+                .iter()
+                .find(|((day, of), _)| (*day, *of) == (last, name.as_str()))
+                .map(|(_, found)| found.value.verify)
+        })
+    };
+    let weighed = |last: (i32, f64)| [every(0..20, |_| 80.0), vec![last]].concat();
+    assert_eq!(verified(&weighed((20, 85.7))), [Some(true); 2]);
+    assert_eq!(verified(&weighed((24, 74.3))), [Some(true); 2]);
+    assert_eq!([(20, 85.6), (24, 74.4)].map(|last| verified(&weighed(last))), [[Some(false); 2]; 2]);
+    assert_eq!(verified(&weighed((48, 90.0)))[0], Some(false), "a past of more than 28 days ago speaks for nobody");
+}
+
+/// Three days before surgery and four after it as usual, two without steps, two at half.
+#[test]
+fn days_without_steps_count_on_the_way_to_recovery_and_have_no_row() {
+    let steps: Vec<_> =
+        [7, 8, 9, 11, 12, 13, 14].map(|day| (day, 1000.0)).into_iter().chain([(17, 500.0), (18, 500.0)]).collect();
+    let days = days(&[("step_count.daily_sum", &steps)]);
+    let facts = Facts { surgeries: vec![10], ..Facts::NONE };
+    let ratio = derived(&days, &facts, "step_count.recovery_ratio");
+    assert_eq!((ratio[&13], ratio[&14], ratio.get(&15), ratio[&17]), (None, Some(1.0), None, Some(1.0)));
+    let recovered = derived(&days, &facts, "step_count.recovered");
+    assert_eq!((recovered[&14], recovered[&17]), (Some(0.0), Some(1.0)), "on the second day without steps");
+}
+
+#[test]
 fn signals_of_a_flare_are_counted_when_three_are_there_and_named() {
     let steps = every(0..20, |day| if day == 19 { 100.0 } else { 5000.0 + f64::from(day % 3) * 100.0 });
     let resting = every(0..20, |day| if day == 19 { 70.0 } else { 60.0 + f64::from(day % 2) });

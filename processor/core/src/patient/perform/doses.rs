@@ -10,13 +10,15 @@ use crate::metrics::mme::{self, Amount, Equivalents};
 use crate::metrics::naloxone_risk::{self, Circumstances};
 use crate::metrics::opioid_benzo_overlap::together;
 use crate::metrics::rolling_dose::{DAY_WINDOW_MS, Total, micrograms, milligrams, share, totals};
-use crate::rules::ingredients::{is_of_class, named};
+use crate::rules::ingredients::{self, is_combination, is_of_class, named};
 use crate::rules::tables;
 
 /// One ingredient of a recorded dose.
 struct Part<'a> {
     seen: &'a Observation,
     ingredient: &'static str,
+    /// Beside another, whether or not the table knows that one.
+    combined: bool,
     /// `None`: how much is not known.
     micrograms: Option<i64>,
     patch: bool,
@@ -24,7 +26,7 @@ struct Part<'a> {
 
 /// Ingredients of a medication with micrograms in one unit of it; of a patch, micrograms an hour times 1000.
 fn ingredients(medication: &Medication) -> Vec<(&'static str, Option<i64>)> {
-    let parts: Vec<&str> = medication.ingredient.split(['/', '+', ',']).collect();
+    let parts: Vec<&str> = ingredients::parts(&medication.ingredient).collect();
     let own = |part: &str| -> Option<i64> {
         let digits = part.find(|c: char| c.is_ascii_digit())?;
         let number = part[digits..].split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
@@ -43,11 +45,10 @@ fn taken<'a>(roster: &Roster, history: &'a [Observation]) -> Vec<Part<'a>> {
         let Some(dose) = seen.reading.about.dose.as_ref() else { continue };
         let Some(medication) = roster.medications.get(&dose.medication) else { continue };
         let patch = medication.release == "patch";
-        let of_medication = ingredients(medication);
-        let single = of_medication.len() == 1;
-        for (ingredient, strength) in of_medication {
-            let micrograms = amount_of(&seen.reading.value, medication, strength, single);
-            parts.push(Part { seen, ingredient, micrograms, patch });
+        let combined = is_combination(&medication.ingredient);
+        for (ingredient, strength) in ingredients(medication) {
+            let micrograms = amount_of(&seen.reading.value, medication, strength, !combined);
+            parts.push(Part { seen, ingredient, combined, micrograms, patch });
         }
     }
     parts
@@ -80,9 +81,8 @@ pub(super) fn is_doubted(roster: &Roster, doses: &[&Observation]) -> bool {
 fn is_far_beyond_one(roster: &Roster, seen: &Observation) -> bool {
     let medication = seen.reading.about.dose.as_ref().and_then(|dose| roster.medications.get(&dose.medication));
     let Some(medication) = medication.filter(|known| known.release != "patch") else { return false };
-    let of_medication = ingredients(medication);
-    let single = of_medication.len() == 1;
-    of_medication.into_iter().any(|(ingredient, strength)| {
+    let single = !is_combination(&medication.ingredient);
+    ingredients(medication).into_iter().any(|(ingredient, strength)| {
         let taken = amount_of(&seen.reading.value, medication, strength, single);
         let most = tables::single_dose_mg(ingredient).map(|mg| SINGLE_DOSES * mg * 1000);
         taken.zip(most).is_some_and(|(taken, most)| taken > most)
@@ -137,7 +137,7 @@ fn most_at_once(frame: &Frame, parts: &[(&Prescription, Amount)]) -> Equivalents
     most
 }
 
-/// Equivalents of the day's orders: scheduled ones, and as-needed ones at their maximum, apart.
+/// Equivalents of the day's orders: scheduled ones, as-needed ones at their maximum, and both together.
 fn prescribed(frame: &Frame) -> Values {
     let mut parts: [Vec<(&Prescription, Amount)>; 2] = Default::default();
     let (mut any, mut unsure) = ([false; 2], [false; 2]);
@@ -159,6 +159,7 @@ fn prescribed(frame: &Frame) -> Values {
             }
         }
     }
+    let both = most_at_once(frame, &parts.concat());
     let [scheduled, as_needed] = parts.map(|parts| most_at_once(frame, &parts));
     let value = |sum: &Equivalents, unsure: bool| {
         let none = sum.is_unknown() || (unsure && sum.total_mg() == 0.0);
@@ -167,9 +168,13 @@ fn prescribed(frame: &Frame) -> Values {
         value.quality = quality(sum, unsure);
         value
     };
-    let rows = [("mme_prescribed", &scheduled, 0), ("mme_prn_maximum", &as_needed, 1)];
-    let rows = rows.into_iter().filter(|(.., kind)| any[*kind]);
-    let mut values = named_values(rows.map(|(method, sum, kind)| (method, value(sum, unsure[kind]))));
+    let rows = [
+        ("mme_prescribed", &scheduled, any[0], unsure[0]),
+        ("mme_prn_maximum", &as_needed, any[1], unsure[1]),
+        ("mme_with_prn", &both, any.contains(&true), unsure.contains(&true)),
+    ];
+    let rows = rows.into_iter().filter(|(_, _, any, _)| *any);
+    let mut values = named_values(rows.map(|(method, sum, _, unsure)| (method, value(sum, unsure))));
     if any.contains(&true) {
         let mme = Some(scheduled.total_mg()).filter(|mme| *mme > 0.0);
         values.extend(named_values([("naloxone_risk", naloxone_risk(frame, mme))]));
@@ -374,13 +379,9 @@ const ACUTE: [&str; 3] = ["opioid", "triptan", "ergot"];
 /// Whether the day saw analgesics of the two kinds that overuse counts.
 fn analgesics(frame: &Frame, taken: &[Part]) -> Values {
     let today: Vec<&Part> = taken.iter().filter(|part| frame.contains(part.seen.time)).collect();
-    let combined = |part: &Part| {
-        let same = today.iter().filter(|other| std::ptr::eq(other.seen, part.seen));
-        same.count() > 1
-    };
     let simple = |part: &&&Part| is_of_class(part.ingredient, "simple_analgesic");
     let acute = |part: &&&Part| {
-        ACUTE.iter().any(|class| is_of_class(part.ingredient, class)) || (simple(part) && combined(part))
+        ACUTE.iter().any(|class| is_of_class(part.ingredient, class)) || (simple(part) && part.combined)
     };
     let value = |parts: Vec<&Observation>| {
         let held_at = parts.iter().map(|seen| seen.time).max().unwrap_or(frame.start);

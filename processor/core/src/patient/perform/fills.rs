@@ -29,13 +29,15 @@ pub(super) fn values(person: &Patient, frame: &Frame) -> Values {
     let mut values = Values::new();
     let mut put = |method: &str, value: DailyValue| drop(values.insert(format!("medication_event.{method}"), value));
     let mut worst: Option<(f64, f64, i32, String)> = None;
+    let mut earliest: Option<(i32, String)> = None;
     for medication in scheduled(person, frame) {
         let fills = fills(person, frame, &|known| known.id == medication);
         let Some(first) = fills.iter().map(|fill| fill.day).min().filter(|first| *first <= frame.day.0) else {
             continue;
         };
-        if let Some(days) = early_refill_days(&fills, frame.day.0) {
-            put("early_refill_days", told(f64::from(days), medication.as_str()));
+        let early = early_refill_days(&fills, frame.day.0);
+        if let Some(days) = early.filter(|days| earliest.as_ref().is_none_or(|(most, _)| most < days)) {
+            earliest = Some((days, medication.to_string()));
         }
         let start = first.max(frame.day.0 - WINDOW_DAYS + 1);
         let Some(got) = supply(&fills, (start, frame.day.0)).filter(|got| got.window_days >= MIN_WINDOW_DAYS) else {
@@ -44,6 +46,9 @@ pub(super) fn values(person: &Patient, frame: &Frame) -> Values {
         if worst.as_ref().is_none_or(|(pdc, ..)| got.pdc < *pdc) {
             worst = Some((got.pdc, got.mpr, got.left_over_days, medication.to_string()));
         }
+    }
+    if let Some((days, medication)) = earliest {
+        put("early_refill_days", told(f64::from(days), &medication));
     }
     if let Some((pdc, mpr, left_over, medication)) = worst {
         put("pdc", told(pdc, &medication));
