@@ -8,7 +8,7 @@ use painwatch_domain::time::DAY_MS;
 
 use super::super::Clinic;
 use super::super::calendar::Calendar;
-use super::super::compiled::{Compiled, Kind, Ruled};
+use super::super::compiled::{Compiled, Ruled};
 use super::super::day::{Group, Observation};
 use super::super::hold::{self, HoldRule, HoldSample, HoldState};
 use super::super::past::Past;
