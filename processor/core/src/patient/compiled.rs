@@ -102,14 +102,14 @@ impl Ruled {
         &self.versions[self.versions.len() - 1].1
     }
 
-    /// The newest version is in force at that event time.
-    pub fn is_newest_at(&self, time: i64) -> bool {
-        self.versions.last().is_some_and(|(from, _)| *from <= time)
-    }
-
     /// The version in force at that event time.
     pub fn at(&self, time: i64) -> Option<&Compiled> {
         self.versions.iter().rev().find(|(from, _)| *from <= time).map(|(_, compiled)| compiled)
+    }
+
+    /// From which event time any version is in force.
+    pub fn begins(&self) -> i64 {
+        self.versions[0].0
     }
 
     /// The event times from which its versions are in force.

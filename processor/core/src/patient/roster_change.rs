@@ -38,6 +38,7 @@ impl Clinic {
                 self.changed_person(before, person, &old, stored, now)?;
             }
             self.expect(person, now);
+            self.owe_next_numbers(person, now);
         }
         for device in devices_of([&old, &roster]) {
             self.changed_pairings(&old, device, stored, now);
@@ -99,15 +100,22 @@ impl Clinic {
         for day in self.horizon(calendar, now)..=today {
             Group::ALL.into_iter().for_each(|group| self.mark(person, group, day, now));
         }
-        let past = self.open(&person.id)?;
+        let (past, judged_from) = (self.open(&person.id)?, self.judged_from(calendar, now));
         if let Some(state) = self.patients.get_mut(&person.id) {
             for (measure, signal) in &mut state.holds {
-                signal.stale.extend(past.folded.get(measure).into_iter().flat_map(FoldedHours::hours));
+                let hours = past.folded.get(measure).into_iter().flat_map(FoldedHours::hours);
+                signal.stale.extend(hours.filter(|hour| *hour >= judged_from));
             }
         }
         self.shelve(&person.id, past);
         self.fold_stale(person, now);
         Ok(())
+    }
+
+    /// The first hour that may be folded again. What is kept of those before it is where the fold begins: they cannot be
+    /// folded from nothing (semantics 13).
+    fn judged_from(&self, calendar: Calendar, now: JournalTime) -> i32 {
+        hour_of(calendar.start(self.horizon(calendar, now)))
     }
 
     /// Where the wearer of a device changed, whoever won or lost its readings has late data.
@@ -153,10 +161,16 @@ impl Clinic {
     /// Readings of the window are the patient's no more.
     fn lose(&mut self, person: &Patient, device: &DeviceId, window: (i64, i64), stored: Stored, now: JournalTime) {
         let calendar = Calendar::of(person);
+        let judged_from = self.judged_from(calendar, now);
         for (measure, utc_day) in stored(device).into_iter().filter(|(_, day)| overlaps(*day, window)) {
             let (from, to) = (i64::from(utc_day) * DAY_MS, i64::from(utc_day + 1) * DAY_MS);
             for day in calendar.day_of(from)..=calendar.day_of(to) {
                 Group::ALL.into_iter().for_each(|group| self.mark(person, group, day, now));
+                self.mark_day(person, measure, day, now);
+            }
+            self.mark_held_over(person, measure, (from, to - 1), now);
+            if measure == Measure::DeviceLink {
+                self.link_moved(person, from, now);
             }
             if self.index.pauses.contains_key(&measure) {
                 self.owe(&person.id, now, Work::Recount(measure.name().to_owned(), utc_day));
@@ -165,7 +179,7 @@ impl Clinic {
             else {
                 continue;
             };
-            signal.stale.extend(hour_of(from)..=hour_of(to - 1));
+            signal.stale.extend(hour_of(from).max(judged_from)..=hour_of(to - 1));
         }
         self.fold_stale(person, now);
     }
