@@ -167,6 +167,15 @@ impl Ruled {
         let limit = |(from, compiled): &(i64, Compiled)| match compiled.kind {
             Kind::Absent(_, limit) => Some((*from, limit)),
             _ => None,
+    /// The measure it holds over, and the longest time for which any of its versions holds a sample.
+    pub fn longest_held(&self) -> Option<(Measure, i64)> {
+        let gaps = self.all().filter_map(|version| match &version.kind {
+            Kind::Hold(_, rule) => Some(rule.max_gap_ms),
+            _ => None,
+        });
+        self.measure_held().map(|(measure, _)| measure).zip(gaps.max())
+    }
+
         };
         self.versions.iter().filter_map(limit).collect()
     }

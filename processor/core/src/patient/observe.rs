@@ -209,17 +209,9 @@ impl Clinic {
         if first + closes_after_ms(&person.id) > now.0 {
             return;
         }
-        let Some(gap) = self
-            .rules_of(&person.id)
-            .iter()
-            .filter(|rule| rule.applies_to(person))
-            .filter_map(|rule| {
-                rule.measure_held().filter(|(held, _)| *held == measure).map(|(_, hold)| hold.max_gap_ms)
-            })
-            .max()
-        else {
-            return;
-        };
+        let rules = self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person));
+        let gaps = rules.filter_map(Ruled::longest_held).filter(|(held, _)| *held == measure).map(|(_, gap)| gap);
+        let Some(gap) = gaps.max() else { return };
         let calendar = Calendar::of(person);
         for day in calendar.day_of(first)..=calendar.day_of(last + gap) {
             self.mark(person, Group::Coverage, day, now);
