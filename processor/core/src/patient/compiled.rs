@@ -217,6 +217,11 @@ impl Compiled {
         Self { kind: kind(&rule), face, rule }
     }
 
+    /// It tells that something does not come.
+    pub const fn awaits(&self) -> bool {
+        matches!(self.rule.condition, Condition::Absent { .. })
+    }
+
     /// Priority of an episode, given what else was so while it lasted.
     pub fn peak(&self, around: &Around, exposure: &[wear::Span], span: &Span) -> Priority {
         self.rule.priority_given(|circumstance| around.holds(circumstance, exposure, span))

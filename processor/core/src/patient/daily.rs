@@ -256,11 +256,12 @@ pub fn judged_days<'a>(ruled: &Ruled, metric: &'static str, book: &Book<'a>) -> 
     judged.collect()
 }
 
-/// Whether an episode lasts on the last of these days, all of them over: one without a value, or that neither holds nor
-/// clears, ends none.
-pub fn lasts(days: &[JudgedDay]) -> bool {
-    let verdicts = days.iter().rev().filter_map(|judged| judged.verdict.as_ref());
-    { verdicts }.find(|verdict| verdict.holds || verdict.clears).is_some_and(|verdict| verdict.holds)
+/// Whether an episode lasts on the last of these days: one without a value, that neither holds nor clears, or that is not
+/// over by `open_from` ends none.
+pub fn lasts(days: &[JudgedDay], open_from: i32) -> bool {
+    let verdicts = days.iter().rev().filter_map(|judged| Some((judged.day, judged.verdict.as_ref()?)));
+    let decides = |(day, verdict): &(i32, &Verdict)| verdict.holds || (verdict.clears && *day < open_from);
+    { verdicts }.find(decides).is_some_and(|(_, verdict)| verdict.holds)
 }
 
 /// The episodes of a daily rule over all kept days: maximal runs of days on which it holds, from the start of the first to

@@ -12,6 +12,7 @@ use painwatch_domain::{
 use painwatch_processor_core::intake::EffectiveReading;
 use painwatch_processor_core::patient::day::Observation;
 use painwatch_processor_core::patient::episodes::EpisodeOut;
+use painwatch_processor_core::patient::explain::InForce;
 use painwatch_processor_core::patient::{Clinic, CoverageOut, MetricOut, Performed, Sight};
 use painwatch_processor_core::rules::{self, Rule, default_packs};
 
@@ -209,6 +210,14 @@ impl Ward {
             self.later.push((rule, JournalTime(now)));
         }
         self.tick(now);
+    }
+
+    /// What a rule says of a patient's moment, by what is known now.
+    pub fn explained(&self, patient: &str, rule: &str, at: i64) -> InForce {
+        let patient = patient_id(patient);
+        let history = self.fetched(&patient, &self.clinic.explain_needs(&patient, at).unwrap());
+        let all = self.clinic.explain(&patient, at, &history).unwrap();
+        all.into_iter().find(|one| one.rule.as_str() == rule).and_then(|one| one.in_force).unwrap()
     }
 
     /// The patient's readings within windows, in order.
