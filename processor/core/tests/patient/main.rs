@@ -1,5 +1,6 @@
 //! The patient core as a whole: silence, combinations, the ledger and examples of the catalogue, on a ward that lives in memory.
 
+mod anew;
 mod blind_parts;
 mod catalogue;
 mod combinations;
