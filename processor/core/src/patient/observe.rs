@@ -172,7 +172,7 @@ impl Clinic {
     /// Vital signs are judged together at the day's close, and before it where a rule looks at them and a sample tells
     /// enough by itself: at once what is measured now and then, gathered what is measured all the time.
     fn judge_set(&mut self, person: &Patient, measure: Measure, seen: &[(i64, Option<&Value>)], now: JournalTime) {
-        let bears = |(_, value): &&(i64, Option<&Value>)| day::is_telling(measure, *value);
+        let bears = |(_, value): &&(i64, Option<&Value>)| day::is_telling(person, measure, *value);
         let Some(newest) = seen.iter().filter(bears).map(|(time, _)| *time).max() else { return };
         let looked_at = |rule: &Ruled| {
             rule.applies_to(person) && rule.metric().is_some_and(|metric| group_of(metric) == Some(Group::Safety))

@@ -5,6 +5,7 @@ mod blind_parts;
 mod catalogue;
 mod combinations;
 mod days;
+mod early;
 mod explained;
 mod goals;
 mod ledger;
