@@ -131,6 +131,9 @@ fn saturation(items: &Items) -> Option<u8> {
     })
 }
 
+/// From so many percent on, scale 2 has two points and more for who is on oxygen.
+pub const SCALE_2_HIGH: i64 = 95;
+
 /// Points for percent on scale 1.
 pub const fn saturation_1(percent: i64) -> u8 {
     match percent {

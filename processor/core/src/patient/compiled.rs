@@ -38,12 +38,14 @@ pub struct Ruled {
     holds: HoldVersions,
     /// A condition inside a combination: never told by itself.
     inline: bool,
+    /// Since when it looks at what it looks at, and how it was named before, where it looked at something else.
+    begun: Option<(i64, RuleFace)>,
 }
 
 impl Ruled {
     pub fn new(rule: Rule, from: i64) -> Self {
         let versions = vec![(from, Compiled::new(rule))];
-        let mut ruled = Self { versions, holds: HoldVersions::default(), inline: false };
+        let mut ruled = Self { versions, holds: HoldVersions::default(), inline: false, begun: None };
         ruled.index();
         ruled
     }
@@ -56,7 +58,7 @@ impl Ruled {
                 all.push((from, Compiled::new(rule)));
             }
         }
-        let mut ruled = Self { versions: all, holds: HoldVersions::default(), inline: false };
+        let mut ruled = Self { versions: all, holds: HoldVersions::default(), inline: false, begun: None };
         ruled.index();
         (!ruled.versions.is_empty()).then_some(ruled)
     }
@@ -74,20 +76,38 @@ impl Ruled {
     }
 
     /// Puts a version in force from `from` on. One that only differs in who accepted it takes the place of its twin; one
-    /// that looks at something else begins the rule anew.
-    pub fn put(&mut self, rule: Rule, from: i64) {
+    /// that looks at something else, or in another way, begins the rule anew: then it says so.
+    pub fn put(&mut self, rule: Rule, from: i64) -> bool {
         let new = Compiled::new(rule);
         let newest = self.newest();
+        let goes_on = newest.face.version == new.face.version || new.goes_on_with(newest);
         if newest.face.version == new.face.version {
             let from = self.versions.pop().map_or(from, |(known, _)| known);
             self.versions.push((from, new));
-        } else if newest.rule.signal == new.rule.signal && newest.rule.pack == new.rule.pack {
+        } else if goes_on {
             self.versions.retain(|(known, _)| *known < from);
             self.versions.push((from, new));
         } else {
+            self.begun = Some((from, newest.face.clone()));
             self.versions = vec![(from, new)];
         }
         self.index();
+        !goes_on
+    }
+
+    /// As old as the rule that it is made of.
+    pub fn begun_as(self, rule: &Self) -> Self {
+        Self { begun: rule.begun.clone(), ..self }
+    }
+
+    /// Where it began anew: when, and how it was named before.
+    pub fn begun(&self) -> Option<(i64, &RuleFace)> {
+        self.begun.as_ref().map(|(from, face)| (*from, face))
+    }
+
+    /// No episode of it begins earlier.
+    pub fn earliest(&self) -> i64 {
+        self.begun.as_ref().map_or(i64::MIN, |(from, _)| *from)
     }
 
     fn index(&mut self) {
@@ -145,6 +165,15 @@ impl Ruled {
             Kind::Hold(measure, rule) => Some((*measure, rule)),
             _ => None,
         }
+    }
+
+    /// The measure it holds over, and the longest time for which any of its versions holds a sample.
+    pub fn longest_held(&self) -> Option<(Measure, i64)> {
+        let gaps = self.all().filter_map(|version| match &version.kind {
+            Kind::Hold(_, rule) => Some(rule.max_gap_ms),
+            _ => None,
+        });
+        self.measure_held().map(|(measure, _)| measure).zip(gaps.max())
     }
 
     pub fn metric(&self) -> Option<&'static str> {
@@ -206,6 +235,23 @@ impl Compiled {
             shadow: rule.is_shadow(),
         };
         Self { kind: kind(&rule), face, rule }
+    }
+
+    /// Whether it looks at the same as an earlier version, in the same way: what that began goes on.
+    fn goes_on_with(&self, earlier: &Self) -> bool {
+        let alike = match (&earlier.kind, &self.kind) {
+            (Kind::Hold(one, _), Kind::Hold(other, _)) | (Kind::Absent(one, _), Kind::Absent(other, _)) => one == other,
+            (Kind::Daily(one), Kind::Daily(other)) => one == other,
+            (Kind::Combined, Kind::Combined) => true,
+            _ => false,
+        };
+        let (before, now) = (&earlier.rule, &self.rule);
+        alike && before.signal == now.signal && before.pack == now.pack && earlier.awaits() == self.awaits()
+    }
+
+    /// It tells that something does not come.
+    pub const fn awaits(&self) -> bool {
+        matches!(self.rule.condition, Condition::Absent { .. })
     }
 
     /// Priority of an episode, given what else was so while it lasted.

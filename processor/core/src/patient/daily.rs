@@ -261,19 +261,23 @@ pub fn judged_days<'a>(ruled: &Ruled, metric: &'static str, book: &Book<'a>) -> 
     judged.collect()
 }
 
-/// Whether an episode lasts on the last of these days, all of them over: one without a value, or that neither holds nor
-/// clears, ends none.
-pub fn lasts(days: &[JudgedDay]) -> bool {
-    let verdicts = days.iter().rev().filter_map(|judged| judged.verdict.as_ref());
-    { verdicts }.find(|verdict| verdict.holds || verdict.clears).is_some_and(|verdict| verdict.holds)
+/// Whether an episode lasts on the last of these days: one without a value, that neither holds nor clears, or that is not
+/// over by `open_from` ends none.
+pub fn lasts(days: &[JudgedDay], open_from: i32) -> bool {
+    let verdicts = days.iter().rev().filter_map(|judged| Some((judged.day, judged.verdict.as_ref()?)));
+    let decides = |(day, verdict): &(i32, &Verdict)| verdict.holds || (verdict.clears && *day < open_from);
+    { verdicts }.find(decides).is_some_and(|(_, verdict)| verdict.holds)
 }
 
 /// The episodes of a daily rule over all kept days: maximal runs of days on which it holds, from the start of the first to
 /// the start of the day that ends them. A day without a value neither begins nor ends one.
 pub fn episodes(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
-    if matches!(ruled.newest().rule.condition, Condition::Absent { .. }) {
-        return missing(ruled, metric, book);
-    }
+    let mut spans = if ruled.newest().awaits() { missing(ruled, metric, book) } else { holding(ruled, metric, book) };
+    spans.iter_mut().for_each(|span| span.start = span.start.max(ruled.earliest()));
+    spans
+}
+
+fn holding(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     let mut active = false;
     for JudgedDay { day, value, verdict } in judged_days(ruled, metric, book) {
@@ -310,7 +314,8 @@ fn missing(ruled: &Ruled, metric: &'static str, book: &Book) -> Vec<Span> {
             continue;
         }
         without += 1;
-        let limit = ruled.at(end - 1).map(Compiled::lookback_days).filter(|limit| without >= *limit);
+        let in_force = ruled.at(end - 1).filter(|version| version.awaits());
+        let limit = in_force.map(Compiled::lookback_days).filter(|limit| without >= *limit);
         let Some(limit) = limit else { continue };
         if spans.last().is_none_or(|span| span.end.is_some()) {
             let (last_held, evidence, historical) = (end, Vec::new(), false);

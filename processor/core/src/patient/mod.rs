@@ -5,6 +5,7 @@
 //! day blocks, and has it performed. Truth comes only from that history, never from the order of arrival.
 
 mod absence;
+mod anew;
 mod by_metric;
 pub mod calendar;
 pub mod circumstances;
@@ -157,7 +158,9 @@ impl Clinic {
             worn: BTreeMap::new(),
             index: RuleIndex::default(),
         };
-        rules.into_iter().for_each(|rule| clinic.put_rule(rule, i64::MIN));
+        for rule in rules {
+            clinic.put_rule(rule, i64::MIN);
+        }
         clinic.index_rules();
         clinic
     }
@@ -173,7 +176,10 @@ impl Clinic {
 
     /// Puts a rule in force from `now` on, after the one with its id; what is open is told again.
     pub fn set_rule(&mut self, rule: Rule, now: JournalTime) {
-        self.put_rule(rule, now.0);
+        let id = rule.id.clone();
+        if self.put_rule(rule, now.0) {
+            self.begin_anew(id.as_str(), now);
+        }
         self.rule_patients();
         for patient in self.patients.keys().cloned().collect::<Vec<_>>() {
             self.owe(&patient, now, Work::Republish);
@@ -188,7 +194,8 @@ impl Clinic {
         self.rule_patients();
     }
 
-    fn put_rule(&mut self, rule: Rule, from: i64) {
+    /// Whether a rule began anew.
+    fn put_rule(&mut self, rule: Rule, from: i64) -> bool {
         let rules = Arc::make_mut(&mut self.rules);
         for inline in Ruled::inline(&rule) {
             if rules.iter().all(|known| known.id() != inline.id()) {
@@ -197,7 +204,10 @@ impl Clinic {
         }
         match rules.iter_mut().find(|known| known.id() == rule.id.as_str()) {
             Some(known) => known.put(rule, from),
-            None => rules.push(Ruled::new(rule, from)),
+            None => {
+                rules.push(Ruled::new(rule, from));
+                false
+            }
         }
     }
 
@@ -311,6 +321,7 @@ impl Clinic {
         now: JournalTime,
         out: &mut Performed,
     ) {
+        self.end_earlier(person, past, now, out);
         match work {
             Work::Fold(measure) => self.fold(person, past, measure, history, now, out),
             Work::Evaluate(group, day) => self.evaluate(person, past, (*group, *day), history, now, out),

@@ -80,14 +80,15 @@ impl Clinic {
         device.chain(self.held_measures(person).into_iter().map(|(measure, gap)| (measure, from - gap, to))).collect()
     }
 
-    /// Measures under hold rules of this patient, with the longest time that a sample is held.
+    /// Measures under hold rules of this patient, with the longest time that any version of one holds a sample: a day is judged
+    /// by the version that was in force.
     pub(super) fn held_measures(&self, person: &Patient) -> BTreeMap<Measure, i64> {
         let mut widest: BTreeMap<Measure, i64> = BTreeMap::new();
-        for (measure, hold) in
-            self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person)).filter_map(Ruled::measure_held)
+        for (measure, held_ms) in
+            self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person)).filter_map(Ruled::longest_held)
         {
             let gap = widest.entry(measure).or_default();
-            *gap = (*gap).max(hold.max_gap_ms);
+            *gap = (*gap).max(held_ms);
         }
         widest
     }

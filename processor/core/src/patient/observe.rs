@@ -173,7 +173,7 @@ impl Clinic {
     /// Vital signs are judged together at the day's close, and before it where a rule looks at them and a sample tells
     /// enough by itself: at once what is measured now and then, gathered what is measured all the time.
     fn judge_set(&mut self, person: &Patient, measure: Measure, seen: &[(i64, Option<&Value>)], now: JournalTime) {
-        let bears = |(_, value): &&(i64, Option<&Value>)| day::is_telling(measure, *value);
+        let bears = |(_, value): &&(i64, Option<&Value>)| day::is_telling(person, measure, *value);
         let Some(newest) = seen.iter().filter(bears).map(|(time, _)| *time).max() else { return };
         let looked_at = |rule: &Ruled| {
             rule.applies_to(person) && rule.metric().is_some_and(|metric| group_of(metric) == Some(Group::Safety))
@@ -221,17 +221,9 @@ impl Clinic {
         if first + closes_after_ms(&person.id) > now.0 {
             return;
         }
-        let Some(gap) = self
-            .rules_of(&person.id)
-            .iter()
-            .filter(|rule| rule.applies_to(person))
-            .filter_map(|rule| {
-                rule.measure_held().filter(|(held, _)| *held == measure).map(|(_, hold)| hold.max_gap_ms)
-            })
-            .max()
-        else {
-            return;
-        };
+        let rules = self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person));
+        let gaps = rules.filter_map(Ruled::longest_held).filter(|(held, _)| *held == measure).map(|(_, gap)| gap);
+        let Some(gap) = gaps.max() else { return };
         let calendar = Calendar::of(person);
         for day in calendar.day_of(first)..=calendar.day_of(last + gap) {
             self.mark(person, Group::Coverage, day, now);

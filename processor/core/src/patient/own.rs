@@ -149,5 +149,5 @@ fn changed(rule: &Ruled, own: &[&OwnNumbers]) -> Ruled {
         let changed = in_force.fold(general.clone(), |rule, own| rule.with_numbers(&own.numbers).unwrap_or(rule));
         Some((edge, changed))
     });
-    Ruled::of(versions).unwrap_or_else(|| rule.clone())
+    Ruled::of(versions).map_or_else(|| rule.clone(), |own| own.begun_as(rule))
 }

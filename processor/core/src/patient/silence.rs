@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use painwatch_domain::roster::{Patient, Stream};
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use painwatch_domain::{DeviceId, GatewayId, JournalTime, Measure, PatientId, Value};
+use painwatch_domain::{DeviceId, EventTime, GatewayId, JournalTime, Measure, PatientId, Value};
 
 use super::Clinic;
 use super::calendar::Calendar;
+use super::coverage::Interval;
 use super::observe::Sight;
 use super::paths::{Carried, GatewayState};
 use super::runs::Runs;
@@ -150,10 +151,22 @@ impl Clinic {
         }
     }
 
-    /// Devices that may bring a measure of the patient now: those whose streams the roster prescribes, or else all.
-    pub(super) fn carriers(&self, person: &Patient, measure: Measure, now: JournalTime) -> Vec<Carried<'_>> {
+    /// Stretches of event time in which the patient wore the same devices, ascending. The one that holds `now` has no end: what
+    /// keeps something from us now does so until it is said to be over.
+    pub(super) fn stretches(&self, person: &Patient, now: i64) -> Vec<Interval> {
         let worn = self.worn.get(&person.id).into_iter().flatten();
-        let worn = worn.filter(|pairing| pairing.covers(painwatch_domain::EventTime(now.0)));
+        let edges = worn.flat_map(|pairing| [Some(pairing.from), pairing.until]).flatten().map(EventTime::ms);
+        let mut starts: Vec<i64> = edges.filter(|edge| *edge <= now).chain([i64::MIN]).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let ends = starts.iter().skip(1).copied().chain([i64::MAX]);
+        starts.iter().copied().zip(ends).collect()
+    }
+
+    /// Devices that may bring a measure of the patient at a moment: those whose streams the roster prescribes, or else all.
+    pub(super) fn carriers(&self, person: &Patient, measure: Measure, at: i64) -> Vec<Carried<'_>> {
+        let worn = self.worn.get(&person.id).into_iter().flatten();
+        let worn = worn.filter(|pairing| pairing.covers(EventTime(at)));
         let devices: Vec<&DeviceId> = worn.map(|pairing| &pairing.device).collect();
         let prescribes = |device: &&&DeviceId| {
             let known = self.roster.devices.get(**device);

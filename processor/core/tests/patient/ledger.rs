@@ -49,6 +49,48 @@ fn semantics_15_readings_that_are_flagged_unusable_are_a_gap_by_quality() {
     assert_eq!(ward.coverage_defects, 0);
 }
 
+/// A rule that held samples for half an hour now holds them for 90 s; the day is judged by what was in force on it.
+#[test]
+fn semantics_15_a_day_judged_by_an_older_version_has_the_samples_that_this_held() {
+    let rule = |gap: &str| {
+        format!(
+            "[[rule]]\nid = \"{RULE}\"\ntitle = \"Low\"\ndomain = \"safety\"\nsignal = \"oxygen_saturation\"\n\
+             condition = {{ below = 85 }}\nfor = \"3m\"\nmax_gap = \"{gap}\"\npriority = \"high\"\n\
+             action = \"Look. Do not rely on this for emergencies.\"\nsource = \"engineering choice\"\n"
+        )
+    };
+    let mut roster = Roster::default();
+    let ann = person("ann", &["clinic"]);
+    roster.patients.insert(ann.id.clone(), ann);
+    wears(&mut roster, "ann", "finger", &[]);
+    let mut ward = Ward::new(roster, Some(&rule("30m")), DAY);
+    let seen_until = |ward: &Ward| {
+        let day = &ward.coverage[&(patient_id("ann"), RULE.to_owned(), DAY + 2 * DAY_MS)];
+        day.intervals.first().filter(|(.., cause)| cause.is_empty()).map(|(_, to, _)| (to - DAY - DAY_MS) / MINUTE_MS)
+    };
+    send(&mut ward, 24 * 60 - 20, 1, 97.0, Flags::default());
+    send(&mut ward, 30 * 60, 1, 97.0, Flags::default());
+    ward.tick(DAY + 3 * DAY_MS);
+    assert_eq!(seen_until(&ward), Some(10));
+    ward.rule(&rule("90s"), DAY + 3 * DAY_MS);
+    let late = |ward: &mut Ward, minute: i64, now: i64| {
+        ward.send(number("finger", Measure::OxygenSaturation, DAY + minute * MINUTE_MS, 97.0), now);
+        ward.tick(now + HOUR_MS);
+    };
+    late(&mut ward, 40 * 60, DAY + 3 * DAY_MS + HOUR_MS);
+    assert_eq!(seen_until(&ward), Some(10), "a late reading of the day");
+    late(&mut ward, 24 * 60 - 10, DAY + 3 * DAY_MS + 2 * HOUR_MS);
+    assert_eq!(seen_until(&ward), Some(20), "and one of the evening before");
+    let sheet = |ward: &Ward| {
+        let window = (DAY + DAY_MS, DAY + DAY_MS + HOUR_MS);
+        let needs = ward.clinic.sheet_needs(&patient_id("ann"), window);
+        let sheet = ward.clinic.sheet(&patient_id("ann"), window, &ward.fetched(&patient_id("ann"), &needs));
+        sheet.unwrap().rules[0].gaps[0].0
+    };
+    assert_eq!(sheet(&ward), DAY + DAY_MS + 20 * MINUTE_MS, "what could not be seen, after an outage");
+    assert_eq!(ward.coverage_defects, 0);
+}
+
 /// A filter is never tighter than an alert (clinical catalogue G1): what is doubtful and low still rings.
 #[test]
 fn semantics_15_a_low_value_of_poor_quality_rings_and_a_high_one_is_no_proof_of_calm() {

@@ -3,7 +3,7 @@
 use crate::ward::{Ward, device_id, dose, number, person, prescribed, reading, wears};
 use painwatch_domain::roster::Hours;
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
-use painwatch_domain::{FindingKind, GatewayId, JournalTime, Measure, Priority, Roster, Value};
+use painwatch_domain::{EventTime, FindingKind, GatewayId, JournalTime, Measure, Priority, Roster, Value};
 use painwatch_processor_core::patient::{GRACE_MS, GatewayState};
 use proptest::prelude::*;
 
@@ -326,6 +326,51 @@ fn semantics_16_our_own_pause_is_nobodys_silence_and_what_it_delays_is_no_canoni
     ward.tick(due + 1);
     assert_eq!(ward.told("no-pain-report"), [Opened]);
     assert_eq!(ward.spans("no-pain-report"), [], "its start depends on when we paused");
+}
+
+/// Which gateways could bring something is asked of the devices that were worn then, not of those that are worn now.
+#[test]
+fn semantics_16_a_gateway_that_was_away_is_remembered_when_the_device_it_carried_is_replaced() {
+    let mut roster = reporting();
+    let carried = |roster: &mut Roster, device: &str, gateway: &str| {
+        let gateways = vec![GatewayId::parse(gateway).unwrap()];
+        roster.devices.get_mut(&device_id(device)).unwrap().gateways = gateways;
+    };
+    carried(&mut roster, "phone", "gw-1");
+    let mut ward = Ward::new(roster.clone(), Some(RULE), DAY);
+    let says = |ward: &mut Ward, gateway: &str, online: bool, hours: i64| {
+        let now = DAY + hours * HOUR_MS;
+        ward.tick(now);
+        ward.clinic.gateway_says(&GatewayState { gateway, online, ..GatewayState::default() }, JournalTime(now));
+        ward.tick(now);
+    };
+    let report = |ward: &mut Ward, device: &str, hours: i64| {
+        let at = DAY + hours * HOUR_MS;
+        ward.send(number(device, Measure::PainNrs, at, 4.0), at);
+    };
+    for gateway in ["gw-1", "gw-2"] {
+        says(&mut ward, gateway, true, 0);
+    }
+    report(&mut ward, "phone", 1);
+    says(&mut ward, "gw-1", false, 2);
+    says(&mut ward, "gw-1", true, 32);
+    (33..120).step_by(12).for_each(|hours| report(&mut ward, "phone", hours));
+    assert_eq!(ward.told("no-pain-report"), []);
+    let replaced = DAY + 120 * HOUR_MS;
+    wears(&mut roster, "ann", "tablet", &[]);
+    carried(&mut roster, "tablet", "gw-2");
+    let mut pairings = roster.pairings.to_vec();
+    pairings[0].until = Some(EventTime(replaced));
+    pairings[1].from = EventTime(replaced);
+    roster.pairings = pairings.into();
+    ward.roster(roster, replaced);
+    report(&mut ward, "tablet", 121);
+    assert_eq!(ward.told("no-pain-report"), []);
+    // What kept the old device's readings says nothing about the new one's.
+    says(&mut ward, "gw-1", false, 122);
+    ward.tick(DAY + 145 * HOUR_MS + 1);
+    assert_eq!(ward.told("no-pain-report"), [Opened]);
+    assert_eq!(ward.spans("no-pain-report"), [(DAY + 145 * HOUR_MS, None)]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use painwatch_domain::{
 use painwatch_processor_core::intake::EffectiveReading;
 use painwatch_processor_core::patient::day::Observation;
 use painwatch_processor_core::patient::episodes::EpisodeOut;
+use painwatch_processor_core::patient::explain::InForce;
 use painwatch_processor_core::patient::{Clinic, CoverageOut, MetricOut, Performed, Sight};
 use painwatch_processor_core::rules::{self, Rule, default_packs};
 
@@ -27,6 +28,8 @@ pub struct Ward {
     /// The last that was told, by metric and start of the day.
     pub metrics: BTreeMap<(String, i64), MetricOut>,
     rules: Vec<Rule>,
+    /// Rules that were put in force later, and when.
+    later: Vec<(Rule, JournalTime)>,
     saved: BTreeMap<(PatientId, &'static str), Vec<u8>>,
     paths: Option<Vec<u8>>,
 }
@@ -175,6 +178,7 @@ impl Ward {
             coverage_defects: 0,
             metrics: BTreeMap::new(),
             rules,
+            later: Vec::new(),
             saved: BTreeMap::new(),
             paths: None,
         };
@@ -198,21 +202,45 @@ impl Ward {
         self.tick(now);
     }
 
+    /// Puts the rules of a text in force from `now` on.
+    pub fn rule(&mut self, text: &str, now: i64) {
+        self.tick(now);
+        for rule in rules::parse(text, "clinic.toml").unwrap() {
+            self.clinic.set_rule(rule.clone(), JournalTime(now));
+            self.later.push((rule, JournalTime(now)));
+        }
+        self.tick(now);
+    }
+
+    /// What a rule says of a patient's moment, by what is known now.
+    pub fn explained(&self, patient: &str, rule: &str, at: i64) -> InForce {
+        let patient = patient_id(patient);
+        let history = self.fetched(&patient, &self.clinic.explain_needs(&patient, at).unwrap());
+        let all = self.clinic.explain(&patient, at, &history).unwrap();
+        all.into_iter().find(|one| one.rule.as_str() == rule).and_then(|one| one.in_force).unwrap()
+    }
+
+    /// The patient's readings within windows, in order.
+    pub fn fetched(&self, patient: &PatientId, windows: &[(Measure, i64, i64)]) -> Vec<Observation> {
+        let mut history: Vec<Observation> = Vec::new();
+        for (measure, from, to) in windows {
+            let wanted = |seen: &&EffectiveReading| {
+                seen.measure == *measure
+                    && (*from..*to).contains(&seen.time.0)
+                    && self.roster.wearer(&seen.device, seen.time) == Some(patient)
+            };
+            history.extend(self.readings.iter().filter(wanted).cloned().map(Observation::new));
+        }
+        history.sort_by(|a, b| {
+            (a.time, a.reading.measure, &a.reading.device).cmp(&(b.time, b.reading.measure, &b.reading.device))
+        });
+        history
+    }
+
     /// Lets time pass until `now`.
     pub fn tick(&mut self, now: i64) {
         while let Some(task) = self.clinic.next_task(JournalTime(now)) {
-            let mut history: Vec<Observation> = Vec::new();
-            for (measure, from, to) in &task.needs {
-                let wanted = |seen: &&EffectiveReading| {
-                    seen.measure == *measure
-                        && (*from..*to).contains(&seen.time.0)
-                        && self.roster.wearer(&seen.device, seen.time) == Some(&task.patient)
-                };
-                history.extend(self.readings.iter().filter(wanted).cloned().map(Observation::new));
-            }
-            history.sort_by(|a, b| {
-                (a.time, a.reading.measure, &a.reading.device).cmp(&(b.time, b.reading.measure, &b.reading.device))
-            });
+            let history = self.fetched(&task.patient, &task.needs);
             let patient = task.patient.clone();
             let performed = self.clinic.perform(task, &history);
             self.keep(&patient, performed.unwrap());
@@ -288,6 +316,7 @@ impl Ward {
     pub fn again(&mut self) {
         let mut clinic = Clinic::new(TenantId::default(), self.rules.clone());
         clinic.restore_roster(Arc::clone(self.clinic.roster()));
+        self.later.iter().for_each(|(rule, from)| clinic.restore_rule(rule.clone(), *from));
         for snapshot in self.clinic.take_snapshots() {
             self.saved.insert((snapshot.patient, snapshot.part.as_str()), snapshot.bytes);
         }

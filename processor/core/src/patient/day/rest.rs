@@ -2,7 +2,8 @@
 //! disagree.
 //!
 //! Definition: the greatest number of points that samples outside minutes of walking kept for 10 min, each held 90 s. A day
-//! without step data tells nothing about rest.
+//! without step data tells nothing about rest. A day that goes on is judged by what has come of it: steps that come later than
+//! the pulse they explain take back what it told.
 
 use painwatch_domain::Measure;
 use painwatch_domain::time::{MINUTE_MS, SECOND_MS};
@@ -18,10 +19,11 @@ const WALK_MAX_MS: i64 = 15 * MINUTE_MS;
 pub(super) fn rest(frame: &Frame, seen: &[&Observation]) -> Values {
     let of = |measure: Measure| seen.iter().filter(move |seen| seen.reading.measure == measure);
     let in_day = of(Measure::HeartRate).any(|seen| frame.contains(seen.time));
-    if !in_day || !frame.closed {
+    let known = of(Measure::StepCount).any(|seen| frame.contains(seen.time));
+    // Before the day is over, steps may still come.
+    if !in_day || !(known || frame.closed) {
         return Values::new();
     }
-    let known = of(Measure::StepCount).any(|seen| frame.contains(seen.time));
     let walks: Vec<(i64, i64)> = of(Measure::StepCount)
         .filter(|seen| seen.number().is_some_and(|steps| steps > 0.0))
         .filter_map(|seen| Some((seen.time, seen.end()?)))
@@ -47,7 +49,7 @@ pub(super) fn rest(frame: &Frame, seen: &[&Observation]) -> Values {
     let reason = if known { "" } else { "no_steps" };
     let rated: Vec<&Observation> = of(Measure::HeartRate).copied().collect();
     let value = value_of(frame, &rated, Some(value).filter(|_| known), reason);
-    let value = DailyValue { n: points.len() as u32, held_at: held_at.min(frame.end), ..value };
+    let value = DailyValue { n: points.len() as u32, held_at: held_at.min(frame.end).min(frame.now), ..value };
     Values::from([("heart_rate.rest_score".to_owned(), value)])
 }
 

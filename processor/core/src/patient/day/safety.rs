@@ -19,8 +19,9 @@ pub(super) fn safety(frame: &Frame, seen: &[&Observation]) -> Values {
 }
 
 /// Whether a sample alone tells so much that the day is judged before its end: everything that is measured now and then,
-/// and of what is measured all the time a value that scores two points or slows OIVI-4 down.
-pub fn is_telling(measure: Measure, value: Option<&Value>) -> bool {
+/// and of what is measured all the time a value that scores two points, by the second scale for saturation on oxygen as well
+/// where the patient has that, or slows OIVI-4 down.
+pub fn is_telling(person: &Patient, measure: Measure, value: Option<&Value>) -> bool {
     use Measure as M;
     let number = value.and_then(Value::number).map(|scaled| measure.to_canonical(scaled));
     let rounded = number.and_then(|number| news2::half_up(number, 0));
@@ -28,7 +29,9 @@ pub fn is_telling(measure: Measure, value: Option<&Value>) -> bool {
         M::BloodPressure | M::BodyTemperature | M::OxygenFlow | M::Acvpu | M::Poss | M::FallReport => true,
         M::MedicationEvent | M::SymptomSeverity => true,
         M::RespiratoryRate => rounded.is_some_and(|rate| rate <= 11 || news2::respirations(rate) >= 2),
-        M::OxygenSaturation => rounded.is_some_and(|percent| news2::saturation_1(percent) >= 2),
+        M::OxygenSaturation => rounded.is_some_and(|percent| {
+            news2::saturation_1(percent) >= 2 || (person.spo2_scale_2 && percent >= news2::SCALE_2_HIGH)
+        }),
         M::HeartRate => rounded.is_some_and(|rate| news2::pulse(rate) >= 2),
         _ => false,
     }

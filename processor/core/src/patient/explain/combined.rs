@@ -65,8 +65,7 @@ impl Clinic {
         asked: &Asked,
         visiting: &mut BTreeSet<String>,
     ) -> Vec<PartSaw> {
-        // What is known now: what lasted then may be over since. Nothing changes by itself before the next deadline.
-        let now = self.next_deadline().map_or(asked.at, |next| (next.0 - 1).max(asked.at));
+        let now = self.known_until(asked);
         let open_from = Calendar::of(asked.person).day_of(now - closes_after_ms(&asked.person.id));
         let rules = self.rules_of(&asked.person.id);
         let mut known = self.child_episodes(asked.person, &asked.past, asked.history, (JournalTime(now), open_from));

@@ -1,12 +1,15 @@
 //! A rule that judges days.
 
-use super::super::Clinic;
+use painwatch_domain::JournalTime;
+
 use super::super::calendar::Calendar;
 use super::super::compiled::{Compiled, Ruled};
 use super::super::daily::{self, Book, JudgedDay, judged_days, lasts};
 use super::super::derived::Facts;
+use super::super::episodes::Span;
 use super::super::frozen::Frozen;
 use super::super::perform::cause_of;
+use super::super::{Clinic, closes_after_ms};
 use super::{Asked, Need, Saw, Standing, Value};
 use crate::metrics::robust_z::MIN_VALID_DAYS;
 use crate::rules::{Condition, stands_for_words, value_text};
@@ -19,15 +22,36 @@ impl Clinic {
         let facts = Facts::of(&self.roster, asked.person);
         let derived = daily::derive(&asked.past.kept(&facts), daily::FIRST_DAY, |name| name == metric);
         let (days, frozen) = (&asked.past.days, &facts.frozen);
-        let watched_from = self.watched_from(asked.person).unwrap_or(today);
-        let book = Book { calendar, days, derived: &derived, frozen, open_from: today, watched_from };
+        let now = self.known_until(asked);
+        let open_from = calendar.day_of(now - closes_after_ms(&asked.person.id));
+        let since = self.horizon(calendar, JournalTime(now));
+        let watched_from = self.watched_from(asked.person).unwrap_or(open_from).max(since);
+        let book = Book { calendar, days, derived: &derived, frozen, open_from, watched_from };
         let mut days: Vec<JudgedDay> = judged_days(rule, metric, &book);
         days.retain(|judged| judged.day <= today);
-        let lasts = lasts(&days);
+        if version.awaits() {
+            let last = days.iter().rev().find(|judged| judged.value.value.is_some());
+            let shown = last.map(|last| shown(version, metric, calendar, last));
+            return missing_saw(&daily::episodes(rule, metric, &book), shown, asked.at);
+        }
+        let lasts = lasts(&days, open_from);
         let Some(last) = days.pop() else { return Saw::nothing("unknown") };
         let past = past_days(&last, rule, &days, &facts.frozen);
         let saw = saw(version, metric, (today, calendar), last, past);
         if lasts { Saw { standing: Standing::Rings, ..saw } } else { saw }
+    }
+}
+
+/// A rule that waits for days with a value sees every day.
+fn missing_saw(spans: &[Span], shown: Option<Value>, at: i64) -> Saw {
+    let lasting = spans.iter().find(|span| span.start <= at && at < span.until());
+    Saw {
+        standing: if lasting.is_some() { Standing::Rings } else { Standing::Quiet },
+        sees: true,
+        values: shown.into_iter().collect(),
+        held_since: lasting.map(|span| span.start),
+        why: lasting.map(|span| span.why.clone()).unwrap_or_default(),
+        ..Saw::nothing("")
     }
 }
 
@@ -46,16 +70,9 @@ fn past_days(last: &JudgedDay, rule: &Ruled, before: &[JudgedDay], frozen: &Froz
     Some(Need::Past { have: before.iter().filter(counts).count() as u32, need })
 }
 
-fn saw(
-    version: &Compiled,
-    metric: &str,
-    (today, calendar): (i32, Calendar),
-    last: JudgedDay,
-    past: Option<Need>,
-) -> Saw {
-    let JudgedDay { day, value, verdict } = last;
-    let ((from, until), signal) = (calendar.bounds(day), version.rule.signal);
-    let shown = Value {
+fn shown(version: &Compiled, metric: &str, calendar: Calendar, of: &JudgedDay) -> Value {
+    let ((from, until), signal, value) = (calendar.bounds(of.day), version.rule.signal, of.value);
+    Value {
         name: metric.to_owned(),
         number: value.value,
         text: value.value.map(|x| value_text(signal, x)).unwrap_or_default(),
@@ -65,7 +82,18 @@ fn saw(
         is_day: true,
         readings: value.evidence.clone(),
         note: if value.reason.is_empty() { value.quality.clone() } else { value.reason.clone() },
-    };
+    }
+}
+
+fn saw(
+    version: &Compiled,
+    metric: &str,
+    (today, calendar): (i32, Calendar),
+    last: JudgedDay,
+    past: Option<Need>,
+) -> Saw {
+    let shown = shown(version, metric, calendar, &last);
+    let (JudgedDay { day, value, verdict }, from, signal) = (last, shown.from, version.rule.signal);
     let cause = if day == today { cause_of(version, Some(value)) } else { "unknown" };
     let sees = cause.is_empty();
     let Some(verdict) = verdict.filter(|_| day == today) else {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use painwatch_domain::Measure;
 use painwatch_domain::roster::Patient;
 use painwatch_domain::time::DAY_MS;
+use painwatch_domain::{JournalTime, Measure};
 
 use super::super::Clinic;
 use super::super::calendar::Calendar;
@@ -27,13 +27,20 @@ const FOLD_BACK_DAYS: i64 = 7;
 impl Clinic {
     /// Samples from the state that the fold can begin with, and what the devices said about themselves.
     pub(super) fn hold_needs(&self, person: &Patient, past: &Past, at: i64) -> Vec<(Measure, i64, i64)> {
-        let mut windows: Vec<_> =
-            Group::Coverage.measures().iter().map(|measure| (*measure, at - LOOK_BACK_MS, at + 1)).collect();
+        let rules = || self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person));
+        // A silence is told by all that kept it from being told.
+        let calendar = Calendar::of(person);
+        let silences = rules().any(|rule| rule.measure_missed().is_some());
+        let since = |measure: Measure| match measure {
+            Measure::DeviceLink if silences => calendar.start(self.horizon(calendar, JournalTime(at))),
+            _ => at - LOOK_BACK_MS,
+        };
+        let device = Group::Coverage.measures().iter();
+        let mut windows: Vec<_> = device.map(|measure| (*measure, since(*measure), at + 1)).collect();
         let mut starts: BTreeMap<Measure, i64> = BTreeMap::new();
-        let rules = self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person));
-        for (measure, hold) in rules.filter_map(Ruled::measure_held) {
+        for (measure, held_ms) in rules().filter_map(Ruled::longest_held) {
             let from = i64::from(self.fold_from(person, past, measure, at)) * HOUR;
-            let start = from.min(at - LOOK_BACK_MS - hold.max_gap_ms);
+            let start = from.min(at - LOOK_BACK_MS - held_ms);
             starts.entry(measure).and_modify(|known| *known = start.min(*known)).or_insert(start);
         }
         windows.extend(starts.into_iter().map(|(measure, start)| (measure, start, at + 1)));

@@ -193,6 +193,12 @@ impl Clinic {
         self.patients.get(patient).map_or_else(|| Ok(Cow::Owned(Past::default())), |state| state.past.look())
     }
 
+    /// Until when the answer stands: what lasted at the moment may be over since, and nothing changes by itself before the next
+    /// deadline.
+    fn known_until(&self, asked: &Asked) -> i64 {
+        self.next_deadline().map_or(asked.at, |next| (next.0 - 1).max(asked.at))
+    }
+
     fn explain_one(&self, rule: &Ruled, asked: &Asked) -> Explained {
         let newest = rule.newest();
         let in_force = rule.at(asked.at).map(|version| {

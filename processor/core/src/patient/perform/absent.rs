@@ -118,7 +118,7 @@ impl Clinic {
         absence::find(&rule.limits(), &runs, since, &down, now.0)
     }
 
-    /// When nothing of a measure could reach us.
+    /// When nothing of a measure could reach us, by the devices that were worn at the time.
     pub(super) fn down(
         &self,
         person: &Patient,
@@ -126,10 +126,13 @@ impl Clinic {
         history: &[Observation],
         now: JournalTime,
     ) -> Vec<Interval> {
-        let devices = self.carriers(person, measure, now);
-        let unlinked = devices.iter().map(|(device, _)| unlinked(history, device, now.0));
-        let link = unlinked.reduce(|one, other| both(&one, &other)).unwrap_or_default();
-        self.paths.down(&devices, &link)
+        let down = self.stretches(person, now.0).into_iter().flat_map(|(from, until)| {
+            let devices = self.carriers(person, measure, from);
+            let unlinked = devices.iter().map(|(device, _)| unlinked(history, device, now.0));
+            let link = unlinked.reduce(|one, other| both(&one, &other)).unwrap_or_default();
+            both(&self.paths.down(&devices, &link), &[(from, until)])
+        });
+        merged(down.collect())
     }
 
     fn tell_silences(
@@ -184,7 +187,7 @@ impl Clinic {
 
     /// Whether doses that were not reported may still be on their way; then a look is owed for when they are not.
     pub(super) fn doses_wait(&mut self, person: &Patient, now: JournalTime) -> bool {
-        match self.paths.waits(&self.carriers(person, Measure::MedicationEvent, now), now.0) {
+        match self.paths.waits(&self.carriers(person, Measure::MedicationEvent, now.0), now.0) {
             Wait::No => false,
             Wait::Until(at) => {
                 self.owe(&person.id, JournalTime(at), Work::Resume);
