@@ -3,6 +3,7 @@
 //! Judging happens at once, on the caller's task, so that records enter the journal in the order in which they were
 //! read; the journal groups the appends of all callers into one commit.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use painwatch_domain::{
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::ingest::v1::ReadingBatch;
-use painwatch_proto::journal::v1::{Control, MqttExchange, OrdersWritten, control};
+use painwatch_proto::journal::v1::{Batch, Control, MqttExchange, OrdersWritten, control};
 use painwatch_proto::record::{encode_fill, encode_order};
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -293,8 +294,9 @@ impl Admission {
             payload: Bytes::from(submission.batch.encode_to_vec()),
         }];
         records.extend(orders_record(from, &submission));
-        let payers: Vec<_> =
-            submission.batch.sections.into_iter().map(|section| Payer::Device(section.device)).collect();
+        let payers = payers(from, &submission.batch);
+        // Each is a row.
+        let turned = submission.admitted + submission.batch.quarantined.len() as u64;
         let accepted = Accepted {
             cause: Offset(0),
             due: None,
@@ -305,7 +307,7 @@ impl Admission {
             decodable: submission.decodable,
         };
         let (journal, ledger, closed) = (Arc::clone(&self.journal), Arc::clone(&self.ledger), self.closed.clone());
-        let mut turn = self.turn(from, accepted.admitted.max(1));
+        let mut turn = self.turn(from, turned.max(1));
         let (rates, tenant) = (self.rates.clone(), from.tenant.clone());
         async move {
             turn.come(hurry).await;
@@ -377,6 +379,17 @@ fn refusal_of(refused: &Refused) -> Refusal {
         Refused::TooLarge { .. } => Refusal::TooLarge,
         Refused::GatewayMismatch { .. } => Refusal::Authorization,
     }
+}
+
+/// Each device that a submission brings readings of, admitted or not. For what names none, the gateway.
+fn payers(from: &GatewayPrincipal, batch: &Batch) -> BTreeSet<Payer> {
+    let admitted = batch.sections.iter().map(|section| &section.device);
+    let devices = admitted.chain(batch.quarantined.iter().map(|item| &item.device));
+    let payer = |device: &String| match device.is_empty() {
+        true => Payer::Gateway(from.gateway.clone()),
+        false => Payer::Device(device.clone()),
+    };
+    devices.map(payer).collect()
 }
 
 /// What a submission orders and hands over, as a record beside its own. It decides nothing about a reading.

@@ -202,7 +202,7 @@ impl Processor {
                 append_rows(&mut rows, output.rows);
             }
             let journal_time = record.journal_time;
-            if rows.readings.len() >= GROUP_ROWS || index + 1 == count {
+            if rows.readings.len() + rows.quarantine.len() >= GROUP_ROWS || index + 1 == count {
                 fail::fail_point!("processor::before_findings");
                 self.append(std::mem::take(&mut answers)).await?;
                 fail::fail_point!("processor::after_findings");

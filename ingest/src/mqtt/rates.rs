@@ -77,7 +77,7 @@ impl<K: Eq + Hash> Buckets<K> {
     }
 }
 
-/// Who pays for a message: a device for its readings, a gateway for what it says of itself.
+/// Who pays for a message: a device for its readings, a gateway for what it says of itself and what names no device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Payer {
     Device(String),
