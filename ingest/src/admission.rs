@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -87,6 +88,8 @@ pub struct Admission {
     pub(crate) ledger: Arc<Ledger>,
     budget: Arc<Semaphore>,
     budget_bytes: usize,
+    /// How many were judged: the number of the next.
+    submissions: AtomicU64,
     /// Without it nobody waits for the tables.
     pace: Option<Arc<Pace>>,
     /// Without them a device may send what it likes.
@@ -124,6 +127,7 @@ impl Admission {
             ledger,
             budget,
             budget_bytes,
+            submissions: AtomicU64::new(0),
             pace: None,
             rates: None,
             closed,
@@ -235,9 +239,10 @@ impl Admission {
         protocol: Protocol,
         judge: impl Fn(&Envelope<'_>) -> Result<Submission, Refused>,
     ) -> Result<Submission, Refused> {
-        let judged = self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), &judge);
+        let number = self.submissions.fetch_add(1, Ordering::Relaxed);
+        let judged = self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), number, &judge);
         if judged.as_ref().is_ok_and(|submission| self.sets_our_clock(from, submission)) {
-            return self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), judge);
+            return self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), number, judge);
         }
         judged
     }
@@ -255,6 +260,7 @@ impl Admission {
         from: &GatewayPrincipal,
         protocol: Protocol,
         received_at: ReceivedAt,
+        number: u64,
         judge: impl FnOnce(&Envelope<'_>) -> Result<Submission, Refused>,
     ) -> Result<Submission, Refused> {
         let (rosters, clocks) = (Arc::clone(&self.rosters.borrow()), Arc::clone(&self.clocks.borrow()));
@@ -264,6 +270,7 @@ impl Admission {
             gateway: &from.gateway,
             protocol,
             received_at,
+            number,
             device_zone: &|device| zone_of(roster, device, received_at),
             device_clock: &|device| clocks.of(&from.tenant, device),
             may_speak_for: &|device| may_speak_for(roster, from, device),

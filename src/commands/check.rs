@@ -55,6 +55,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         gateway: &gateway,
         protocol: Protocol::Http,
         received_at: ReceivedAt(received_at),
+        number: 0,
         device_zone: &|_| zone.clone(),
         device_clock: &|_| None,
         may_speak_for: &|_| true,

@@ -46,6 +46,7 @@ pub(crate) fn with_roster<T>(
         gateway: &gateway,
         protocol: Protocol::Mqtt,
         received_at: ReceivedAt(ms(received_at)),
+        number: 0,
         device_zone: &zone,
         device_clock: &|_| None,
         may_speak_for: &|device| !device.as_str().starts_with("other"),

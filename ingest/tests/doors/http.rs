@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
+use painwatch_access::GatewayPrincipal;
 use painwatch_access::tls::{Door, Security};
+use painwatch_domain::{GatewayId, TenantId};
 use painwatch_ingest::http::{HttpLimits, HttpListener};
-use painwatch_ingest::{IngestLimits, Refusal};
+use painwatch_ingest::{IngestLimits, Outcome, Refusal};
+use painwatch_ingest_core::{Format, Protocol};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -56,6 +59,19 @@ async fn ask(address: SocketAddr, what: &str, headers: Headers<'_>, body: &[u8])
         head: head.to_ascii_lowercase(),
         body: serde_json::from_str(body).unwrap(),
     }
+}
+
+#[tokio::test]
+async fn semantics_1_what_is_refused_twice_in_one_millisecond_is_two_items_in_quarantine() {
+    let house = House::open().await;
+    let who = GatewayPrincipal { tenant: TenantId::default(), gateway: GatewayId::parse("gw-1").unwrap() };
+    for _ in 0..2 {
+        let outcome = house.handle.admission().submit_bytes(&who, Protocol::Http, b"{", Format::Json).await;
+        assert!(matches!(outcome, Outcome::Durable(accepted) if accepted.quarantined == 1));
+    }
+    let batches = house.batches();
+    assert_eq!(batches[0].received_at_ms, batches[1].received_at_ms, "the clock stands still");
+    assert_ne!(batches[0].quarantined[0].id, batches[1].quarantined[0].id);
 }
 
 #[tokio::test]

@@ -187,6 +187,7 @@ impl World {
             gateway: &gateway,
             protocol: Protocol::Grpc,
             received_at: ReceivedAt(at),
+            number: 0,
             device_zone: &|_| None,
             device_clock: &|_| None,
             may_speak_for: &|_| true,

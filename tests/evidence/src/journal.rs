@@ -77,6 +77,7 @@ fn judged(roster: &Roster, step: &Step) -> Result<Submission> {
         gateway: &gateway,
         protocol: Protocol::Grpc,
         received_at: ReceivedAt(step.clock_ms),
+        number: 0,
         device_zone: &|device| {
             let time = EventTime(step.clock_ms);
             let wearer = roster.wearer(device, time).and_then(|patient| roster.patients.get(patient))?;
