@@ -51,6 +51,11 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
+    /// The end that was said. A day that is known by its date only ends in the future while it lasts.
+    pub(crate) fn said_end(&self) -> Option<i64> {
+        self.end.filter(|_| !self.flags.has(Flags::DATE_ONLY))
+    }
+
     pub(crate) fn lasted_ms(&self) -> Option<i64> {
         self.end.map(|end| end.saturating_sub(self.start))
     }
@@ -195,11 +200,12 @@ pub(crate) fn known_clock(
     known.explains(newest, claim.boot_id, envelope.received_at).then_some(known)
 }
 
-/// Holds a claimed time against the time of receipt (semantics 7). A fast clock must not silence a reading: rules see it
-/// at the time of receipt, the claim stays. Where the clock's error is known, it is taken out first.
+/// Holds a claimed time, and until when it lasted, against the time of receipt (semantics 7). A fast clock must not silence a
+/// reading: rules see it at the time of receipt, the claim stays. Where the clock's error is known, it is taken out first.
 pub(crate) fn place(
     claim: &Claim,
     device_time: i64,
+    end: Option<i64>,
     known: Option<ClockOffset>,
     received_at: ReceivedAt,
 ) -> Result<(EventTime, Flags), Refusal> {
@@ -209,8 +215,7 @@ pub(crate) fn place(
         return Err(Refusal::of_clock(ProblemCode::ClockNotSet, detail, device_time, claim.boot_id));
     }
     let ahead = corrected.0.saturating_sub(received_at.0);
-    // A day that is known by its date only ends in the future while it lasts.
-    let end = claim.end.filter(|_| !claim.flags.has(Flags::DATE_ONLY)).unwrap_or(device_time);
+    let end = end.unwrap_or(device_time);
     let end = known.map_or(EventTime(end), |clock| clock.event_time(end));
     if ahead.max(end.0.saturating_sub(received_at.0)) > AHEAD_REFUSED_MS {
         let detail = format!("{} is more than 24 h after receipt at {received_at}", corrected.max(end));

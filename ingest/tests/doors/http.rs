@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
-use painwatch_access::GatewayPrincipal;
 use painwatch_access::tls::{Door, Security};
-use painwatch_domain::{GatewayId, TenantId};
 use painwatch_ingest::http::{HttpLimits, HttpListener};
 use painwatch_ingest::{IngestLimits, Outcome, Refusal};
 use painwatch_ingest_core::{Format, Protocol};
@@ -63,8 +61,7 @@ async fn ask(address: SocketAddr, what: &str, headers: Headers<'_>, body: &[u8])
 
 #[tokio::test]
 async fn semantics_1_what_is_refused_twice_in_one_millisecond_is_two_items_in_quarantine() {
-    let house = House::open().await;
-    let who = GatewayPrincipal { tenant: TenantId::default(), gateway: GatewayId::parse("gw-1").unwrap() };
+    let (house, who) = (House::open().await, gateway("main", "gw-1"));
     for _ in 0..2 {
         let outcome = house.handle.admission().submit_bytes(&who, Protocol::Http, b"{", Format::Json).await;
         assert!(matches!(outcome, Outcome::Durable(accepted) if accepted.quarantined == 1));
