@@ -22,7 +22,9 @@ impl Admission {
     pub async fn record_refusals(&self) {
         let wall_ms = self.clock.wall_ms();
         let day_ms = wall_ms.div_euclid(DAY_MS) * DAY_MS;
-        for (tenant, counts) in self.ledger.take_refusals() {
+        for tenant in self.ledger.refused_tenants() {
+            // Not before: whoever stops waiting for a record loses none of the others.
+            let counts = self.ledger.take_refusals(&tenant);
             let count = |(gateway, why, count): &(Option<GatewayId>, Refusal, u64)| RefusalCount {
                 gateway: gateway.as_ref().map(ToString::to_string).unwrap_or_default(),
                 day_ms,
