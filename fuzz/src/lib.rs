@@ -27,7 +27,7 @@ pub fn judge(payload: &[u8], format: Format) {
         protocol: Protocol::Mqtt,
         received_at: ReceivedAt(received_at),
         number: 0,
-        device_zone: &|device| device.as_str().starts_with("paris").then(|| paris.clone()),
+        device_zone: &|device, _| device.as_str().starts_with("paris").then(|| paris.clone()),
         device_clock: &|_| None,
         may_speak_for: &|device| !device.as_str().starts_with("other"),
         roster: &Roster::default(),

@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use painwatch_access::GatewayPrincipal;
 use painwatch_domain::{
-    BatchVerdict, Clock, DeviceId, EventTime, KnownClocks, Offset, Problem, ReceivedAt, Roster, Rosters, Zone,
+    BatchVerdict, Clock, DeviceId, EventTime, KnownClocks, Offset, Problem, ReceivedAt, Roster, Rosters,
 };
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
@@ -271,7 +271,7 @@ impl Admission {
             protocol,
             received_at,
             number,
-            device_zone: &|device| zone_of(roster, device, received_at),
+            device_zone: &|device, civil_ms| roster.zone_of_stamp(device, civil_ms, EventTime(received_at.ms())),
             device_clock: &|device| clocks.of(&from.tenant, device),
             may_speak_for: &|device| may_speak_for(roster, from, device),
             roster,
@@ -429,11 +429,4 @@ pub(crate) fn orders_record(from: &GatewayPrincipal, submission: &Submission) ->
 fn may_speak_for(roster: &Roster, from: &GatewayPrincipal, device: &DeviceId) -> bool {
     let Some(known) = roster.devices.get(device) else { return true };
     known.gateways.is_empty() || known.gateways.contains(&from.gateway)
-}
-
-/// The zone in which a stamp without an offset is read: that of whoever wears the device now.
-fn zone_of(roster: &Roster, device: &DeviceId, now: ReceivedAt) -> Option<Zone> {
-    let now = EventTime(now.ms());
-    let wearer = roster.wearer(device, now)?;
-    roster.patients.get(wearer).map(|patient| patient.zone_at(now).clone())
 }

@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode> {
         protocol: Protocol::Http,
         received_at: ReceivedAt(received_at),
         number: 0,
-        device_zone: &|_| zone.clone(),
+        device_zone: &|_, _| zone.clone(),
         device_clock: &|_| None,
         may_speak_for: &|_| true,
         roster: &Roster::default(),

@@ -40,7 +40,8 @@ pub(crate) fn with_roster<T>(
     judge: impl FnOnce(&Envelope<'_>) -> T,
 ) -> T {
     let (tenant, gateway) = (TenantId::default(), GatewayId::parse("gw-17").unwrap());
-    let zone = |device: &DeviceId| device.as_str().starts_with("paris").then(|| Zone::parse("Europe/Paris").unwrap());
+    let zone =
+        |device: &DeviceId, _| device.as_str().starts_with("paris").then(|| Zone::parse("Europe/Paris").unwrap());
     judge(&Envelope {
         tenant: &tenant,
         gateway: &gateway,

@@ -125,7 +125,7 @@ fn by_age(age_ms: i64, sent_at: SentAt, received_at: ReceivedAt) -> Result<Claim
 fn whole_day(date: &str, zones: &Zones<'_>) -> Result<Claim, Refusal> {
     let midnight = parse_stamp(date, &Zone::utc()).map_err(|_| not_a_time("time"))?.utc_ms;
     let day = LocalDay(i32::try_from(midnight.div_euclid(DAY_MS)).map_err(|_| not_a_time("time"))?);
-    let zone = zones.find("time")?;
+    let zone = zones.find("time", midnight)?;
     let (start, end) = (zone.day_start(day).0, zone.day_start(day.plus(1)).0);
     let flags = Flags::DATE_ONLY.with(Flags::ZONE_ASSUMED);
     Ok(Claim { end: Some(end), flags, zone: Some(zone), ..Claim::at(start) })
@@ -162,17 +162,17 @@ impl Zones<'_> {
         if !as_utc.zone_assumed {
             return Ok(Claim::at(as_utc.utc_ms));
         }
-        let zone = self.find(field)?;
+        let zone = self.find(field, as_utc.utc_ms)?;
         let start = parse_stamp(stamp, &zone).map_err(|_| not_a_time(field))?.utc_ms;
         Ok(Claim { flags: Flags::ZONE_ASSUMED, zone: Some(zone), ..Claim::at(start) })
     }
 
-    fn find(&self, field: &str) -> Result<Zone, Refusal> {
+    fn find(&self, field: &str, civil_ms: i64) -> Result<Zone, Refusal> {
         if let Some(name) = text("zone", &self.reading.zone)? {
             return Zone::parse(&name)
                 .map_err(|_| Refusal::unreadable("zone is not an IANA name such as Europe/Paris"));
         }
-        (self.envelope.device_zone)(self.device).ok_or_else(|| {
+        (self.envelope.device_zone)(self.device, civil_ms).ok_or_else(|| {
             missing(format!(
                 "{field} has no offset and no zone is known: add +01:00 or Z, a zone, or the device's zone"
             ))

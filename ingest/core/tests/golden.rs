@@ -21,7 +21,7 @@ fn the_journal_bytes_of_a_fixed_batch_stay_as_they_were() {
         protocol: Protocol::Mqtt,
         received_at,
         number: 0,
-        device_zone: &|_| Some(Zone::parse("Europe/Paris").unwrap()),
+        device_zone: &|_, _| Some(Zone::parse("Europe/Paris").unwrap()),
         device_clock: &|_| None,
         may_speak_for: &|_| true,
         roster: &Roster::default(),

@@ -188,7 +188,7 @@ impl World {
             protocol: Protocol::Grpc,
             received_at: ReceivedAt(at),
             number: 0,
-            device_zone: &|_| None,
+            device_zone: &|_, _| None,
             device_clock: &|_| None,
             may_speak_for: &|_| true,
             roster: &parsed,

@@ -88,6 +88,23 @@ fn a_stamp_without_an_offset_is_read_in_the_readings_zone_then_the_devices_and_n
 }
 
 #[test]
+fn semantics_7_the_roster_is_asked_for_the_zone_of_what_the_stamp_says() {
+    let asked = std::cell::RefCell::new(Vec::new());
+    let zone = |_: &DeviceId, civil_ms: i64| {
+        asked.borrow_mut().push(civil_ms);
+        Zone::parse("Asia/Tokyo").ok()
+    };
+    with_envelope(Limits::default(), |envelope| {
+        for time in [r#""time": "2026-03-01T11:00:05.250""#, r#""time": "2026-02-28""#] {
+            let payload = timed("watch-1", time);
+            let envelope = Envelope { device_zone: &zone, ..*envelope };
+            assert_eq!(judge_bytes(payload.as_bytes(), Format::Json, &envelope).unwrap().admitted, 1, "{time}");
+        }
+    });
+    assert_eq!(asked.into_inner(), [ms("2026-03-01T11:00:05.250Z"), ms("2026-02-28T00:00:00Z")]);
+}
+
+#[test]
 fn a_date_spans_its_local_day_however_many_hours_that_has() {
     let day = |date: &str| {
         let (_, sample) = admitted(&timed("paris-1", &format!(r#""time": "{date}""#)));
