@@ -261,6 +261,11 @@ impl Rosters {
     pub fn of(&self, tenant: &TenantId) -> &Arc<Roster> {
         self.by_tenant.get(tenant).unwrap_or(&self.nothing)
     }
+
+    /// Every clinic that anything is known of.
+    pub fn tenants(&self) -> impl ExactSizeIterator<Item = &TenantId> {
+        self.by_tenant.keys()
+    }
 }
 
 impl FromIterator<Arc<Roster>> for Rosters {
