@@ -291,7 +291,8 @@ async fn wait_until(
 
 impl System {
     fn redrive_with(&self, admission: Arc<Admission>) -> Redrive {
-        Redrive { store: Arc::clone(&self.store), admission, applied: self.processor.applied.clone() }
+        let (rosters, applied) = (self.processor.rosters.clone(), self.processor.applied.clone());
+        Redrive { store: Arc::clone(&self.store), admission, rosters, applied }
     }
 
     /// Submits again what is in quarantine, where no server runs to be asked.

@@ -1,10 +1,11 @@
 //! What is in quarantine is submitted again: when a person asks, and by itself when a device's clock becomes known.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use painwatch_domain::{DeviceId, KnownClocks, Offset, ProblemCode, TenantId};
+use painwatch_domain::{DeviceId, KnownClocks, Offset, ProblemCode, Rosters, TenantId};
 use painwatch_ingest::{Admission, Fate, Item};
 use painwatch_store::{QuarantineRow, Store};
 use serde::{Deserialize, Serialize};
@@ -52,19 +53,29 @@ pub struct Report {
 pub struct Redrive {
     pub store: Arc<dyn Store>,
     pub admission: Arc<Admission>,
+    /// Whose quarantine there may be.
+    pub rosters: watch::Receiver<Arc<Rosters>>,
     pub applied: watch::Receiver<Offset>,
 }
 
 impl Redrive {
-    /// Submits the wanted items again and returns once what left is in the tables.
+    /// Submits the wanted items of every clinic again and returns once what left is in the tables.
     ///
     /// # Errors
     /// The store or the journal cannot be read, or the journal takes nothing.
     pub async fn run(&self, wanted: &Wanted) -> Result<Report> {
-        let rows = self.store.quarantine(TenantId::default(), None).await?;
+        let mut rows = Vec::new();
+        for tenant in self.tenants() {
+            rows.extend(self.store.quarantine(tenant, None).await?);
+        }
         let unknown = wanted.ids.iter().filter(|id| !rows.iter().any(|row| &row.id == *id)).cloned().collect();
         let items = self.submit(rows.into_iter().filter(|row| wanted.covers(row))).await?;
         Ok(Report { items, unknown })
+    }
+
+    fn tenants(&self) -> BTreeSet<TenantId> {
+        let rosters = self.rosters.borrow();
+        rosters.tenants().cloned().chain([TenantId::default()]).collect()
     }
 
     async fn submit(&self, rows: impl Iterator<Item = QuarantineRow>) -> Result<Vec<Line>> {
@@ -104,19 +115,18 @@ impl Redrive {
     }
 
     async fn explained(&self, known: &KnownClocks) -> Result<()> {
-        if known.iter().next().is_none() {
-            return Ok(());
-        }
-        let tenant = TenantId::default();
-        let rows = self.store.quarantine(tenant.clone(), None).await?;
-        let by_clock = |row: &QuarantineRow| {
-            let device = DeviceId::parse(&row.device).ok();
-            is_of_a_clock(&row.code) && device.is_some_and(|device| known.of(&tenant, &device).is_some())
-        };
-        let lines = self.submit(rows.into_iter().filter(by_clock)).await?;
-        let left = lines.iter().filter(|line| line.code.is_empty()).count();
-        if left > 0 {
-            tracing::info!(items = left, "a clock became known: its readings left quarantine");
+        let tenants: BTreeSet<&TenantId> = known.iter().map(|(tenant, ..)| tenant).collect();
+        for tenant in tenants {
+            let rows = self.store.quarantine(tenant.clone(), None).await?;
+            let by_clock = |row: &QuarantineRow| {
+                let device = DeviceId::parse(&row.device).ok();
+                is_of_a_clock(&row.code) && device.is_some_and(|device| known.of(tenant, &device).is_some())
+            };
+            let lines = self.submit(rows.into_iter().filter(by_clock)).await?;
+            let left = lines.iter().filter(|line| line.code.is_empty()).count();
+            if left > 0 {
+                tracing::info!(%tenant, items = left, "a clock became known: its readings left quarantine");
+            }
         }
         Ok(())
     }
@@ -145,5 +155,96 @@ fn line((id, fate): (String, Fate)) -> Line {
             Line { id, admitted, still_refused, code: String::new(), detail: String::new() }
         }
         Fate::Stays { code, detail } => Line { id, admitted: 0, still_refused: 0, code, detail },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use painwatch_access::GatewayPrincipal;
+    use painwatch_domain::roster::{Pairing, Patient};
+    use painwatch_domain::{Clock, EventTime, GatewayId, PatientId, ReceivedAt, Roster, Zone};
+    use painwatch_ingest::Outcome;
+    use painwatch_ingest_core::{Format, Protocol};
+    use painwatch_journal::{Journal, MemoryJournal};
+    use painwatch_store::{Commit, MemoryStore, Rows};
+
+    use super::*;
+
+    /// 2026-03-01T12:00:05Z.
+    #[derive(Debug)]
+    struct StillClock;
+
+    impl Clock for StillClock {
+        fn wall_ms(&self) -> i64 {
+            1_772_366_405_000
+        }
+
+        fn monotonic_ms(&self) -> i64 {
+            self.wall_ms()
+        }
+    }
+
+    const CLINICS: [&str; 2] = ["main", "north"];
+    /// Without an offset: nobody knows when until it is known who wears the device.
+    const MOOD: &[u8] = br#"{"device": "cuff-1", "measure": "mood", "value": 1, "time": "2026-03-01T09:00:00"}"#;
+
+    fn clinic(tenant: &str, worn: bool) -> Arc<Roster> {
+        let patient = PatientId::parse("p-1").unwrap();
+        let device = DeviceId::parse("cuff-1").unwrap();
+        let pairing = Pairing { device, patient: patient.clone(), from: EventTime::MIN, until: None };
+        Arc::new(Roster {
+            tenant: TenantId::parse(tenant).unwrap(),
+            patients: [(patient.clone(), Patient::new(patient, Zone::utc()))].into(),
+            pairings: if worn { vec![pairing].into() } else { Vec::new().into() },
+            ..Roster::default()
+        })
+    }
+
+    async fn quarantined(admission: &Admission, tenant: &str) -> QuarantineRow {
+        let tenant = TenantId::parse(tenant).unwrap();
+        let from = GatewayPrincipal { tenant: tenant.clone(), gateway: GatewayId::parse("gw-1").unwrap() };
+        let outcome = admission.submit_bytes(&from, Protocol::Http, MOOD, Format::Json).await;
+        let Outcome::Durable(accepted) = outcome else { panic!("{outcome:?}") };
+        let [problem] = &accepted.problems[..] else { panic!("{accepted:?}") };
+        QuarantineRow {
+            tenant,
+            id: problem.quarantine_id.clone().unwrap(),
+            cause: accepted.cause,
+            received_at: ReceivedAt(StillClock.wall_ms()),
+            gateway: from.gateway,
+            device: "cuff-1".to_owned(),
+            code: problem.code.as_str().to_owned(),
+            detail: problem.detail.clone(),
+            format: Format::Json.as_str().to_owned(),
+            payload: MOOD.to_vec(),
+            count: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn items_of_every_clinic_are_submitted_again() {
+        let clock: Arc<dyn Clock> = Arc::new(StillClock);
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(1, Arc::clone(&clock)));
+        let store = Arc::new(MemoryStore::default());
+        let epoch = store.take_ownership().await.unwrap();
+        let (tell, rosters) =
+            watch::channel(Arc::new(CLINICS.map(|tenant| clinic(tenant, false)).into_iter().collect()));
+        let admission = Admission::new(Arc::clone(&journal), clock, rosters.clone(), Arc::default(), 1 << 20);
+        let mut quarantine = Vec::new();
+        for tenant in CLINICS {
+            quarantine.push(quarantined(&admission, tenant).await);
+        }
+        let rows = Rows { quarantine, ..Rows::default() };
+        store.commit(&Commit { epoch, rows, ..Commit::default() }).await.unwrap();
+        tell.send_replace(Arc::new(CLINICS.map(|tenant| clinic(tenant, true)).into_iter().collect()));
+
+        let applied = watch::channel(Offset(u64::MAX)).1;
+        let redrive = Redrive { store, admission: Arc::new(admission), rosters, applied };
+        let report = redrive.run(&Wanted::default()).await.unwrap();
+        let fates: Vec<_> = report.items.iter().map(|line| (line.admitted, line.code.as_str())).collect();
+        assert_eq!(fates, [(1, ""), (1, "")]);
+        let last = journal.next_offset().0 - 1;
+        let tenant = journal.read(Offset(last), 1).await.unwrap().remove(0).tenant;
+        assert_eq!(tenant.as_str(), "north");
     }
 }

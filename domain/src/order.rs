@@ -89,27 +89,42 @@ impl Written {
     }
 
     /// Puts what stands into the roster, where the roster knows the patient and the medication. What the clinic declares
-    /// itself, of the same medication from the same moment, stands over it.
+    /// itself, of the same medication from the same moment, stands over it; what gateways wrote stands side by side.
     pub fn put_into(&self, roster: &mut Roster) {
-        let known = |roster: &Roster, patient, medication| {
-            roster.patients.contains_key(patient) && roster.medications.contains_key(medication)
-        };
-        for order in self.orders.values().filter(|order| order.state != OrderState::EnteredInError) {
-            let Prescription { patient, medication, start, .. } = &order.prescription;
-            let is_same = |own: &Prescription| (&own.medication, &own.start) == (medication, start);
-            if known(roster, patient, medication) && !roster.prescriptions.of_patient(patient).any(is_same) {
-                roster.prescriptions.push(order.prescription.clone());
-            }
-        }
-        for fill in self.fills.values().filter(|fill| !fill.entered_in_error) {
-            let Fill { patient, medication, handed_over, days_supply, .. } = fill;
-            let is_same = |own: &Dispense| (&own.medication, &own.date) == (medication, handed_over);
-            if known(roster, patient, medication) && !roster.dispenses.of_patient(patient).any(is_same) {
-                let (patient, medication, date) = (patient.clone(), medication.clone(), *handed_over);
-                roster.dispenses.push(Dispense { patient, medication, date, days_supply: *days_supply });
-            }
-        }
+        let (prescriptions, dispenses) = (self.prescriptions_beside(roster), self.dispenses_beside(roster));
+        roster.prescriptions.extend(prescriptions);
+        roster.dispenses.extend(dispenses);
     }
+
+    fn prescriptions_beside(&self, declared: &Roster) -> Vec<Prescription> {
+        let standing = self.orders.values().filter(|order| order.state != OrderState::EnteredInError);
+        let beside = |ordered: &&Prescription| {
+            let Prescription { patient, medication, start, .. } = ordered;
+            let is_same = |own: &Prescription| (&own.medication, &own.start) == (medication, start);
+            knows(declared, patient, medication) && !declared.prescriptions.of_patient(patient).any(is_same)
+        };
+        standing.map(|order| &order.prescription).filter(beside).cloned().collect()
+    }
+
+    fn dispenses_beside(&self, declared: &Roster) -> Vec<Dispense> {
+        let standing = self.fills.values().filter(|fill| !fill.entered_in_error);
+        let beside = |fill: &&Fill| {
+            let Fill { patient, medication, handed_over, .. } = fill;
+            let is_same = |own: &Dispense| (&own.medication, &own.date) == (medication, handed_over);
+            knows(declared, patient, medication) && !declared.dispenses.of_patient(patient).any(is_same)
+        };
+        let dispense = |fill: &Fill| Dispense {
+            patient: fill.patient.clone(),
+            medication: fill.medication.clone(),
+            date: fill.handed_over,
+            days_supply: fill.days_supply,
+        };
+        standing.filter(beside).map(dispense).collect()
+    }
+}
+
+fn knows(declared: &Roster, patient: &PatientId, medication: &MedicationId) -> bool {
+    declared.patients.contains_key(patient) && declared.medications.contains_key(medication)
 }
 
 #[cfg(test)]
@@ -129,6 +144,18 @@ mod tests {
             prn: None,
         };
         Order { id: "rx-1".to_owned(), revision, state, prescription }
+    }
+
+    fn fill(id: &str) -> Fill {
+        Fill {
+            id: id.to_owned(),
+            revision: 0,
+            patient: PatientId::parse("p-1").unwrap(),
+            medication: MedicationId::parse("oxycodone-5mg").unwrap(),
+            handed_over: EventTime(0),
+            days_supply: 14,
+            entered_in_error: false,
+        }
     }
 
     fn clinic() -> Roster {
@@ -175,20 +202,36 @@ mod tests {
     }
 
     #[test]
+    fn two_orders_of_one_medication_from_the_same_moment_both_stand() {
+        let (gateway, other) = (GatewayId::parse("ehr").unwrap(), GatewayId::parse("pharmacy").unwrap());
+        let mut written = Written::default();
+        written.order(&gateway, order(1, OrderState::Active, 1.0));
+        written.order(&gateway, Order { id: "rx-2".to_owned(), ..order(1, OrderState::Active, 2.0) });
+        written.order(&other, order(1, OrderState::Active, 3.0));
+        assert_eq!(doses(&written, clinic()), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn two_fills_of_one_moment_both_stand_unless_the_clinic_declares_one() {
+        let gateway = GatewayId::parse("pharmacy").unwrap();
+        let (mut written, mut roster) = (Written::default(), clinic());
+        written.fill(&gateway, fill("d-1"));
+        written.fill(&gateway, Fill { days_supply: 7, ..fill("d-2") });
+        written.put_into(&mut roster);
+        let days: Vec<_> = roster.dispenses.iter().map(|dispense| dispense.days_supply).collect();
+        assert_eq!(days, [14, 7]);
+        let mut declared = clinic();
+        declared.dispenses.push(Dispense { days_supply: 30, ..roster.dispenses[0].clone() });
+        written.put_into(&mut declared);
+        assert_eq!(declared.dispenses.len(), 1);
+    }
+
+    #[test]
     fn a_fill_stands_until_it_was_an_error() {
         let gateway = GatewayId::parse("pharmacy").unwrap();
-        let fill = Fill {
-            id: "d-1".to_owned(),
-            revision: 0,
-            patient: PatientId::parse("p-1").unwrap(),
-            medication: MedicationId::parse("oxycodone-5mg").unwrap(),
-            handed_over: EventTime(0),
-            days_supply: 14,
-            entered_in_error: false,
-        };
         let mut written = Written::default();
         for (entered_in_error, standing) in [(false, 1), (true, 0), (false, 0)] {
-            written.fill(&gateway, Fill { entered_in_error, ..fill.clone() });
+            written.fill(&gateway, Fill { entered_in_error, ..fill("d-1") });
             let mut roster = clinic();
             written.put_into(&mut roster);
             assert_eq!(roster.dispenses.len(), standing);

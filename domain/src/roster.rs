@@ -261,6 +261,11 @@ impl Rosters {
     pub fn of(&self, tenant: &TenantId) -> &Arc<Roster> {
         self.by_tenant.get(tenant).unwrap_or(&self.nothing)
     }
+
+    /// Every clinic that anything is known of.
+    pub fn tenants(&self) -> impl ExactSizeIterator<Item = &TenantId> {
+        self.by_tenant.keys()
+    }
 }
 
 impl FromIterator<Arc<Roster>> for Rosters {
@@ -289,5 +294,77 @@ impl Roster {
     /// Who wore the device at that event time (semantics 8). Where pairings overlap, the one that began last.
     pub fn wearer(&self, device: &DeviceId, time: EventTime) -> Option<&PatientId> {
         Pairings::wearer(self.pairings.of_device(device), time)
+    }
+
+    /// The zone in which a stamp of a device without an offset is read (semantics 7): that in which whoever wore it then lived then.
+    /// `civil_ms` is what the stamp says, as if that were UTC. When that was is known by a zone alone, so it is read in the present
+    /// wearer's first; where nobody wore it then, that stays.
+    pub fn zone_of_stamp(&self, device: &DeviceId, civil_ms: i64, now: EventTime) -> Option<Zone> {
+        let zone_at = |time: EventTime| {
+            let wearer = self.patients.get(self.wearer(device, time)?)?;
+            Some(wearer.zone_at(time).clone())
+        };
+        let present = zone_at(now);
+        let then = present.as_ref().map_or(EventTime(civil_ms), |zone| zone.instant_of(civil_ms));
+        zone_at(then).or(present)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::parse_stamp;
+
+    fn ms(stamp: &str) -> i64 {
+        parse_stamp(stamp, &Zone::utc()).unwrap().utc_ms
+    }
+
+    /// Until noon of the second of March in Paris somebody who moved there from New York a day before, after it somebody in Tokyo,
+    /// and since the third nobody.
+    fn roster() -> Roster {
+        let device = DeviceId::parse("cuff-1").unwrap();
+        let person = |id: &str, zones: &[(i64, &str)]| {
+            let id = PatientId::parse(id).unwrap();
+            let zones = zones.iter().map(|(from, name)| (EventTime(*from), Zone::parse(name).unwrap())).collect();
+            (id.clone(), Patient { zones, ..Patient::new(id, Zone::utc()) })
+        };
+        let worn = |id: &str, from: i64, until: &str| Pairing {
+            device: device.clone(),
+            patient: PatientId::parse(id).unwrap(),
+            from: EventTime(from),
+            until: Some(EventTime(ms(until))),
+        };
+        let (moved, noon) = (ms("2026-03-01T12:00:00Z"), ms("2026-03-02T11:00:00Z"));
+        let one = person("p-1", &[(0, "America/New_York"), (moved, "Europe/Paris")]);
+        let pairings = vec![
+            worn("p-1", ms("2026-02-01T00:00:00Z"), "2026-03-02T11:00:00Z"),
+            worn("p-2", noon, "2026-03-03T00:00:00Z"),
+        ];
+        Roster {
+            patients: [one, person("p-2", &[(0, "Asia/Tokyo")])].into(),
+            pairings: pairings.into(),
+            ..Roster::default()
+        }
+    }
+
+    #[test]
+    fn semantics_7_a_stamp_without_an_offset_is_read_where_whoever_wore_it_then_lived_then() {
+        let (roster, device) = (roster(), DeviceId::parse("cuff-1").unwrap());
+        let zone = |stamp: &str, now: &str| {
+            let zone = roster.zone_of_stamp(&device, ms(stamp), EventTime(ms(now)));
+            zone.map(|zone| zone.name().to_owned())
+        };
+        let in_tokyo = "2026-03-02T20:00:00Z";
+        for (stamp, now, expected) in [
+            ("2026-03-03T04:00:00Z", in_tokyo, Some("Asia/Tokyo")),
+            ("2026-03-02T09:00:00Z", in_tokyo, Some("Europe/Paris")),
+            ("2026-02-28T09:00:00Z", in_tokyo, Some("America/New_York")),
+            ("2026-02-28T09:00:00Z", "2026-03-02T09:00:00Z", Some("America/New_York")),
+            ("2026-01-01T09:00:00Z", in_tokyo, Some("Asia/Tokyo")),
+            ("2026-03-02T09:00:00Z", "2026-03-09T00:00:00Z", Some("Europe/Paris")),
+            ("2026-03-08T09:00:00Z", "2026-03-09T00:00:00Z", None),
+        ] {
+            assert_eq!(zone(stamp, now).as_deref(), expected, "{stamp} at {now}");
+        }
     }
 }

@@ -154,6 +154,13 @@ impl Zone {
         }
     }
 
+    /// The instant at which the wall clock here shows what it shows in UTC at `civil_ms`.
+    pub fn instant_of(&self, civil_ms: i64) -> EventTime {
+        let (day, of_day) = (civil_ms.div_euclid(DAY_MS), civil_ms.rem_euclid(DAY_MS));
+        let day = LocalDay(day.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32);
+        self.at(day, (of_day / MINUTE_MS) as u32).plus(of_day % MINUTE_MS)
+    }
+
     /// Minutes since local midnight by the wall clock.
     pub fn minute_of_day(&self, time: EventTime) -> u32 {
         let local = self.tz.to_datetime(clamp(time.0));

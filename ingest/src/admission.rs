@@ -3,24 +3,22 @@
 //! Judging happens at once, on the caller's task, so that records enter the journal in the order in which they were
 //! read; the journal groups the appends of all callers into one commit.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use painwatch_access::GatewayPrincipal;
-use painwatch_domain::time::DAY_MS;
 use painwatch_domain::{
-    BatchVerdict, Clock, DeviceId, EventTime, GatewayId, KnownClocks, Offset, Problem, ReceivedAt, Roster, Rosters,
-    TenantId, Zone,
+    BatchVerdict, Clock, DeviceId, EventTime, KnownClocks, Offset, Problem, ReceivedAt, Roster, Rosters,
 };
 use painwatch_ingest_core::{Envelope, Format, Limits, Protocol, Refused, Submission};
 use painwatch_journal::{AppendOptions, Appended, Class, Journal, NewRecord};
 use painwatch_proto::ingest::v1::ReadingBatch;
-use painwatch_proto::journal::v1::{
-    Control, GatewayStatus, MqttExchange, OrdersWritten, RefusalCount, Refusals, control,
-};
+use painwatch_proto::journal::v1::{Batch, Control, MqttExchange, OrdersWritten, control};
 use painwatch_proto::record::{encode_fill, encode_order};
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -28,7 +26,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{Ledger, Refusal, Tally};
-use crate::mqtt::rates::DeviceRates;
+use crate::mqtt::rates::{DeviceRates, Payer};
 use crate::pace::{Pace, Turn};
 
 /// Version of the logic that wrote a record's payload (semantics 17).
@@ -82,20 +80,22 @@ pub type MayOrder = Arc<dyn Fn(&GatewayPrincipal) -> bool + Send + Sync>;
 
 pub struct Admission {
     pub(crate) journal: Arc<dyn Journal>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     rosters: watch::Receiver<Arc<Rosters>>,
     clocks: watch::Receiver<Arc<KnownClocks>>,
     pub(crate) limits: Limits,
     may_order: MayOrder,
-    ledger: Arc<Ledger>,
+    pub(crate) ledger: Arc<Ledger>,
     budget: Arc<Semaphore>,
     budget_bytes: usize,
+    /// How many were judged: the number of the next.
+    submissions: AtomicU64,
     /// Without it nobody waits for the tables.
     pace: Option<Arc<Pace>>,
     /// Without them a device may send what it likes.
-    rates: Option<Arc<DeviceRates>>,
+    pub(crate) rates: Option<Arc<DeviceRates>>,
     /// Cancelled when the journal closed under us.
-    closed: CancellationToken,
+    pub(crate) closed: CancellationToken,
 }
 
 impl fmt::Debug for Admission {
@@ -127,6 +127,7 @@ impl Admission {
             ledger,
             budget,
             budget_bytes,
+            submissions: AtomicU64::new(0),
             pace: None,
             rates: None,
             closed,
@@ -165,28 +166,6 @@ impl Admission {
 
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
-    }
-
-    /// Journals what was refused since the last time, so that the books of each day hold it. Uses the journal's reserve.
-    pub async fn record_refusals(&self) {
-        let wall_ms = self.clock.wall_ms();
-        let day_ms = wall_ms.div_euclid(DAY_MS) * DAY_MS;
-        for (tenant, counts) in self.ledger.take_refusals() {
-            let count = |(gateway, why, count): &(Option<GatewayId>, Refusal, u64)| RefusalCount {
-                gateway: gateway.as_ref().map(ToString::to_string).unwrap_or_default(),
-                day_ms,
-                reason: why.as_str().to_owned(),
-                count: *count,
-            };
-            let refusals = Refusals { counts: counts.iter().map(count).collect() };
-            let recorded =
-                self.record_control(tenant.clone(), "system".to_owned(), control::Action::Refusals(refusals));
-            // Unknown is taken for written: a count twice would be a refusal that never was.
-            if let Appended::Refused(reason) = recorded.await {
-                tracing::warn!(?reason, "refusals could not be journalled; they are counted with the next");
-                self.ledger.put_back(&tenant, counts);
-            }
-        }
     }
 
     pub fn now_ms(&self) -> i64 {
@@ -260,9 +239,10 @@ impl Admission {
         protocol: Protocol,
         judge: impl Fn(&Envelope<'_>) -> Result<Submission, Refused>,
     ) -> Result<Submission, Refused> {
-        let judged = self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), &judge);
+        let number = self.submissions.fetch_add(1, Ordering::Relaxed);
+        let judged = self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), number, &judge);
         if judged.as_ref().is_ok_and(|submission| self.sets_our_clock(from, submission)) {
-            return self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), judge);
+            return self.judge_received(from, protocol, ReceivedAt(self.clock.wall_ms()), number, judge);
         }
         judged
     }
@@ -280,6 +260,7 @@ impl Admission {
         from: &GatewayPrincipal,
         protocol: Protocol,
         received_at: ReceivedAt,
+        number: u64,
         judge: impl FnOnce(&Envelope<'_>) -> Result<Submission, Refused>,
     ) -> Result<Submission, Refused> {
         let (rosters, clocks) = (Arc::clone(&self.rosters.borrow()), Arc::clone(&self.clocks.borrow()));
@@ -289,7 +270,8 @@ impl Admission {
             gateway: &from.gateway,
             protocol,
             received_at,
-            device_zone: &|device| zone_of(roster, device, received_at),
+            number,
+            device_zone: &|device, civil_ms| roster.zone_of_stamp(device, civil_ms, EventTime(received_at.ms())),
             device_clock: &|device| clocks.of(&from.tenant, device),
             may_speak_for: &|device| may_speak_for(roster, from, device),
             roster,
@@ -319,7 +301,9 @@ impl Admission {
             payload: Bytes::from(submission.batch.encode_to_vec()),
         }];
         records.extend(orders_record(from, &submission));
-        let devices: Vec<_> = submission.batch.sections.into_iter().map(|section| section.device).collect();
+        let payers = payers(from, &submission.batch);
+        // Each is a row.
+        let turned = submission.admitted + submission.batch.quarantined.len() as u64;
         let accepted = Accepted {
             cause: Offset(0),
             due: None,
@@ -330,7 +314,7 @@ impl Admission {
             decodable: submission.decodable,
         };
         let (journal, ledger, closed) = (Arc::clone(&self.journal), Arc::clone(&self.ledger), self.closed.clone());
-        let mut turn = self.turn(from, accepted.admitted.max(1));
+        let mut turn = self.turn(from, turned.max(1));
         let (rates, tenant) = (self.rates.clone(), from.tenant.clone());
         async move {
             turn.come(hurry).await;
@@ -342,7 +326,7 @@ impl Admission {
             let mut outcome = outcome_of(appended, accepted, &ledger);
             match &mut outcome {
                 Outcome::Durable(accepted) => {
-                    accepted.due = rates.and_then(|rates| rates.charge(&tenant, &devices));
+                    accepted.due = rates.and_then(|rates| rates.charge(&tenant, payers));
                     ledger.count(Tally::Slowed, u64::from(accepted.due.is_some()));
                 }
                 Outcome::Closed => closed.cancel(),
@@ -369,34 +353,6 @@ impl Admission {
     /// Whether the roster in force lets a gateway bring, ask about, or speak for a device.
     pub fn may_speak_for(&self, from: &GatewayPrincipal, device: &DeviceId) -> bool {
         may_speak_for(self.rosters.borrow().of(&from.tenant), from, device)
-    }
-
-    /// Journals how a gateway says it is.
-    pub fn record_status(&self, from: &GatewayPrincipal, status: GatewayStatus) -> BoxFuture<'static, Appended> {
-        let action = control::Action::GatewayStatus(status);
-        self.record_control(from.tenant.clone(), format!("gateway:{}", from.gateway), action)
-    }
-
-    /// Journals what is no reading. May use the journal's reserve: a full journal must still learn who went away.
-    pub fn record_control(
-        &self,
-        tenant: TenantId,
-        actor: String,
-        action: control::Action,
-    ) -> BoxFuture<'static, Appended> {
-        let wall_ms = self.clock.wall_ms();
-        let control = Control { actor, wall_ms, idempotency_key: String::new(), action: Some(action) };
-        let payload = Bytes::from(control.encode_to_vec());
-        let record = NewRecord { class: Class::Control, tenant, key_id: 0, logic_version: LOGIC_VERSION, payload };
-        let (journal, closed) = (Arc::clone(&self.journal), self.closed.clone());
-        async move {
-            let appended = journal.append(vec![record], AppendOptions { reserved: true, expect: None }).await;
-            if appended == Appended::Refused(painwatch_journal::Refusal::Closed) {
-                closed.cancel();
-            }
-            appended
-        }
-        .boxed()
     }
 }
 
@@ -432,6 +388,17 @@ fn refusal_of(refused: &Refused) -> Refusal {
     }
 }
 
+/// Each device that a submission brings readings of, admitted or not. For what names none, the gateway.
+fn payers(from: &GatewayPrincipal, batch: &Batch) -> BTreeSet<Payer> {
+    let admitted = batch.sections.iter().map(|section| &section.device);
+    let devices = admitted.chain(batch.quarantined.iter().map(|item| &item.device));
+    let payer = |device: &String| match device.is_empty() {
+        true => Payer::Gateway(from.gateway.clone()),
+        false => Payer::Device(device.clone()),
+    };
+    devices.map(payer).collect()
+}
+
 /// What a submission orders and hands over, as a record beside its own. It decides nothing about a reading.
 pub(crate) fn orders_record(from: &GatewayPrincipal, submission: &Submission) -> Option<NewRecord> {
     if submission.orders.is_empty() && submission.fills.is_empty() {
@@ -462,11 +429,4 @@ pub(crate) fn orders_record(from: &GatewayPrincipal, submission: &Submission) ->
 fn may_speak_for(roster: &Roster, from: &GatewayPrincipal, device: &DeviceId) -> bool {
     let Some(known) = roster.devices.get(device) else { return true };
     known.gateways.is_empty() || known.gateways.contains(&from.gateway)
-}
-
-/// The zone in which a stamp without an offset is read: that of whoever wears the device now.
-fn zone_of(roster: &Roster, device: &DeviceId, now: ReceivedAt) -> Option<Zone> {
-    let now = EventTime(now.ms());
-    let wearer = roster.wearer(device, now)?;
-    roster.patients.get(wearer).map(|patient| patient.zone_at(now).clone())
 }

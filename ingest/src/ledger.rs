@@ -1,6 +1,6 @@
 //! What came in and what was turned away before it was durable (semantics 1: a ledger of its own, beside the books).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -115,13 +115,18 @@ impl Ledger {
         *unwritten.entry((tenant, gateway.filter(|_| room), why)).or_default() += count;
     }
 
-    /// What was refused since the last call, by tenant.
-    pub fn take_refusals(&self) -> BTreeMap<TenantId, RefusalCounts> {
-        let mut taken: BTreeMap<TenantId, RefusalCounts> = BTreeMap::new();
-        for ((tenant, gateway, why), count) in std::mem::take(&mut *self.unwritten()) {
-            taken.entry(tenant).or_default().push((gateway, why, count));
-        }
-        taken
+    /// Whose refusals are not written yet.
+    pub fn refused_tenants(&self) -> BTreeSet<TenantId> {
+        self.unwritten().keys().map(|(tenant, ..)| tenant.clone()).collect()
+    }
+
+    /// What of a tenant was refused since the last call.
+    pub fn take_refusals(&self, tenant: &TenantId) -> RefusalCounts {
+        let mut unwritten = self.unwritten();
+        let (taken, left) = std::mem::take(&mut *unwritten).into_iter().partition(|((of, ..), _)| of == tenant);
+        *unwritten = left;
+        let taken: BTreeMap<Refused, u64> = taken;
+        taken.into_iter().map(|((_, gateway, why), count)| (gateway, why, count)).collect()
     }
 
     /// What could not be written after all.
@@ -175,16 +180,19 @@ mod tests {
             ledger.refuse_of(&from("gw-1"), Refusal::NotYourDevice);
         }
         ledger.refuse(Refusal::Authentication);
-        let taken = ledger.take_refusals();
+        let (main, other) = (TenantId::default(), TenantId::canary());
+        ledger.refuse_of(&GatewayPrincipal { tenant: other.clone(), ..from("gw-1") }, Refusal::Busy);
+        let taken = ledger.take_refusals(&main);
         let mine = Some(GatewayId::parse("gw-1").unwrap());
         let expected = vec![(None, Refusal::Authentication, 1), (mine, Refusal::NotYourDevice, 3)];
-        assert_eq!(taken[&TenantId::default()], expected);
-        assert!(ledger.take_refusals().is_empty());
-        ledger.put_back(&TenantId::default(), expected);
+        assert_eq!(taken, expected);
+        assert!(ledger.take_refusals(&main).is_empty());
+        assert_eq!(ledger.refused_tenants(), [other.clone()].into(), "another's stay");
+        ledger.put_back(&main, expected);
         ledger.refuse(Refusal::Authentication);
-        let again = ledger.take_refusals();
-        assert_eq!(again[&TenantId::default()][0].2, 2);
-        assert_eq!((ledger.refused_total(), ledger.refused(Refusal::NotYourDevice)), (5, 3));
+        assert_eq!(ledger.take_refusals(&main)[0].2, 2);
+        assert_eq!(ledger.take_refusals(&other).len(), 1);
+        assert_eq!((ledger.refused_total(), ledger.refused(Refusal::NotYourDevice)), (6, 3));
     }
 
     #[test]
@@ -193,7 +201,7 @@ mod tests {
         for number in 0..NAMED + 5 {
             ledger.refuse_of(&from(&format!("gw-{number}")), Refusal::Busy);
         }
-        let taken = ledger.take_refusals().remove(&TenantId::default()).unwrap();
+        let taken = ledger.take_refusals(&TenantId::default());
         assert_eq!(taken.len(), NAMED + 1);
         assert_eq!(taken[0], (None, Refusal::Busy, 5));
         assert_eq!(taken.iter().map(|(_, _, count)| count).sum::<u64>(), NAMED as u64 + 5);

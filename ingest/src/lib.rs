@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod answer;
 pub mod broker;
+mod controls;
 mod gate;
 pub mod grpc;
 pub mod http;

@@ -181,8 +181,8 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     let rate = Rate::new(limits.mqtt.device_messages_per_s, limits.mqtt.device_messages_burst);
     let admission = Arc::new(admission.with_pace(pace).with_rates(DeviceRates::new(rate, stop.clone())));
     let answers = Answers { admission: Arc::clone(&admission), board };
-    tail.spawn(record_refusals(Arc::clone(&admission)));
     let mut doors = JoinSet::new();
+    doors.spawn(record_refusals(Arc::clone(&admission), stop.clone()));
     doors.spawn(stop_with_the_journal(Arc::clone(&admission), stop.clone()));
 
     let mqtt_addr = local_addr(mqtt_listener.as_ref());
@@ -226,11 +226,13 @@ pub async fn serve(config: IngestConfig, deps: Deps, shutdown: CancellationToken
     Ok(IngestHandle { mqtt_addr, grpc_addr, http_router, ledger, admission, endpoint, doors, tail })
 }
 
-/// Runs until dropped.
-async fn record_refusals(admission: Arc<Admission>) {
+/// Runs until stopped, and is not cut off while it writes.
+async fn record_refusals(admission: Arc<Admission>, stop: CancellationToken) {
     loop {
-        tokio::time::sleep(REFUSALS_EVERY).await;
-        admission.record_refusals().await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(REFUSALS_EVERY) => admission.record_refusals().await,
+        }
     }
 }
 

@@ -20,6 +20,11 @@ impl Engine {
         self.clinics.values().map(|clinic| Arc::clone(clinic.roster())).collect()
     }
 
+    /// Whether a clinic has come that is not among these.
+    pub(crate) fn has_more_than(&self, known: &Rosters) -> bool {
+        self.clinics.len() > known.tenants().len()
+    }
+
     /// The clinic declares a roster.
     pub(crate) fn declared(&mut self, record: &Record, toml: &str, out: &mut Output) -> Result<()> {
         let declared = (self.parse_roster)(toml, &record.tenant).context("roster record")?;

@@ -106,7 +106,7 @@ fn reading_row(
     ReadingRow {
         tenant: source.tenant.clone(),
         time: sample.time,
-        end_time: sample.end.map(|end| EventTime(end + correction)),
+        end_time: sample.end.map(|end| EventTime(end.saturating_add(correction))),
         device_time: sample.device_time,
         zone: zone.or(meta.zone.as_deref()).unwrap_or("UTC").to_owned(),
         received_at: source.received_at,

@@ -194,7 +194,7 @@ impl Processor {
                 self.engine.apply(record).await.with_context(|| format!("journal record {}", record.offset))?;
             answers.extend(self.answers(&output));
             self.clocks_moved |= !output.rows.clocks.is_empty();
-            if output.rows.roster.is_some() {
+            if output.rows.roster.is_some() || self.engine.has_more_than(&self.rosters.borrow()) {
                 self.rosters.send_replace(Arc::new(self.engine.rosters()));
             }
             if record.offset >= self.rows_done {
@@ -202,7 +202,7 @@ impl Processor {
                 append_rows(&mut rows, output.rows);
             }
             let journal_time = record.journal_time;
-            if rows.readings.len() >= GROUP_ROWS || index + 1 == count {
+            if rows.readings.len() + rows.quarantine.len() >= GROUP_ROWS || index + 1 == count {
                 fail::fail_point!("processor::before_findings");
                 self.append(std::mem::take(&mut answers)).await?;
                 fail::fail_point!("processor::after_findings");

@@ -103,8 +103,11 @@ pub struct Envelope<'a> {
     pub gateway: &'a GatewayId,
     pub protocol: Protocol,
     pub received_at: ReceivedAt,
-    /// The roster's zone of a device, for stamps without an offset.
-    pub device_zone: &'a dyn Fn(&DeviceId) -> Option<Zone>,
+    /// Tells it apart from another submission of the same bytes in the same millisecond: what is quarantined of each is an item of
+    /// its own.
+    pub number: u64,
+    /// The roster's zone of a device, for a stamp without an offset: what it says, in milliseconds as if that were UTC.
+    pub device_zone: &'a dyn Fn(&DeviceId, i64) -> Option<Zone>,
     /// How far a device's clock is known to be off: a journalled decision, so that what was judged by it stands in the
     /// journal before what it judged.
     pub device_clock: &'a dyn Fn(&DeviceId) -> Option<ClockOffset>,

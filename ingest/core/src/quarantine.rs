@@ -1,5 +1,5 @@
 //! What is kept of a refused reading: its own bytes, in a form that can be submitted again, under an id that is the same
-//! whenever the same payload is judged.
+//! whenever the same submission is judged, and no other submission's.
 
 use painwatch_domain::{Hash128, Measure, Shape};
 use painwatch_proto::ingest::v1::{Mode, Reading, ReadingBatch};
@@ -55,16 +55,23 @@ pub(crate) fn mark_of(reading: &Reading) -> Option<(u32, u64)> {
 }
 
 pub(crate) fn id(item: &Item<'_>, batch_id: &str, envelope: &Envelope<'_>) -> String {
-    let hash = Hash128::of(&[
-        b"quarantine",
+    let (received_at, index) = (envelope.received_at.0.to_le_bytes(), item.index.to_le_bytes());
+    let (sample, number) = (item.sample.map_or(-1, i64::from).to_le_bytes(), envelope.number.to_le_bytes());
+    let mut parts = vec![
+        b"quarantine".as_slice(),
         envelope.tenant.as_str().as_bytes(),
         envelope.gateway.as_str().as_bytes(),
-        &envelope.received_at.0.to_le_bytes(),
+        &received_at,
         batch_id.as_bytes(),
-        &item.index.to_le_bytes(),
-        &item.sample.map_or(-1, i64::from).to_le_bytes(),
+        &index,
+        &sample,
         item.payload,
-    ]);
+    ];
+    // The first has the ids of before there were numbers.
+    if envelope.number > 0 {
+        parts.push(&number);
+    }
+    let hash = Hash128::of(&parts);
     format!("q-{}", &hash.to_string()[..ID_DIGITS])
 }
 

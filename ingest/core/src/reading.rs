@@ -82,7 +82,7 @@ pub(crate) fn judge(
     } else {
         let (value, doubt) = values::single(reading, measure, claim.lasted_ms())?;
         let known = times::known_clock(device, &claim, claim.start, envelope);
-        let (time, clock) = times::place(&claim, claim.start, known, envelope.received_at)?;
+        let (time, clock) = times::place(&claim, claim.start, claim.said_end(), known, envelope.received_at)?;
         let flags = claim.flags.with(clock).with(doubt);
         series.samples.push(Sample { time, device_time: claim.start, end: claim.end, value, flags });
         Ok(Judged { entries: vec![Entry { index, series, positions: Vec::new() }], bad_samples: Vec::new() })
@@ -133,8 +133,9 @@ fn sample(
     stamped: &Stamped,
 ) -> Result<Sample, Refusal> {
     let (value, doubt) = scale.number(value, steps.lasts)?;
-    let (time, clock) = times::place(&stamped.claim, device_time, stamped.clock, stamped.received_at)?;
     let end = steps.lasts.map(|lasts| device_time.saturating_add(lasts));
+    let last = end.max(stamped.claim.said_end());
+    let (time, clock) = times::place(&stamped.claim, device_time, last, stamped.clock, stamped.received_at)?;
     Ok(Sample { time, device_time, end, value, flags: stamped.claim.flags.with(clock).with(doubt) })
 }
 

@@ -40,12 +40,14 @@ pub(crate) fn with_roster<T>(
     judge: impl FnOnce(&Envelope<'_>) -> T,
 ) -> T {
     let (tenant, gateway) = (TenantId::default(), GatewayId::parse("gw-17").unwrap());
-    let zone = |device: &DeviceId| device.as_str().starts_with("paris").then(|| Zone::parse("Europe/Paris").unwrap());
+    let zone =
+        |device: &DeviceId, _| device.as_str().starts_with("paris").then(|| Zone::parse("Europe/Paris").unwrap());
     judge(&Envelope {
         tenant: &tenant,
         gateway: &gateway,
         protocol: Protocol::Mqtt,
         received_at: ReceivedAt(ms(received_at)),
+        number: 0,
         device_zone: &zone,
         device_clock: &|_| None,
         may_speak_for: &|device| !device.as_str().starts_with("other"),

@@ -51,6 +51,11 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
+    /// The end that was said. A day that is known by its date only ends in the future while it lasts.
+    pub(crate) fn said_end(&self) -> Option<i64> {
+        self.end.filter(|_| !self.flags.has(Flags::DATE_ONLY))
+    }
+
     pub(crate) fn lasted_ms(&self) -> Option<i64> {
         self.end.map(|end| end.saturating_sub(self.start))
     }
@@ -120,7 +125,7 @@ fn by_age(age_ms: i64, sent_at: SentAt, received_at: ReceivedAt) -> Result<Claim
 fn whole_day(date: &str, zones: &Zones<'_>) -> Result<Claim, Refusal> {
     let midnight = parse_stamp(date, &Zone::utc()).map_err(|_| not_a_time("time"))?.utc_ms;
     let day = LocalDay(i32::try_from(midnight.div_euclid(DAY_MS)).map_err(|_| not_a_time("time"))?);
-    let zone = zones.find("time")?;
+    let zone = zones.find("time", midnight)?;
     let (start, end) = (zone.day_start(day).0, zone.day_start(day.plus(1)).0);
     let flags = Flags::DATE_ONLY.with(Flags::ZONE_ASSUMED);
     Ok(Claim { end: Some(end), flags, zone: Some(zone), ..Claim::at(start) })
@@ -157,17 +162,17 @@ impl Zones<'_> {
         if !as_utc.zone_assumed {
             return Ok(Claim::at(as_utc.utc_ms));
         }
-        let zone = self.find(field)?;
+        let zone = self.find(field, as_utc.utc_ms)?;
         let start = parse_stamp(stamp, &zone).map_err(|_| not_a_time(field))?.utc_ms;
         Ok(Claim { flags: Flags::ZONE_ASSUMED, zone: Some(zone), ..Claim::at(start) })
     }
 
-    fn find(&self, field: &str) -> Result<Zone, Refusal> {
+    fn find(&self, field: &str, civil_ms: i64) -> Result<Zone, Refusal> {
         if let Some(name) = text("zone", &self.reading.zone)? {
             return Zone::parse(&name)
                 .map_err(|_| Refusal::unreadable("zone is not an IANA name such as Europe/Paris"));
         }
-        (self.envelope.device_zone)(self.device).ok_or_else(|| {
+        (self.envelope.device_zone)(self.device, civil_ms).ok_or_else(|| {
             missing(format!(
                 "{field} has no offset and no zone is known: add +01:00 or Z, a zone, or the device's zone"
             ))
@@ -195,11 +200,12 @@ pub(crate) fn known_clock(
     known.explains(newest, claim.boot_id, envelope.received_at).then_some(known)
 }
 
-/// Holds a claimed time against the time of receipt (semantics 7). A fast clock must not silence a reading: rules see it
-/// at the time of receipt, the claim stays. Where the clock's error is known, it is taken out first.
+/// Holds a claimed time, and until when it lasted, against the time of receipt (semantics 7). A fast clock must not silence a
+/// reading: rules see it at the time of receipt, the claim stays. Where the clock's error is known, it is taken out first.
 pub(crate) fn place(
     claim: &Claim,
     device_time: i64,
+    end: Option<i64>,
     known: Option<ClockOffset>,
     received_at: ReceivedAt,
 ) -> Result<(EventTime, Flags), Refusal> {
@@ -209,8 +215,7 @@ pub(crate) fn place(
         return Err(Refusal::of_clock(ProblemCode::ClockNotSet, detail, device_time, claim.boot_id));
     }
     let ahead = corrected.0.saturating_sub(received_at.0);
-    // A day that is known by its date only ends in the future while it lasts.
-    let end = claim.end.filter(|_| !claim.flags.has(Flags::DATE_ONLY)).unwrap_or(device_time);
+    let end = end.unwrap_or(device_time);
     let end = known.map_or(EventTime(end), |clock| clock.event_time(end));
     if ahead.max(end.0.saturating_sub(received_at.0)) > AHEAD_REFUSED_MS {
         let detail = format!("{} is more than 24 h after receipt at {received_at}", corrected.max(end));

@@ -80,7 +80,7 @@ struct Finished {
 
 enum Done {
     Submitted(GatewayPrincipal, Outcome),
-    Status(Appended),
+    Status(GatewayPrincipal, Appended),
     /// Refused for good: acknowledged, or it would come again for ever.
     Refused,
 }
@@ -245,10 +245,12 @@ impl Connection {
             return self.refuse(message);
         }
         let recorded = admission.record_status(who, said);
-        let mut turn = admission.turn(who, 0);
+        let (mut turn, who) = (admission.turn(who, 0), who.clone());
         let finished = async move {
             turn.come(None).await;
-            Finished { message, done: Done::Status(recorded.await) }
+            let (appended, due) = recorded.await;
+            admission.withhold(due).await;
+            Finished { message, done: Done::Status(who, appended) }
         };
         self.pending.push_back(finished.boxed());
     }
@@ -257,14 +259,16 @@ impl Connection {
     fn finish(&mut self, Finished { message, done }: Finished) -> Result<(), End> {
         self.bytes -= message.payload.len();
         match done {
-            Done::Refused | Done::Submitted(_, Outcome::Refused(_)) | Done::Status(Appended::Durable { .. }) => {}
+            Done::Refused | Done::Submitted(_, Outcome::Refused(_)) | Done::Status(_, Appended::Durable { .. }) => {}
             Done::Submitted(who, Outcome::Durable(accepted)) => self.await_verdict(&who, accepted),
             Done::Submitted(_, Outcome::Closed)
-            | Done::Status(Appended::Refused(painwatch_journal::Refusal::Closed)) => return Err(End::Closed),
-            Done::Submitted(who, Outcome::HeldBack | Outcome::Unsure) if message.qos == QoS::AtMostOnce => {
+            | Done::Status(_, Appended::Refused(painwatch_journal::Refusal::Closed)) => return Err(End::Closed),
+            Done::Submitted(who, Outcome::HeldBack | Outcome::Unsure) | Done::Status(who, _)
+                if message.qos == QoS::AtMostOnce =>
+            {
                 self.answers.admission.ledger().refuse_of(&who, Refusal::Qos0Shed);
             }
-            Done::Submitted(_, Outcome::HeldBack | Outcome::Unsure) | Done::Status(_) => return Err(End::HeldBack),
+            Done::Submitted(_, Outcome::HeldBack | Outcome::Unsure) | Done::Status(..) => return Err(End::HeldBack),
         }
         // The request channel has a place for every packet id there is.
         self.client.try_ack(&message).map_err(|error| End::Lost(error.to_string()))

@@ -25,6 +25,8 @@ pub struct MqttLimits {
     pub connects_per_s: NonZeroU32,
     /// Sessions, with and without a connection.
     pub sessions: usize,
+    /// Of them with one gateway's client ids.
+    pub sessions_per_gateway: usize,
     /// How long a session outlives its connection at most, in seconds.
     pub session_expiry_s: u32,
     /// Unfinished QoS 2 exchanges of one session.
@@ -56,6 +58,7 @@ impl Default for MqttLimits {
             connections_per_address: 1_000,
             connects_per_s: const { nonzero32(2_000) },
             sessions: 20_000,
+            sessions_per_gateway: 64,
             session_expiry_s: 7 * 24 * 3600,
             qos2_ids: 1_000,
             device_messages_per_s: const { nonzero32(2_000) },

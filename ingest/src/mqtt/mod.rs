@@ -50,7 +50,7 @@ use crate::ledger::{Refusal, Tally};
 use crate::run::IngestLimits;
 pub use limits::MqttLimits;
 use listeners::{Listeners, Notice};
-use sessions::{Recalled, Sessions};
+use sessions::{Limit, Recalled, Sessions};
 pub use status::parse as parse_status;
 
 /// How long a subscriber's verdict is waited for before it is told `final: false`.
@@ -87,6 +87,7 @@ impl Endpoint {
         let (recalled, revision) = keep::recall(journal, ours.qos2_ids, admission.now_ms()).await;
         let gate = Gate::new(limits.connections, ours.connections_per_address, ours.connects_per_s, now)
             .not_counting(trusted_proxies);
+        let limit = Limit { all: ours.sessions, of_gateway: ours.sessions_per_gateway };
         let listeners = Listeners::default();
         for Recalled { who, record, remaining, .. } in
             recalled.iter().filter(|known| known.record.verdicts_qos.is_some())
@@ -97,7 +98,7 @@ impl Endpoint {
             admission,
             access,
             answers,
-            sessions: Sessions::new(ours.sessions, recalled, revision, now),
+            sessions: Sessions::new(limit, recalled, revision, now),
             listeners,
             gate: Arc::new(gate),
             limits,

@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let reason = Some("not a status".to_owned());
             return self.push(to.map_or(Done::Silent, |to| Done::Answer { to, answer: Answer::Undecodable, reason }));
         };
-        let admission = &self.seat.endpoint.admission;
+        let admission = Arc::clone(&self.seat.endpoint.admission);
         if !status::devices(&said).all(|device| admission.may_speak_for(&self.seat.who, &device)) {
             self.refused(Refusal::NotYourDevice);
             return self.refuse(publish.packet_id, publish.qos, "a device of another gateway");
@@ -177,16 +177,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let recorded = admission.record_status(&self.seat.who, said);
         let (mut turn, hurry) = (admission.turn(&self.seat.who, 0), self.hurry.clone());
         let (exchanges, limit) = (Arc::clone(&self.exchanges), self.seat.endpoint.limits.mqtt.qos2_ids);
+        let who = self.seat.who.clone();
         self.push_later(async move {
-            turn.come(Some(hurry)).await;
-            match (recorded.await, to) {
-                (_, None) => Done::Silent,
+            turn.come(Some(hurry.clone())).await;
+            let (appended, due) = recorded.await;
+            tokio::select! {
+                () = hurry.cancelled() => {}
+                () = admission.withhold(due) => {}
+            }
+            match (appended, to) {
+                (Appended::Durable { .. }, None) => Done::Silent,
                 (Appended::Durable { .. }, Some(to)) => {
                     settle(&exchanges, Some(to), limit);
                     Done::Answer { to, answer: Answer::Durable, reason: None }
                 }
                 (Appended::Refused(painwatch_journal::Refusal::Closed), _) => Done::Cut(Code::ServerShuttingDown),
-                _ => Done::Cut(Code::QuotaExceeded),
+                (_, Some(_)) => Done::Cut(Code::QuotaExceeded),
+                (_, None) => {
+                    admission.ledger().refuse_of(&who, Refusal::Qos0Shed);
+                    Done::Silent
+                }
             }
         });
     }

@@ -6,12 +6,12 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use painwatch_domain::TenantId;
+use painwatch_domain::{GatewayId, TenantId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Devices whose rate is watched at once; some 10 MB.
-const DEVICES_WATCHED: usize = 100_000;
+/// Devices and gateways whose rate is watched at once; some 10 MB.
+const PAYERS_WATCHED: usize = 100_000;
 
 /// A rate and how much may come at once.
 #[derive(Clone, Copy, Debug)]
@@ -77,24 +77,31 @@ impl<K: Eq + Hash> Buckets<K> {
     }
 }
 
-/// Keeps each device to its rate of messages, whichever doors they come through (reliability S40).
+/// Who pays for a message: a device for its readings, a gateway for what it says of itself and what names no device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Payer {
+    Device(String),
+    Gateway(GatewayId),
+}
+
+/// Keeps each device and each gateway to its rate of messages, whichever doors they come through (reliability S40).
 #[derive(Debug)]
 pub struct DeviceRates {
-    buckets: Mutex<Buckets<(TenantId, String)>>,
+    buckets: Mutex<Buckets<(TenantId, Payer)>>,
     /// The doors close: no answer is withheld any more.
     stop: CancellationToken,
 }
 
 impl DeviceRates {
     pub fn new(rate: Rate, stop: CancellationToken) -> Self {
-        Self { buckets: Mutex::new(Buckets::new(rate, DEVICES_WATCHED)), stop }
+        Self { buckets: Mutex::new(Buckets::new(rate, PAYERS_WATCHED)), stop }
     }
 
-    /// When a message with readings of these devices may be answered without exceeding anybody's rate; `None`: now.
-    pub fn charge(&self, tenant: &TenantId, devices: &[String]) -> Option<Instant> {
+    /// When a message that these pay for may be answered without exceeding anybody's rate; `None`: now.
+    pub fn charge(&self, tenant: &TenantId, payers: impl IntoIterator<Item = Payer>) -> Option<Instant> {
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let dues = devices.iter().map(|device| buckets.charge((tenant.clone(), device.clone()), now));
+        let dues = payers.into_iter().map(|payer| buckets.charge((tenant.clone(), payer), now));
         dues.max().filter(|due| *due > now)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Changes of a session that is to survive a restart are returned as records, which the caller journals.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,14 +42,23 @@ struct Session {
 struct State {
     last_generation: u64,
     last_revision: u64,
-    sessions: HashMap<Key, Session>,
+    /// Those of one gateway lie side by side.
+    sessions: BTreeMap<Key, Session>,
     ended: Vec<(GatewayPrincipal, MqttSession)>,
+}
+
+/// How many sessions there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    pub all: usize,
+    /// Of one gateway, so that none takes the others' places with client ids of its own.
+    pub of_gateway: usize,
 }
 
 #[derive(Debug)]
 pub struct Sessions {
     state: Mutex<State>,
-    limit: usize,
+    limit: Limit,
 }
 
 /// What a client wants of its session.
@@ -83,10 +92,10 @@ pub struct Recalled {
 }
 
 impl Sessions {
-    pub fn new(limit: usize, recalled: Vec<Recalled>, last_revision: u64, now: Instant) -> Self {
+    pub fn new(limit: Limit, recalled: Vec<Recalled>, last_revision: u64, now: Instant) -> Self {
         let mut state = State { last_revision, ..State::default() };
         for recalled in recalled {
-            if state.make_room(limit, now) {
+            if state.make_room(&recalled.who, limit, now) {
                 let key = (recalled.who.clone(), recalled.record.client_id.clone());
                 state.sessions.insert(key, Session::recalled(recalled, now));
             }
@@ -98,12 +107,13 @@ impl Sessions {
         self.lock().sessions.len()
     }
 
-    /// Takes the client id over from whoever holds it. `None` when there are as many sessions as may be, all connected.
+    /// Takes the client id over from whoever holds it. `None` when there are as many sessions as may be, of this gateway or of all, and
+    /// all of them are connected.
     pub fn enter(&self, who: &GatewayPrincipal, client_id: &str, asked: Asked, now: Instant) -> Option<Entry> {
         let mut state = self.lock();
         let key = (who.clone(), client_id.to_owned());
         let earlier = state.sessions.remove(&key);
-        if earlier.is_none() && !state.make_room(self.limit, now) {
+        if earlier.is_none() && !state.make_room(who, self.limit, now) {
             return None;
         }
         if let Some(earlier) = &earlier {
@@ -303,22 +313,36 @@ impl State {
         }
     }
 
-    /// Room for one more: those that are over go, then the one without a connection that ends first.
-    fn make_room(&mut self, limit: usize, now: Instant) -> bool {
-        if self.sessions.len() < limit {
+    /// Room for one more of a gateway: what is over goes, then a session without a connection: the gateway's own, and where it has
+    /// none and few enough, somebody's. Of several the one that ends first.
+    fn make_room(&mut self, who: &GatewayPrincipal, limit: Limit, now: Instant) -> bool {
+        let fits = |state: &Self, own: usize| own < limit.of_gateway && state.sessions.len() < limit.all;
+        if fits(self, self.own(who).count()) {
             return true;
         }
         self.sessions.retain(|_, session| !session.is_over(now));
-        if self.sessions.len() < limit {
+        let own = self.own(who).count();
+        if fits(self, own) {
             return true;
         }
-        let idle = self.sessions.iter().filter_map(|(key, session)| session.ends.map(|ends| (ends, key)));
-        let Some(soonest) = idle.min_by_key(|(ends, _)| *ends).map(|(_, key)| key.clone()) else { return false };
-        if let Some(over) = self.sessions.remove(&soonest) {
-            self.end(&soonest, &over);
+        let may_take = own < limit.of_gateway;
+        let idle = soonest(self.own(who)).or_else(|| soonest(self.sessions.iter()).filter(|_| may_take));
+        let Some(idle) = idle else { return false };
+        if let Some(over) = self.sessions.remove(&idle) {
+            self.end(&idle, &over);
         }
         true
     }
+
+    fn own<'a>(&'a self, who: &'a GatewayPrincipal) -> impl Iterator<Item = (&'a Key, &'a Session)> {
+        self.sessions.range((who.clone(), String::new())..).take_while(move |(key, _)| key.0 == *who)
+    }
+}
+
+/// Which of these sessions without a connection ends first.
+fn soonest<'a>(sessions: impl Iterator<Item = (&'a Key, &'a Session)>) -> Option<Key> {
+    let idle = sessions.filter_map(|(key, session)| session.ends.map(|ends| (ends, key)));
+    idle.min_by_key(|(ends, _)| *ends).map(|(_, key)| key.clone())
 }
 
 #[cfg(test)]

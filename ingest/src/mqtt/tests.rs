@@ -120,10 +120,13 @@ fn packet(head: u8, body: &[u8]) -> Vec<u8> {
 }
 
 fn publish(packet_id: u16, device: &str) -> Vec<u8> {
-    let topic = "painwatch/v1/gw-1/readings/json";
     let payload = format!(
         r#"{{"device": "{device}", "measure": "heart_rate", "time": "2026-03-01T10:00:00Z", "value": 71, "unit": "/min"}}"#
     );
+    publish_to("painwatch/v1/gw-1/readings/json", packet_id, &payload)
+}
+
+fn publish_to(topic: &str, packet_id: u16, payload: &str) -> Vec<u8> {
     let mut body = u16::try_from(topic.len()).unwrap().to_be_bytes().to_vec();
     body.extend(topic.as_bytes());
     body.extend(packet_id.to_be_bytes());
@@ -221,6 +224,54 @@ async fn f24_messages_of_a_device_beyond_its_rate_are_taken_and_acknowledged_lat
     pipe.write_all(&publish(7, "watch-0002")).await.unwrap();
     pipe.read_exact(&mut [0; 4]).await.unwrap();
     assert!(other.elapsed() < Duration::from_millis(100), "another device has a rate of its own");
+    assert_eq!(house.endpoint.admission.ledger().tally(Tally::Slowed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s40_what_is_quarantined_costs_its_device_and_what_names_none_its_gateway() {
+    let (per_s, burst) = (1.try_into().unwrap(), 1.try_into().unwrap());
+    let limits = MqttLimits { device_messages_per_s: per_s, device_messages_burst: burst, ..MqttLimits::default() };
+    let house = House::open(limits).await;
+    let (mut pipe, _served) = house.connected(&house.connect(60, None)).await;
+    let unknown = |device: &str| format!(r#"{{"device": "{device}", "measure": "mood_ring", "value": 1}}"#);
+    let begun = Instant::now();
+    let said = [unknown("watch-0001"), unknown("watch-0001"), unknown("watch 1"), "{".to_owned()];
+    for (packet_id, payload) in (1..).zip(&said) {
+        let publish = publish_to("painwatch/v1/gw-1/readings/json", packet_id, payload);
+        pipe.write_all(&publish).await.unwrap();
+    }
+    for expected_ms in [0, 1_000, 1_000, 1_000] {
+        let mut head = [0; 2];
+        pipe.read_exact(&mut head).await.unwrap();
+        pipe.read_exact(&mut vec![0; usize::from(head[1])]).await.unwrap();
+        let waited = u64::try_from(begun.elapsed().as_millis()).unwrap();
+        assert!((expected_ms..expected_ms + 100).contains(&waited), "{waited} ms instead of {expected_ms}");
+    }
+    assert_eq!(house.endpoint.admission.ledger().tally(Tally::Slowed), 2, "the second of each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s40_statuses_of_a_gateway_beyond_the_rate_are_taken_and_acknowledged_later() {
+    let (per_s, burst) = (2.try_into().unwrap(), 2.try_into().unwrap());
+    let limits = MqttLimits { device_messages_per_s: per_s, device_messages_burst: burst, ..MqttLimits::default() };
+    let house = House::open(limits).await;
+    let (mut pipe, _served) = house.connected(&house.connect(60, None)).await;
+    let begun = Instant::now();
+    for packet_id in 1..=4 {
+        let status = publish_to("painwatch/v1/gw-1/status", packet_id, r#"{"online": true}"#);
+        pipe.write_all(&status).await.unwrap();
+    }
+    for expected_ms in [0, 0, 500, 1_000] {
+        let mut puback = [0; 4];
+        pipe.read_exact(&mut puback).await.unwrap();
+        assert_eq!(puback[0], 0x40);
+        let waited = u64::try_from(begun.elapsed().as_millis()).unwrap();
+        assert!((expected_ms..expected_ms + 100).contains(&waited), "{waited} ms instead of {expected_ms}");
+    }
+    let device = Instant::now();
+    pipe.write_all(&publish(5, "watch-0001")).await.unwrap();
+    pipe.read_exact(&mut [0; 4]).await.unwrap();
+    assert!(device.elapsed() < Duration::from_millis(100), "its devices have rates of their own");
     assert_eq!(house.endpoint.admission.ledger().tally(Tally::Slowed), 2);
 }
 

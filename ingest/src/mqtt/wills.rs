@@ -44,7 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 impl Endpoint {
     async fn speak(&self, who: &GatewayPrincipal, will: GatewayStatus) {
         let recorded = self.admission.record_status(who, will);
-        if !matches!(timeout(DEADLINE, recorded).await, Ok(Appended::Durable { .. })) {
+        if !matches!(timeout(DEADLINE, recorded).await, Ok((Appended::Durable { .. }, _))) {
             tracing::warn!(gateway = %who.gateway, "a gateway's will could not be journalled");
         }
     }

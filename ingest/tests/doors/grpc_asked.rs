@@ -18,6 +18,7 @@ use tonic::{Code, Status};
 use crate::grpc::{authorized, batch, client};
 use crate::support::journal::Mode;
 use crate::support::raw::{Raw, Version, confirmed, subscribe};
+use crate::support::secure::gateway;
 use crate::support::{A_WHILE, House, NOW_MS, SOON};
 
 fn by_batch(gateway: &str, batch_id: &str) -> GetVerdictRequest {
@@ -222,4 +223,23 @@ async fn what_a_gateway_is_refused_over_mqtt_stands_in_its_own_book() {
     let expected = [("authorization", 2), ("not_your_device", 1), ("too_large", 1), ("malformed", 1)];
     let expected = expected.map(|(reason, count)| ("gw-1".to_owned(), reason.to_owned(), count));
     assert_eq!(booked, expected);
+}
+
+#[tokio::test]
+async fn refusals_of_other_tenants_are_not_lost_with_a_record_that_nobody_waits_for() {
+    let house = House::open().await;
+    for tenant in ["main", "north", "south"] {
+        house.handle.ledger.refuse_of(&gateway(tenant, "gw-1"), Refusal::Busy);
+    }
+    house.journal.set(Mode::Held);
+    let interrupted = tokio::time::timeout(A_WHILE, house.handle.admission().record_refusals()).await;
+    assert!(interrupted.is_err() && house.journal.held() == 1);
+    house.journal.set(Mode::Durable);
+    house.journal.release(0);
+    house.stop.cancel();
+    let journal = Arc::clone(&house.journal);
+    tokio::time::timeout(SOON, house.doors.handle.stopped()).await.unwrap();
+    let mut tenants: Vec<_> = journal.records().iter().map(|record| record.tenant.to_string()).collect();
+    tenants.sort_unstable();
+    assert_eq!(tenants, ["main", "north", "south"]);
 }

@@ -5,8 +5,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use painwatch_access::tls::{Door, Security};
+use painwatch_domain::roster::{Pairing, Patient};
+use painwatch_domain::time::HOUR_MS;
+use painwatch_domain::{DeviceId, EventTime, PatientId, Roster, Zone};
 use painwatch_ingest::http::{HttpLimits, HttpListener};
-use painwatch_ingest::{IngestLimits, Refusal};
+use painwatch_ingest::{IngestLimits, Outcome, Refusal};
+use painwatch_ingest_core::{Format, Protocol};
+use painwatch_proto::journal::v1::DeviceReadings;
+use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -56,6 +62,37 @@ async fn ask(address: SocketAddr, what: &str, headers: Headers<'_>, body: &[u8])
         head: head.to_ascii_lowercase(),
         body: serde_json::from_str(body).unwrap(),
     }
+}
+
+#[tokio::test]
+async fn semantics_7_a_stamp_without_an_offset_is_read_in_the_zone_of_who_wore_the_device_then() {
+    let (house, who) = (House::open().await, gateway("main", "gw-1"));
+    let patients = [("p-1", "Europe/Paris"), ("p-2", "Asia/Tokyo")].map(|(id, zone)| {
+        let (id, zone) = (PatientId::parse(id).unwrap(), Zone::parse(zone).unwrap());
+        (id.clone(), Patient::new(id, zone))
+    });
+    let changed_hands = EventTime(NOW_MS - HOUR_MS);
+    let pairings = [(0, EventTime::MIN, Some(changed_hands)), (1, changed_hands, None)].map(|(nth, from, until)| {
+        let (device, patient) = (DeviceId::parse("cuff-1").unwrap(), patients[nth].0.clone());
+        Pairing { device, patient, from, until }
+    });
+    house.declare(Roster { patients: patients.into(), pairings: pairings.to_vec().into(), ..Roster::default() });
+    let mood = r#"{"device": "cuff-1", "measure": "mood", "value": 1, "time": "2026-03-01T09:00:00"}"#;
+    house.handle.admission().submit_bytes(&who, Protocol::Http, mood.as_bytes(), Format::Json).await;
+    let readings = DeviceReadings::decode(&house.batches()[0].sections[0].readings[..]).unwrap();
+    assert_eq!(readings.series[0].device_time_ms, [1_772_352_000_000], "08:00 in UTC");
+}
+
+#[tokio::test]
+async fn semantics_1_what_is_refused_twice_in_one_millisecond_is_two_items_in_quarantine() {
+    let (house, who) = (House::open().await, gateway("main", "gw-1"));
+    for _ in 0..2 {
+        let outcome = house.handle.admission().submit_bytes(&who, Protocol::Http, b"{", Format::Json).await;
+        assert!(matches!(outcome, Outcome::Durable(accepted) if accepted.quarantined == 1));
+    }
+    let batches = house.batches();
+    assert_eq!(batches[0].received_at_ms, batches[1].received_at_ms, "the clock stands still");
+    assert_ne!(batches[0].quarantined[0].id, batches[1].quarantined[0].id);
 }
 
 #[tokio::test]

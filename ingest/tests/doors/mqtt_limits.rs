@@ -177,6 +177,21 @@ async fn a_status_is_journalled_before_it_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn only_who_went_away_uses_the_reserve_of_a_full_journal() {
+    let house = House::open().await;
+    let mut raw = Raw::connect(&house, Version::V5, "gw-1").await;
+    house.journal.set(Mode::Full);
+    raw.publish(STATUS, 0, 0, br#"{"online": true}"#).await;
+    eventually("the loss is counted", || house.handle.ledger.refused(Refusal::Qos0Shed) == 1).await;
+    raw.publish(STATUS, 1, 1, br#"{"online": false}"#).await;
+    assert_eq!(confirmed(&raw.receive().await), (1, 0));
+    raw.publish(STATUS, 1, 2, br#"{"online": true}"#).await;
+    let said = raw.until_closed().await;
+    assert_eq!((said[0].head, said[0].body[0]), (DISCONNECT, 0x97), "it comes again, as readings do");
+    assert_eq!(house.statuses(), [(false, String::new())]);
+}
+
+#[tokio::test]
 async fn a_status_may_speak_of_the_devices_that_its_gateway_may_speak_for() {
     let house = House::open().await;
     let id = DeviceId::parse("watch-0002").unwrap();

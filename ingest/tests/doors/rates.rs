@@ -1,6 +1,7 @@
 //! A device that sends more messages than it may is answered later, whichever door its messages come through.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use painwatch_access::GatewayPrincipal;
 use painwatch_domain::{GatewayId, TenantId};
@@ -99,4 +100,20 @@ async fn s40_a_device_beyond_its_rate_is_answered_later_through_every_door() {
     let mut answered = timeout(SOON, answers.join_all()).await.expect("at the end nobody is kept waiting");
     answered.sort_unstable();
     assert_eq!(answered, DOORS);
+}
+
+#[tokio::test]
+async fn what_is_quarantined_takes_a_turn_of_as_many_rows() {
+    let limits = IngestLimits { patience: Duration::from_millis(1), ..IngestLimits::default() };
+    let house = House::with(limits).await;
+    let who = GatewayPrincipal { tenant: TenantId::default(), gateway: GatewayId::parse("gw-1").unwrap() };
+    let unreadable = format!("[{}]", vec!["{}"; 10_000].join(","));
+    let submit = || house.handle.admission().submit_bytes(&who, Protocol::Http, unreadable.as_bytes(), Format::Json);
+    for _ in 0..3 {
+        assert!(matches!(submit().await, Outcome::Durable(accepted) if accepted.quarantined == 10_000));
+    }
+    assert_eq!(house.handle.ledger.tally(Tally::Paced), 0);
+    let fourth = submit();
+    assert_eq!(house.handle.ledger.tally(Tally::Paced), 1, "the tables are 30,000 rows behind");
+    drop(fourth);
 }

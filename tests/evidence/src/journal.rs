@@ -77,11 +77,8 @@ fn judged(roster: &Roster, step: &Step) -> Result<Submission> {
         gateway: &gateway,
         protocol: Protocol::Grpc,
         received_at: ReceivedAt(step.clock_ms),
-        device_zone: &|device| {
-            let time = EventTime(step.clock_ms);
-            let wearer = roster.wearer(device, time).and_then(|patient| roster.patients.get(patient))?;
-            Some(wearer.zone_at(time).clone())
-        },
+        number: 0,
+        device_zone: &|device, civil_ms| roster.zone_of_stamp(device, civil_ms, EventTime(step.clock_ms)),
         device_clock: &|_| None,
         may_speak_for: &|_| true,
         roster,

@@ -213,6 +213,19 @@ fn quarantine_ids_are_the_same_each_time_and_different_for_each_item() {
 }
 
 #[test]
+fn semantics_1_of_the_same_bytes_in_one_millisecond_each_submission_has_items_of_its_own() {
+    let id = |number: u64| {
+        with_envelope(Limits::default(), |envelope| {
+            let submission = judge_bytes(b"{", Format::Json, &Envelope { number, ..*envelope }).unwrap();
+            submission.problems[0].quarantine_id.clone().unwrap()
+        })
+    };
+    assert_ne!(id(0), id(1));
+    assert_ne!(id(1), id(2));
+    assert_eq!(id(2), id(2));
+}
+
+#[test]
 fn readings_are_grouped_by_device_and_carry_the_envelope() {
     let of = |device: &str| {
         format!(r#"{{"device": "{device}", "measure": "mood", "time": "2026-03-01T11:00:00Z", "value": 1}}"#)

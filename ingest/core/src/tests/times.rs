@@ -1,5 +1,5 @@
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use painwatch_domain::{ClockOffset, EventTime, Flags};
+use painwatch_domain::{ClockOffset, EventTime, Flags, ProblemCode};
 
 use super::*;
 
@@ -31,6 +31,25 @@ fn semantics_7_a_clock_further_ahead_or_not_set_is_quarantined() {
     assert_eq!(super::code(&off_by(ms("1999-12-31T23:59:59Z") - ms(NOON))), "clock_not_set");
     assert_eq!(super::code(&off_by(i64::MIN / 2)), "clock_not_set");
     admitted(&off_by(ms("2000-01-01T00:00:00Z") - ms(NOON)));
+}
+
+#[test]
+fn semantics_7_a_packed_sample_may_last_no_further_into_the_future_than_one_sent_alone() {
+    let lasting = |period_ms: i64| {
+        let packed = format!(r#""period_ms": {period_ms}, "values": [40, 3]"#);
+        format!(
+            r#"{{"device": "watch-0001", "measure": "step_count", "time_ms": {}, {packed}, "unit": "{{steps}}"}}"#,
+            ms(NOON) - 25 * HOUR_MS
+        )
+    };
+    // The second begins and ends with twice the period.
+    let submission = judge(&lasting(49 * HOUR_MS / 2));
+    assert_eq!((submission.admitted, submission.quarantined), (2, 0));
+    for (period_ms, admitted) in [(49 * HOUR_MS / 2 + 1, 1), (49 * HOUR_MS, 1), (49 * HOUR_MS + 1, 0), (i64::MAX, 0)] {
+        let submission = judge(&lasting(period_ms));
+        assert_eq!((submission.admitted, submission.quarantined), (admitted, 2 - admitted), "{period_ms}");
+        assert!(submission.problems.iter().all(|problem| problem.code == ProblemCode::TimeInFuture));
+    }
 }
 
 #[test]
@@ -66,6 +85,23 @@ fn a_stamp_without_an_offset_is_read_in_the_readings_zone_then_the_devices_and_n
     let (series, sample) = admitted(&timed("paris-1", r#""time": "2026-03-01T11:00:00+03:00""#));
     assert_eq!((sample.device_time, sample.flags), (ms("2026-03-01T08:00:00Z"), Flags::default()));
     assert_eq!(series.meta.zone, None);
+}
+
+#[test]
+fn semantics_7_the_roster_is_asked_for_the_zone_of_what_the_stamp_says() {
+    let asked = std::cell::RefCell::new(Vec::new());
+    let zone = |_: &DeviceId, civil_ms: i64| {
+        asked.borrow_mut().push(civil_ms);
+        Zone::parse("Asia/Tokyo").ok()
+    };
+    with_envelope(Limits::default(), |envelope| {
+        for time in [r#""time": "2026-03-01T11:00:05.250""#, r#""time": "2026-02-28""#] {
+            let payload = timed("watch-1", time);
+            let envelope = Envelope { device_zone: &zone, ..*envelope };
+            assert_eq!(judge_bytes(payload.as_bytes(), Format::Json, &envelope).unwrap().admitted, 1, "{time}");
+        }
+    });
+    assert_eq!(asked.into_inner(), [ms("2026-03-01T11:00:05.250Z"), ms("2026-02-28T00:00:00Z")]);
 }
 
 #[test]

@@ -12,8 +12,12 @@ fn gateway(id: &str) -> GatewayPrincipal {
     GatewayPrincipal { tenant: TenantId::default(), gateway: GatewayId::parse(id).unwrap() }
 }
 
-fn nobody(limit: usize) -> (Sessions, GatewayPrincipal, Instant) {
-    (Sessions::new(limit, Vec::new(), 0, Instant::now()), gateway("gw-1"), Instant::now())
+fn at_most(all: usize) -> Limit {
+    Limit { all, of_gateway: all }
+}
+
+fn nobody(all: usize) -> (Sessions, GatewayPrincipal, Instant) {
+    (Sessions::new(at_most(all), Vec::new(), 0, Instant::now()), gateway("gw-1"), Instant::now())
 }
 
 fn hour() -> Duration {
@@ -88,7 +92,7 @@ fn what_the_journal_remembers_of_a_session_is_there_again() {
     let mut exchanges = Exchanges::default();
     exchanges.recall(5, bytes);
     let recalled = Recalled { who: who.clone(), record, exchanges, remaining: hour() };
-    let restarted = Sessions::new(10, vec![recalled], 100, now);
+    let restarted = Sessions::new(at_most(10), vec![recalled], 100, now);
     let second = restarted.enter(&who, "gw-1", LASTING, now + hour() / 2).unwrap();
     assert!(second.session_present && second.subscription == Some(Qos::AtLeastOnce));
     assert_eq!((second.number, second.record.unwrap().revision), (first.number, 101));
@@ -117,4 +121,41 @@ fn a_will_that_waits_is_withdrawn_when_the_client_comes_back() {
     sessions.enter(&who, "gw-1", LASTING, now).unwrap();
     assert!(will.is_cancelled());
     assert!(sessions.defer_will(&who, "gw-1", first.generation).is_none(), "another one is there");
+}
+
+#[test]
+fn a_gateway_with_as_many_sessions_as_it_may_have_makes_room_among_its_own() {
+    let (now, limit) = (Instant::now(), Limit { all: 10, of_gateway: 2 });
+    let (sessions, own, other) = (Sessions::new(limit, Vec::new(), 0, now), gateway("gw-1"), gateway("gw-2"));
+    let away = |who: &GatewayPrincipal, client_id: &str, keep_s: u32| {
+        let entry = sessions.enter(who, client_id, LASTING, now).unwrap();
+        sessions.leave(who, client_id, entry.generation, keep_s, (now, 0));
+    };
+    let is_kept = |who: &GatewayPrincipal, client_id: &str| {
+        sessions.lock().sessions.contains_key(&(who.clone(), client_id.to_owned()))
+    };
+    away(&other, "gw-2", 60);
+    away(&own, "gw-1/a", 300);
+    away(&own, "gw-1/b", 200);
+    away(&own, "gw-1/c", 100);
+    assert!(is_kept(&other, "gw-2"), "another gateway's ends sooner and stays");
+    assert!(is_kept(&own, "gw-1/a") && !is_kept(&own, "gw-1/b"), "of its own the one that ended first went");
+    for client_id in ["gw-1/a", "gw-1/c"] {
+        assert!(sessions.enter(&own, client_id, LASTING, now).unwrap().session_present);
+    }
+    assert!(sessions.enter(&own, "gw-1/d", LASTING, now).is_none(), "both of its own are connected");
+    assert!(sessions.enter(&other, "gw-2/b", LASTING, now).is_some());
+}
+
+#[test]
+fn where_all_sessions_are_taken_a_gateway_gives_up_its_own_before_anothers() {
+    let (now, limit) = (Instant::now(), Limit { all: 2, of_gateway: 2 });
+    let (sessions, own, other) = (Sessions::new(limit, Vec::new(), 0, now), gateway("gw-1"), gateway("gw-2"));
+    for (who, client_id, keep_s) in [(&other, "gw-2", 60), (&own, "gw-1/a", 300)] {
+        let entry = sessions.enter(who, client_id, LASTING, now).unwrap();
+        sessions.leave(who, client_id, entry.generation, keep_s, (now, 0));
+    }
+    assert!(sessions.enter(&own, "gw-1/b", LASTING, now).is_some());
+    assert!(sessions.enter(&other, "gw-2", LASTING, now).unwrap().session_present);
+    assert!(sessions.enter(&own, "gw-1/a", LASTING, now).is_none(), "it is gone, and all are connected");
 }

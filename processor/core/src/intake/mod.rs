@@ -122,5 +122,6 @@ pub fn handle(
         visit.note_visitors(cache, day, start..end);
         start = end;
     }
+    visit.sum_up();
     Ok(())
 }

@@ -6,6 +6,10 @@ use super::change::{Change, Judged, shown};
 use super::reading::EffectiveReading;
 use super::visit::Visit;
 
+/// Conflicts that a verdict names one by one, as ingest does with refused samples: enough to see what is wrong. Two days at 1 Hz,
+/// sent again with other values, would otherwise make a verdict that is larger than a record of the journal may be.
+pub(super) const CONFLICTS_LISTED: u64 = 1_000;
+
 /// How a version fared, before it is told.
 pub(super) struct Outcome {
     pub class: Class,
@@ -49,13 +53,26 @@ impl Visit<'_> {
         self.tally.problems.push(Problem { index, sample, result, code, detail, quarantine_id: None });
     }
 
+    /// The first one beyond the listed stands for those that follow as well.
     fn report_conflict(&mut self, index: usize, rival: &Value) {
+        if self.tally.conflict > CONFLICTS_LISTED + 1 {
+            return;
+        }
         let series = self.incoming.series;
         let [came, kept] = [&self.sample(index).value, rival].map(|value| shown(series.measure, value));
         let revision = series.meta.revision;
         let detail =
             format!("{} {came}, but {kept} came before with the same revision {revision}", series.measure.name());
         self.report(index, Class::Conflict, ProblemCode::ValueDiffers, detail);
+    }
+
+    /// Says how many conflicts the last one stands for.
+    pub(super) fn sum_up(&mut self) {
+        let more = self.tally.conflict.saturating_sub(CONFLICTS_LISTED);
+        let last = self.tally.problems.iter_mut().rfind(|problem| problem.result == Class::Conflict);
+        if let Some(last) = last.filter(|_| more > 1) {
+            last.detail = format!("and {more} more from here on differ from what came before with the same revision");
+        }
     }
 
     pub(super) fn report_medication(&mut self, index: usize) {

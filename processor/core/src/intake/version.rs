@@ -104,14 +104,14 @@ impl Versions {
         top.status == Status::Final && self.0[1..].iter().any(rival)
     }
 
-    /// Takes a version in and says what it is, and whether anything that is kept changed.
+    /// Takes a version in and says what it is, and whether anything that is kept changed. What falls below the greatest is told as
+    /// new each time it comes, because nothing remembers it (decision 0093).
     pub fn offer(&mut self, arrived: Version) -> (Class, bool) {
         let offered = match self.0.iter_mut().find(|kept| kept.says_the_same_as(&arrived)) {
             Some(kept) => Self::repeat(kept, arrived),
             None => self.differ(arrived),
         };
         self.0.sort_by(|a, b| b.effective_order(a));
-        self.0.truncate(VERSIONS_MAX);
         offered
     }
 
@@ -127,8 +127,14 @@ impl Versions {
     fn differ(&mut self, arrived: Version) -> (Class, bool) {
         let rival = |kept: &Version| kept.revision == arrived.revision && !kept.retracts();
         let conflict = arrived.status == Status::Final && self.0.iter().any(rival);
+        let class = if conflict { Class::Conflict } else { Class::Stored };
+        let last = self.0.last().filter(|_| self.0.len() == VERSIONS_MAX);
+        if last.is_some_and(|last| arrived.effective_order(last).is_le()) {
+            return (class, false);
+        }
+        self.0.truncate(VERSIONS_MAX - 1);
         self.0.push(arrived);
-        (if conflict { Class::Conflict } else { Class::Stored }, true)
+        (class, true)
     }
 
     /// The kept value with the same revision that a conflicting one differs from.
@@ -208,6 +214,18 @@ pub(super) mod tests {
             offered(&[plain(80, 0, 10), version(80, 0, Some(20), Status::EnteredInError), plain(80, 0, 10)]);
         assert_eq!(classes, [Class::Stored, Class::Duplicate]);
         assert!(kept.top().retracts() && !kept.undecided());
+    }
+
+    #[test]
+    fn semantics_4_what_falls_below_the_eight_changes_nothing_each_time_it_comes() {
+        let (mut kept, _) = offered(&(1..=8).map(|number| plain(number, number, 10)).collect::<Vec<_>>());
+        let eight = kept.clone();
+        for _ in 0..2 {
+            assert_eq!(kept.offer(plain(99, 0, 20)), (Class::Stored, false));
+            assert_eq!(kept, eight);
+        }
+        assert_eq!(kept.offer(plain(99, 9, 20)), (Class::Stored, true));
+        assert_eq!((kept.kept().len(), kept.top().value.number()), (8, Some(99)));
     }
 
     fn any_value() -> impl Strategy<Value = Value> {

@@ -208,6 +208,35 @@ fn a_packed_series_names_the_sample_by_its_submitted_position() {
 }
 
 #[test]
+fn of_very_many_conflicts_a_thousand_are_named_and_all_are_counted() {
+    let mut bench = Bench::default();
+    let nights = |bpm: i64| [0, 20_000_000].map(|at| heart_rate(at, &[bpm; 1_500]));
+    for night in nights(70) {
+        bench.take(&night, None);
+    }
+    let again = nights(75);
+    bench.take(&again[0], None);
+    assert_eq!(bench.tally.problems.len(), 1_001);
+    let told = bench.tally.problems.last().unwrap();
+    assert_eq!(told.detail, "and 500 more from here on differ from what came before with the same revision");
+    bench.take(&again[1], None);
+    let (told, listed) = bench.tally.problems.split_last().unwrap();
+    assert_eq!((bench.counts(), listed.len()), ((3_000, 0, 3_000), 1_000));
+    assert!(listed.iter().all(|problem| problem.detail.starts_with("heart_rate 75 /min, but 70 /min")));
+    assert_eq!((told.result, told.code, told.sample), (Class::Conflict, ProblemCode::ValueDiffers, Some(1_000)));
+    assert_eq!(told.detail, "and 2000 more from here on differ from what came before with the same revision");
+}
+
+#[test]
+fn a_verdict_names_each_of_a_thousand_and_one_conflicts() {
+    let mut bench = Bench::default();
+    bench.take(&heart_rate(0, &[70; 1_001]), None);
+    bench.take(&heart_rate(0, &[75; 1_001]), None);
+    assert!(bench.tally.problems.iter().all(|problem| problem.detail.starts_with("heart_rate 75 /min")));
+    assert_eq!(bench.tally.problems.len(), 1_001);
+}
+
+#[test]
 fn a_series_across_midnight_reaches_both_days() {
     let mut bench = Bench::default();
     let night = heart_rate(DAY_MS - 10_000, &[60, 61, 62, 63]);
