@@ -128,7 +128,8 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
 /// broker is left to the clinic's server.
 fn keep_apart(config: &mut Config, data: PathBuf, store: Option<String>) {
     config.data = data;
-    for url in [&mut config.journal.url, &mut config.lake.url, &mut config.ingest.mqtt.broker] {
+    let (engines, broker) = ([&mut config.journal.url, &mut config.lake.url], &mut config.ingest.mqtt.broker);
+    for url in engines.into_iter().chain([broker, &mut config.http.public_url]) {
         url.clear();
     }
     config.store.url = store.unwrap_or_default();
@@ -256,6 +257,7 @@ mod tests {
             ("PAINWATCH__JOURNAL__URL", "file:clinic-journal"),
             ("PAINWATCH__LAKE__URL", "clinic-lake"),
             ("PAINWATCH__INGEST__MQTT__BROKER", "mqtt://clinic@localhost"),
+            ("PAINWATCH__HTTP__PUBLIC_URL", "https://clinic.example"),
         ]);
         let mut config = configured.unwrap();
         keep_apart(&mut config, PathBuf::from("demo"), None);
