@@ -163,6 +163,7 @@ pub async fn start(config: &Config, wiring: Wiring) -> Result<System> {
         data: config.data.clone(),
     };
     if let Some(http) = http {
+        tell_of_links(config, &system.processor);
         system.listen(config, (&wiring.clock, wiring.canaries), http, security).await?;
     }
     Ok(system)
@@ -178,10 +179,20 @@ const fn limits_of_processor(config: &Config) -> painwatch_processor::Config {
 fn webhook(config: &Config, link: SocketAddr) -> Result<WebhookConfig> {
     Ok(WebhookConfig {
         secret: webhook_secret(&config.data)?,
-        link_base: LinkBase(format!("{}://{link}", if config.tls.is_on() { "https" } else { "http" })),
+        link_base: LinkBase(config.http.link(link, config.tls.is_on())),
         timeout: Duration::from_millis(config.alerts.webhook_timeout_ms),
         allow_plain_loopback: true,
     })
+}
+
+/// Pages that lead nowhere look like pages that do.
+fn tell_of_links(config: &Config, processor: &ProcessorHandle) {
+    let somebody = !processor.rosters.borrow().of(&TenantId::default()).contacts.is_empty();
+    if somebody && config.http.link_is_a_guess() {
+        tracing::warn!(
+            "pages link to the address of http.listen: set http.public_url to where people reach the console"
+        );
+    }
 }
 
 /// The directory holds health data: nobody but its owner looks in.
@@ -225,13 +236,15 @@ async fn announce_logic(journal: &dyn Journal) -> Result<()> {
 /// # Errors
 /// The journal refuses it or cannot say.
 pub async fn append(journal: &dyn Journal, class: Class, payload: Vec<u8>) -> Result<Offset> {
-    let record = NewRecord {
-        class,
-        tenant: TenantId::default(),
-        key_id: 0,
-        logic_version: LOGIC_VERSION,
-        payload: payload.into(),
-    };
+    append_of(journal, TenantId::default(), class, payload).await
+}
+
+/// Appends one record of a clinic.
+///
+/// # Errors
+/// As [`append`].
+pub async fn append_of(journal: &dyn Journal, tenant: TenantId, class: Class, payload: Vec<u8>) -> Result<Offset> {
+    let record = NewRecord { class, tenant, key_id: 0, logic_version: LOGIC_VERSION, payload: payload.into() };
     match journal.append(vec![record], AppendOptions { reserved: true, expect: None }).await {
         Appended::Durable { first, .. } => Ok(first),
         other => bail!("the journal did not take a record: {other:?}"),

@@ -139,6 +139,7 @@ pub struct Limits {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Http {
     pub listen: SocketAddr,
+    pub public_url: String,
     pub head_deadline_ms: u64,
     pub body_deadline_ms: u64,
     pub connections: usize,
@@ -147,6 +148,20 @@ pub struct Http {
 }
 
 impl Http {
+    /// Where people reach the console, for links in pages; `address` is where we listen.
+    pub fn link(&self, address: SocketAddr, tls: bool) -> String {
+        if self.public_url.is_empty() {
+            format!("{}://{address}", if tls { "https" } else { "http" })
+        } else {
+            self.public_url.clone()
+        }
+    }
+
+    /// Nobody was told how people reach the console, and the address we listen on need not lead there.
+    pub const fn link_is_a_guess(&self) -> bool {
+        self.public_url.is_empty() && !self.listen.ip().is_loopback()
+    }
+
     /// As ingest takes them. What is 0 would stop everything: it is 1.
     pub fn limits(&self) -> HttpLimits {
         HttpLimits {
@@ -224,11 +239,35 @@ impl Config {
         }
         for (name, value) in environment {
             if let Some(path) = name.strip_prefix("PAINWATCH__") {
-                merge(&mut merged, nested(&path.to_lowercase(), &value), "")
-                    .with_context(|| format!("environment {name}"))?;
+                let given = nested(&path.to_lowercase(), &value, &merged);
+                merge(&mut merged, given, "").with_context(|| format!("environment {name}"))?;
             }
         }
-        Value::Table(merged).try_into().context("configuration")
+        let config: Self = Value::Table(merged).try_into().context("configuration")?;
+        config.check_urls()?;
+        Ok(config)
+    }
+
+    /// What no engine of this version opens would otherwise be the name of a directory.
+    fn check_urls(&self) -> Result<()> {
+        let (files, tables) = (&["file"][..], &["sqlite", "postgres", "postgresql"][..]);
+        let (journal, lake, store) = (&self.journal.url, &self.lake.url, &self.store.url);
+        for (key, url, known) in
+            [("journal.url", journal, files), ("lake.url", lake, files), ("store.url", store, tables)]
+        {
+            if let Some(scheme) = scheme(url).filter(|scheme| !known.contains(scheme)) {
+                let (shown, expected) = (masked(url), known.join(": or "));
+                bail!("{key} = {shown:?}: {scheme}: is not supported by this version, expected {expected}:");
+            }
+        }
+        if !store.is_empty() && scheme(store).is_none() {
+            bail!("store.url = {store:?}: expected sqlite:FILE or postgres://…");
+        }
+        let public = &self.http.public_url;
+        if !public.is_empty() && !["http", "https"].contains(&scheme(public).unwrap_or_default()) {
+            bail!("http.public_url = {public:?}: expected an address such as https://painwatch.clinic.example");
+        }
+        Ok(())
     }
 
     /// As it may be shown: passwords in URLs are masked.
@@ -261,10 +300,25 @@ impl Config {
     }
 }
 
-/// `ingest__mqtt__listen` = `x` as a nested table; numbers and booleans become what they look like.
-fn nested(path: &str, text: &str) -> Table {
-    let leaf = text.parse::<i64>().map(Value::Integer).or_else(|_| text.parse::<bool>().map(Value::Boolean));
-    let mut value = leaf.unwrap_or_else(|_| Value::String(text.to_owned()));
+/// `file` of `file:journal`. A name before a colon is one where it has two letters or more.
+fn scheme(url: &str) -> Option<&str> {
+    let (name, _) = url.split_once(':')?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    (name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(fits)).then_some(name)
+}
+
+/// `ingest__mqtt__listen` = `x` as a nested table, of the type that the key has in `base`. What cannot be that stays a text, and
+/// is refused as one.
+fn nested(path: &str, text: &str, base: &Table) -> Table {
+    let mut keys = path.split("__");
+    let slot = keys.next().and_then(|key| base.get(key));
+    let slot = keys.fold(slot, |slot, key| slot.and_then(Value::as_table).and_then(|table| table.get(key)));
+    let as_text = || Value::String(text.to_owned());
+    let mut value = match slot {
+        Some(Value::Integer(_)) => text.parse().map_or_else(|_| as_text(), Value::Integer),
+        Some(Value::Boolean(_)) => text.parse().map_or_else(|_| as_text(), Value::Boolean),
+        _ => as_text(),
+    };
     for key in path.rsplit("__") {
         value = Value::Table(Table::from_iter([(key.to_owned(), value)]));
     }
@@ -327,6 +381,59 @@ pub mod tests {
             assert_eq!(masked(plain), plain);
         }
         assert_eq!(masked("postgres://h/db?user=u&password=p"), "postgres://h/db?…");
+    }
+
+    #[test]
+    fn a_text_of_digits_or_a_truth_is_a_text_where_the_key_is_one() {
+        let config = with_environment(&[
+            ("PAINWATCH__DATA", "2026"),
+            ("PAINWATCH__INGEST__MQTT__BROKER_CLIENT_ID", "17"),
+            ("PAINWATCH__TLS__NAMES", "true"),
+            ("PAINWATCH__JOURNAL__FSYNC", "false"),
+            ("PAINWATCH__CANARY__EVERY_MS", "17"),
+        ])
+        .unwrap();
+        assert_eq!((config.data, config.ingest.mqtt.broker_client_id.as_str()), (PathBuf::from("2026"), "17"));
+        assert_eq!((config.tls.names.as_str(), config.journal.fsync), ("true", false));
+        let error = format!("{:#}", with_environment(&[("PAINWATCH__CANARY__EVERY_MS", "often")]).unwrap_err());
+        assert!(error.contains("canary.every_ms is a string, expected a integer"), "{error}");
+    }
+
+    #[test]
+    fn an_engine_that_this_version_does_not_have_is_refused_by_the_name_of_its_key() {
+        for (key, url, said) in [
+            ("JOURNAL", "nats://hub:4222", "journal.url = \"nats://hub:4222\": nats: is not supported by this version"),
+            ("LAKE", "s3://bucket/lake", "lake.url = \"s3://bucket/lake\": s3: is not supported by this version"),
+            ("STORE", "mysql://u:secret@hub/db", "store.url = \"mysql://u:…@hub/db\": mysql: is not supported"),
+            ("STORE", "painwatch.db", "store.url = \"painwatch.db\": expected sqlite:FILE"),
+        ] {
+            let error = format!("{:#}", with_environment(&[(&format!("PAINWATCH__{key}__URL"), url)]).unwrap_err());
+            assert!(error.contains(said) && !error.contains("secret"), "{error}");
+        }
+        for (key, url) in [
+            ("JOURNAL", "file:journal"),
+            ("JOURNAL", "/var/lib/painwatch/journal"),
+            ("LAKE", "lake/2026:03"),
+            ("STORE", "sqlite:painwatch.db"),
+            ("STORE", "postgresql://hub/db"),
+        ] {
+            with_environment(&[(&format!("PAINWATCH__{key}__URL"), url)]).expect(url);
+        }
+    }
+
+    #[test]
+    fn pages_lead_where_people_reach_the_console_and_without_that_to_where_we_listen() {
+        let address = "10.0.0.7:8080".parse().unwrap();
+        let config = with_environment(&[("PAINWATCH__HTTP__LISTEN", "0.0.0.0:8080")]).unwrap();
+        assert!(config.http.link_is_a_guess());
+        assert_eq!(config.http.link(address, true), "https://10.0.0.7:8080");
+        assert!(!with_environment(&[]).unwrap().http.link_is_a_guess());
+        let public = ("PAINWATCH__HTTP__PUBLIC_URL", "https://painwatch.clinic.example");
+        let config = with_environment(&[("PAINWATCH__HTTP__LISTEN", "0.0.0.0:8080"), public]).unwrap();
+        assert!(!config.http.link_is_a_guess());
+        assert_eq!(config.http.link(address, false), "https://painwatch.clinic.example");
+        let error = with_environment(&[("PAINWATCH__HTTP__PUBLIC_URL", "painwatch.clinic.example")]).unwrap_err();
+        assert!(error.to_string().contains("http.public_url"), "{error}");
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub struct Args {
     /// Replay N times as fast as it happened; as fast as possible when left out.
     #[arg(long, value_name = "N")]
     speed: Option<u32>,
+    /// A database for its tables instead of SQLite in its directory: one of its own, never a clinic's.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// How many simulated patients.
     #[arg(long, default_value_t = 6, value_name = "N")]
     patients: u32,
@@ -71,7 +74,7 @@ struct Script {
 pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<ExitCode> {
     let scratch = tempfile::tempdir()?;
     let mut config = context.config;
-    config.data = data.unwrap_or_else(|| scratch.path().join("painwatch-demo"));
+    keep_apart(&mut config, data.unwrap_or_else(|| scratch.path().join("painwatch-demo")), args.store.clone());
     take_free_ports(&mut config);
     // Its gateways are in this process, and no certificate is valid at the time they play.
     config.tls.turn_off();
@@ -111,12 +114,25 @@ pub async fn run(args: Args, context: Context, data: Option<PathBuf>) -> Result<
     let summary = report::summary(&system, refused, &arrivals, &receiver).await?;
     report::print(&summary, context.json)?;
     if !args.once {
-        println!("\nserving; press Ctrl-C to stop");
+        if !context.json {
+            println!("\nserving; press Ctrl-C to stop");
+        }
         tokio::signal::ctrl_c().await?;
     }
     follower.abort();
     system.stop().await?;
     Ok(if summary.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Its people are synthetic: whatever the configuration says, nothing of them goes to a clinic's engines, and the clinic's
+/// broker is left to the clinic's server.
+fn keep_apart(config: &mut Config, data: PathBuf, store: Option<String>) {
+    config.data = data;
+    let (engines, broker) = ([&mut config.journal.url, &mut config.lake.url], &mut config.ingest.mqtt.broker);
+    for url in engines.into_iter().chain([broker, &mut config.http.public_url]) {
+        url.clear();
+    }
+    config.store.url = store.unwrap_or_default();
 }
 
 /// A demo beside a running server, or two at once, must not fight over ports.
@@ -226,4 +242,33 @@ async fn prepare(system: &System, mut roster: RosterDraft, receiver: String) -> 
     }
     system.processor.applied.clone().wait_for(|applied| *applied > last).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::with_environment;
+
+    #[test]
+    fn a_demo_leaves_the_engines_and_the_broker_of_the_configuration_alone() {
+        let configured = with_environment(&[
+            ("PAINWATCH__DATA", "clinic"),
+            ("PAINWATCH__STORE__URL", "postgres://clinic@hub/clinic"),
+            ("PAINWATCH__JOURNAL__URL", "file:clinic-journal"),
+            ("PAINWATCH__LAKE__URL", "clinic-lake"),
+            ("PAINWATCH__INGEST__MQTT__BROKER", "mqtt://clinic@localhost"),
+            ("PAINWATCH__HTTP__PUBLIC_URL", "https://clinic.example"),
+        ]);
+        let mut config = configured.unwrap();
+        keep_apart(&mut config, PathBuf::from("demo"), None);
+        assert!(!toml::to_string(&config).unwrap().contains("clinic"), "{config:?}");
+        assert_eq!(config.store_url(), "sqlite:demo/painwatch.db");
+        assert_eq!(
+            (config.journal_dir(), config.lake_dir()),
+            (PathBuf::from("demo/journal"), PathBuf::from("demo/lake"))
+        );
+        assert!(config.ingest.mqtt.existing_broker().unwrap().is_none());
+        keep_apart(&mut config, PathBuf::from("demo"), Some("postgres://demo@hub/demo".to_owned()));
+        assert_eq!(config.store_url(), "postgres://demo@hub/demo");
+    }
 }

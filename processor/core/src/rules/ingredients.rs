@@ -101,6 +101,11 @@ pub fn is_of_class(ingredient: &str, class: &str) -> bool {
     named(ingredient).into_iter().any(|name| KNOWN.classes.get(name).is_some_and(|found| found.contains(class)))
 }
 
+/// Every name that the table knows, other spellings as well.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KNOWN.classes.keys().chain(KNOWN.synonyms.keys()).map(String::as_str)
+}
+
 /// Every class of the table, ascending.
 pub fn classes() -> BTreeSet<&'static str> {
     KNOWN.classes.values().flatten().map(String::as_str).collect()
@@ -115,6 +120,13 @@ mod tests {
         assert!(is_of_class("Oxycodone hydrochloride", "opioid"));
         assert!(is_of_class("acetaminophen/codeine", "opioid"));
         assert!(is_of_class("lorazepam", "benzodiazepine"));
+        // Those of the clinics of Europe as well.
+        for name in
+            ["Bromazepam", "nitrazepam", "lormetazepam", "clobazam", "chlordiazepoxide", "clorazepate dipotassium"]
+        {
+            assert!(is_of_class(name, "benzodiazepine"), "{name}");
+        }
+        assert!(names().any(|name| name == "triazolam") && names().any(|name| name == "paracetamol"));
         assert!(!is_of_class("acetaminophen", "opioid"));
         assert!(is_of_class("ibuprofen", "nsaid") && is_of_class("ibuprofen", "simple_analgesic"));
         assert_eq!(named("Oxycodone HCl 5 mg / Paracetamol 325 mg"), ["oxycodone", "acetaminophen"]);

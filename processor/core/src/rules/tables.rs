@@ -147,6 +147,16 @@ pub fn has_condition(listed: &[String], name: &str) -> bool {
     words.into_iter().any(|word| listed.iter().any(|said| says(said, word)))
 }
 
+/// Whether the table knows what a problem list says, by its name, a word or a code.
+pub fn is_known_condition(said: &str) -> bool {
+    condition_words().any(|word| says(said, word))
+}
+
+/// Names, words and codes of every condition of the table.
+pub fn condition_words() -> impl Iterator<Item = &'static str> {
+    CONDITION.condition.iter().flat_map(|row| row.words.iter().chain([&row.name])).map(String::as_str)
+}
+
 /// Whether a symptom that was reported, in the clinic's words, is one of those that a row of the table names.
 pub fn is_symptom(said: &str, name: &str) -> bool {
     let plain = |text: &str| text.trim().to_lowercase().replace([' ', '-'], "_");
@@ -205,6 +215,7 @@ mod tests {
         let listed = ["I50.22".to_owned(), "OSA".to_owned(), "gout".to_owned()];
         assert!(has_condition(&listed, "heart_failure") && has_condition(&listed, "sleep_disordered_breathing"));
         assert!(has_condition(&listed, "gout") && !has_condition(&listed, "headache"));
+        assert!(is_known_condition("i50.22") && is_known_condition("headache") && !is_known_condition("gout"));
         assert!(!has_condition(&["I501".to_owned(), "x".to_owned(), "é".to_owned()], "heart_failure"));
     }
 }
