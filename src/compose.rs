@@ -304,8 +304,7 @@ async fn wait_until(
 
 impl System {
     fn redrive_with(&self, admission: Arc<Admission>) -> Redrive {
-        let (rosters, applied) = (self.processor.rosters.clone(), self.processor.applied.clone());
-        Redrive { store: Arc::clone(&self.store), admission, rosters, applied }
+        Redrive { store: Arc::clone(&self.store), admission, applied: self.processor.applied.clone() }
     }
 
     /// Submits again what is in quarantine, where no server runs to be asked.
