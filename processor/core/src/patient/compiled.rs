@@ -102,11 +102,6 @@ impl Ruled {
         &self.versions[self.versions.len() - 1].1
     }
 
-    /// The newest version is in force at that event time.
-    pub fn is_newest_at(&self, time: i64) -> bool {
-        self.versions.last().is_some_and(|(from, _)| *from <= time)
-    }
-
     /// The version in force at that event time.
     pub fn at(&self, time: i64) -> Option<&Compiled> {
         self.versions.iter().rev().find(|(from, _)| *from <= time).map(|(_, compiled)| compiled)

@@ -60,8 +60,19 @@ impl HoldVersions {
         Self(versions.into_iter().map(|(from, rule)| (from, rule.tag(), rule)).collect())
     }
 
-    fn at(&self, time: i64) -> Option<(u64, &HoldRule)> {
-        self.0.iter().rev().find(|(from, ..)| *from <= time).map(|(_, tag, rule)| (*tag, rule))
+    fn at(&self, time: i64) -> Option<&(i64, u64, HoldRule)> {
+        self.0.iter().rev().find(|(from, ..)| *from <= time)
+    }
+
+    /// An automaton that has seen nothing, under the limits in force at that time.
+    pub fn at_rest(&self, time: i64) -> Option<HeldEpisode> {
+        self.at(time).or(self.0.first()).map(|(.., rule)| rule.automaton())
+    }
+
+    /// Whether the same limits are in force at both times.
+    pub fn agree(&self, one: i64, other: i64) -> bool {
+        let tag = |time: i64| self.at(time).map(|(_, tag, _)| *tag);
+        tag(one) == tag(other)
     }
 
     /// The rule whose limits a state holds; after an upgrade that changed them, the newest.
@@ -148,11 +159,38 @@ impl HoldState {
         self.active.is_none() && self.run.is_none() && self.episode.deadline().is_none()
     }
 
-    fn adopt(&mut self, tag: u64, rule: &HoldRule) {
-        if self.tag != tag {
-            self.tag = tag;
-            self.episode.retune(rule.enters(), Some(rule.clears()));
+    /// The automaton under the limits in force at `time`, if it holds others. What time alone proved before these began is
+    /// for the others to judge: no later edit takes it back (semantics 11).
+    fn retuned(
+        &self,
+        versions: &HoldVersions,
+        time: i64,
+        changes: &mut Vec<EpisodeChange>,
+    ) -> Option<(u64, HeldEpisode)> {
+        let (from, tag, rule) = versions.at(time).filter(|(_, tag, _)| *tag != self.tag)?;
+        let mut episode = self.episode;
+        episode.advance(*from, changes);
+        episode.retune(rule.enters(), Some(rule.clears()));
+        Some((*tag, episode))
+    }
+
+    /// Goes on under the limits in force at `time`. Says which episodes ended before these began.
+    fn adopt(
+        &mut self,
+        versions: &HoldVersions,
+        measure: Measure,
+        time: i64,
+        changes: &mut Vec<EpisodeChange>,
+    ) -> Vec<Span> {
+        changes.clear();
+        let Some(retuned) = self.retuned(versions, time, changes) else { return Vec::new() };
+        let before = versions.tagged(self.tag);
+        (self.tag, self.episode) = retuned;
+        let ended = before.map_or_else(Vec::new, |rule| self.follow(rule, measure, changes));
+        if self.active.is_none() && self.episode.run().is_none() {
+            self.run = None;
         }
+        ended
     }
 
     /// Takes the next sample; says which episodes it ended.
@@ -241,20 +279,29 @@ impl HoldState {
         self.run.as_ref().map(|run| run.newest)
     }
 
-    /// The automaton once time has passed until `now`, with no sample after those it took.
-    pub fn at(&self, now: i64) -> HeldEpisode {
-        let mut ahead = self.episode;
-        ahead.advance(now, &mut Vec::new());
-        ahead
+    /// The automaton as the next sample meets it: under the limits in force at `now`.
+    pub fn live(&self, versions: &HoldVersions, now: i64) -> HeldEpisode {
+        self.retuned(versions, now, &mut Vec::new()).map_or(self.episode, |(_, episode)| episode)
+    }
+
+    /// The automaton once time has passed until `now`, with no sample after those it took, and what that proved.
+    pub fn at(&self, versions: &HoldVersions, now: i64) -> (HeldEpisode, Vec<EpisodeChange>) {
+        let mut changes = Vec::new();
+        let retuned = self.retuned(versions, now, &mut changes);
+        let mut ahead = retuned.map_or(self.episode, |(_, episode)| episode);
+        ahead.advance(now, &mut changes);
+        (ahead, changes)
     }
 
     /// What the passing of time until `now` proves, on a copy: the next sample lets the same time pass again. The active
     /// episode, if any, comes last.
     pub fn ahead(&self, versions: &HoldVersions, measure: Measure, now: i64) -> Vec<Span> {
-        let Some(rule) = versions.tagged(self.tag) else { return Vec::new() };
         let (mut ahead, mut changes) = (self.clone(), Vec::new());
+        let mut spans = ahead.adopt(versions, measure, now, &mut changes);
+        let Some(rule) = versions.tagged(ahead.tag) else { return spans };
+        changes.clear();
         ahead.episode.advance(now, &mut changes);
-        let mut spans = ahead.follow(rule, measure, &changes);
+        spans.extend(ahead.follow(rule, measure, &changes));
         if let (Some(active), Some(open), Some(run)) = (ahead.episode.active(now), ahead.active, &ahead.run) {
             let evidence = run.evidence[..open.shown.min(run.evidence.len())].to_vec();
             spans.push(span(rule, measure, run, (open.start, active.last_held), None, evidence));
@@ -313,9 +360,9 @@ pub fn fold(
 ) -> (Option<HoldState>, Vec<Span>) {
     let (mut state, mut ended, mut changes) = (before, Vec::new(), Vec::new());
     for sample in samples {
-        let Some((tag, rule)) = versions.at(sample.time) else { continue };
-        let state = state.get_or_insert_with(|| HoldState::start(tag, rule));
-        state.adopt(tag, rule);
+        let Some((_, tag, rule)) = versions.at(sample.time) else { continue };
+        let state = state.get_or_insert_with(|| HoldState::start(*tag, rule));
+        ended.extend(state.adopt(versions, measure, sample.time, &mut changes));
         ended.extend(state.handle(rule, measure, sample, &mut changes));
     }
     (state.filter(|state| !state.rests()), ended)

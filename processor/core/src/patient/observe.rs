@@ -11,6 +11,7 @@ use painwatch_domain::{EventTime, JournalTime, Measure, PatientId, Value};
 use super::calendar::Calendar;
 use super::compiled::Ruled;
 use super::day::{self, AHEAD_MS, Group, Observation, Reach, rhythm};
+use super::hold::HoldVersions;
 use super::perform::group_of;
 use super::signal::{HoldSignal, Live, Look, hour_of};
 use super::state::{Quiet, Work};
@@ -267,10 +268,15 @@ impl Clinic {
         }
         let recent = !sight.historical && signal.dormant;
         for rule in &rules {
-            ready_live(signal, rule);
+            let Some(versions) = rule.over(sight.measure) else { continue };
+            ready_live(signal, rule, versions, now);
             let Some(live) = signal.live.get_mut(rule.id()) else { continue };
             for &(time, value) in &in_order {
                 let number = value.and_then(|value| rule.newest().number(sight.measure, value));
+                // The live automaton has the limits in force now: what others judge is for the fold.
+                if number.is_some() && !versions.agree(time, now.0) {
+                    asked.fold(now.0 + GATHER_MS);
+                }
                 step(rule, live, (time, number), recent, now, &mut changes, &mut asked);
             }
         }
@@ -296,20 +302,12 @@ fn bounds(times: impl Iterator<Item = i64>) -> Option<(i64, i64)> {
 }
 
 /// Puts the live automaton of a rule where it is missing.
-fn ready_live(signal: &mut HoldSignal, rule: &Ruled) {
-    if !signal.live.contains_key(rule.id()) {
-        let new = Live(rule.measure_held().map_or_else(unheld, |(_, hold)| hold.automaton()));
-        signal.live.insert(rule.id().to_owned(), new);
+fn ready_live(signal: &mut HoldSignal, rule: &Ruled, versions: &HoldVersions, now: JournalTime) {
+    if !signal.live.contains_key(rule.id())
+        && let Some(at_rest) = versions.at_rest(now.0)
+    {
+        signal.live.insert(rule.id().to_owned(), Live(at_rest));
     }
-}
-
-/// Never reached: only rules that hold over a measure are asked.
-fn unheld() -> crate::metrics::hysteresis::HeldEpisode {
-    let never = crate::metrics::sustained_threshold::Comparison::Below(f64::NEG_INFINITY);
-    crate::metrics::hysteresis::HeldEpisode::new(
-        crate::metrics::sustained_threshold::SustainedThreshold::new(never, 0, 0),
-        None,
-    )
 }
 
 /// One in-order sample under one rule.
@@ -323,10 +321,6 @@ fn step(
     asked: &mut Asked,
 ) {
     let Some(number) = number else { return };
-    // The live automaton has the newest limits: what another version judges is for the fold.
-    if !rule.is_newest_at(time) {
-        asked.fold(now.0 + GATHER_MS);
-    }
     match live.handle(time, number, changes) {
         Look::No => {}
         Look::Now => asked.fold(now.0),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use painwatch_domain::roster::Override;
+use painwatch_domain::roster::{Override, Patient};
 use painwatch_domain::{EventTime, JournalTime, PatientId, Roster, RuleId};
 use serde::{Deserialize, Serialize};
 
 use super::Clinic;
 use super::compiled::Ruled;
+use super::state::Work;
 use crate::rules::Rule;
 
 /// An override, and the event time over which it is in force: `[from, until)`. It never begins before it was known
@@ -117,6 +118,14 @@ impl Clinic {
         };
         self.own_rules = by_patient.into_iter().map(|(patient, own)| (patient, ruled(own))).collect();
         self.index_rules();
+    }
+
+    /// Numbers that are dated ahead come into force by themselves: the patient is looked at again then.
+    pub(super) fn owe_next_numbers(&mut self, person: &Patient, now: JournalTime) {
+        let own = self.own_rules.get(&person.id).into_iter().flat_map(|rules| rules.iter());
+        if let Some(from) = own.flat_map(Ruled::edges).filter(|from| *from > now.0).min() {
+            self.owe(&person.id, JournalTime(from), Work::Republish);
+        }
     }
 
     /// Who set the numbers by which a rule judges this patient at that event time; `None`: the clinic's are in force.

@@ -38,6 +38,7 @@ impl Clinic {
                 self.changed_person(before, person, &old, stored, now)?;
             }
             self.expect(person, now);
+            self.owe_next_numbers(person, now);
         }
         for device in devices_of([&old, &roster]) {
             self.changed_pairings(&old, device, stored, now);

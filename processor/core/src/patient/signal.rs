@@ -148,8 +148,7 @@ pub struct HoldSignal {
 
 impl HoldSignal {
     /// Puts the live automaton where the fold is, now that nothing is stale.
-    pub fn follow_fold(&mut self, rule: &str, newest: Option<&HoldState>, at_rest: HeldEpisode) {
-        let live = Live(newest.map_or(at_rest, |state| state.episode));
+    pub fn follow_fold(&mut self, rule: &str, live: Live) {
         match self.live.get_mut(rule) {
             Some(known) => *known = live,
             None => drop(self.live.insert(rule.to_owned(), live)),

@@ -4,6 +4,7 @@ mod blind_parts;
 mod catalogue;
 mod combinations;
 mod days;
+mod edits;
 mod goals;
 mod ledger;
 mod silence;

@@ -62,7 +62,8 @@ impl Clinic {
         let last = asked.history.iter().filter(seen).filter_map(|seen| Some((seen, number(seen)?))).next_back();
         // A sample speaks for exactly so long, as the coverage ledger has it.
         let fresh = last.filter(|(seen, _)| asked.at < seen.time.saturating_add(limits.max_gap_ms));
-        let held = self.folded_until(rule, measure, asked).map(|state| state.at(asked.at));
+        let versions = rule.over(measure);
+        let held = self.folded_until(rule, measure, asked).zip(versions).map(|(state, of)| state.at(of, asked.at).0);
         let run = held.as_ref().and_then(HeldEpisode::run);
         let active = held.as_ref().and_then(|held| held.active(asked.at));
         let standing = match (active, run, fresh) {

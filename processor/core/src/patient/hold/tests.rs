@@ -85,6 +85,19 @@ fn semantics_11_a_rule_edited_while_an_episode_lasts_continues_it() {
 }
 
 #[test]
+fn semantics_11_what_time_proved_before_an_edit_is_the_same_with_and_without_a_later_sample() {
+    let longer = HoldRule { enter_for_ms: 1_200_000, ..low_saturation() };
+    let edited_at = |at: i64| HoldVersions::new([(i64::MIN, low_saturation()), (at, longer.clone())]);
+    let held = every_30_s(0, 120, 85.0);
+    for (at, episodes) in [(181_000, 1), (179_000, 0)] {
+        let versions = edited_at(at);
+        assert_eq!(told(&versions, &held, 190_000).len(), episodes, "by time alone, edited at {at}");
+        let longer = [held.clone(), every_30_s(195, 225, 85.0)].concat();
+        assert_eq!(told(&versions, &longer, 230_000).len(), episodes, "with a sample, edited at {at}");
+    }
+}
+
+#[test]
 fn a_sample_before_the_first_version_is_judged_by_none() {
     let versions = HoldVersions::new([(1_000_000, low_saturation())]);
     assert!(told(&versions, &every_30_s(0, 990, 85.0), 1_000_000).is_empty());
@@ -93,9 +106,12 @@ fn a_sample_before_the_first_version_is_judged_by_none() {
 proptest! {
     #[test]
     fn folding_in_parts_gives_what_folding_it_whole_gives(
-        values in prop::collection::vec((1i64..120, 80u32..100), 1..120), cuts in prop::collection::vec(0usize..120, 0..6)
+        values in prop::collection::vec((1i64..120, 80u32..100), 1..120), cuts in prop::collection::vec(0usize..120, 0..6),
+        changed_at in 0i64..7_000_000
     ) {
-        let versions = always(HoldRule { enter_for_ms: 60_000, min_samples: 2, clear_for_ms: 90_000, ..low_saturation() });
+        let rule = HoldRule { enter_for_ms: 60_000, min_samples: 2, clear_for_ms: 90_000, ..low_saturation() };
+        let other = HoldRule { enter: Comparison::Below(88.0), max_gap_ms: 60_000, ..low_saturation() };
+        let versions = HoldVersions::new([(i64::MIN, rule), (changed_at, other)]);
         let mut at = 0;
         let values: Vec<_> = values.into_iter().map(|(step, value)| { at += step; (at, f64::from(value)) }).collect();
         let whole = told(&versions, &values, at * 1000 + 50_000);

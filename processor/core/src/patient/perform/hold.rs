@@ -13,7 +13,7 @@ use super::super::day::Observation;
 use super::super::episodes::{Judged, Subject};
 use super::super::hold::{self, HoldSample};
 use super::super::past::Past;
-use super::super::signal::{Folded, FoldedHours, HOUR, Look};
+use super::super::signal::{Folded, FoldedHours, HOUR, Live, Look};
 use super::super::state::Work;
 use super::Performed;
 use crate::metrics::hysteresis::EpisodeChange;
@@ -55,7 +55,7 @@ impl Clinic {
         let stale = !signal.stale.is_empty();
         let first = folded_hours.map(|(first, _)| i64::from(first) * HOUR);
         let first = first.map(|first| lasting.map_or(first, |held| held.min(first)));
-        let by_time = proven_by_time(hours, &rules, now);
+        let by_time = proven_by_time(hours, &rules, measure, now);
         if let Some(first) = first.into_iter().chain(by_time).min() {
             self.hours_changed(person, &rules, first, now);
         }
@@ -118,8 +118,10 @@ impl Clinic {
         let dormant = self.rules.iter().any(|rule| rule.over(measure).is_some() && past.reports.is_dormant(rule.id()));
         let signal = self.patients.get_mut(&person.id).and_then(|state| state.holds.get_mut(measure.name()));
         let Some(signal) = signal else { return };
-        if let Some((_, at_rest)) = rule.measure_held() {
-            signal.follow_fold(rule.id(), newest, at_rest.automaton());
+        // Under the limits in force now: what runs, runs on under them, and samples are judged by them.
+        let live = newest.map(|state| state.live(versions, now.0)).or_else(|| versions.at_rest(now.0));
+        if let Some(live) = live {
+            signal.follow_fold(rule.id(), Live(live));
         }
         signal.dormant = dormant;
     }
@@ -155,13 +157,9 @@ impl Clinic {
 
 /// From when an episode is another by the time that has passed since the newest sample, with no sample at all: it began then, or
 /// it was over then, and that could not be known before.
-fn proven_by_time(hours: &FoldedHours, rules: &[&Ruled], now: JournalTime) -> Option<i64> {
-    let states = rules.iter().filter_map(|rule| hours.newest_state(rule.id()));
-    let changes = states.flat_map(|state| {
-        let (mut ahead, mut changes) = (state.episode, Vec::new());
-        ahead.advance(now.0, &mut changes);
-        changes
-    });
+fn proven_by_time(hours: &FoldedHours, rules: &[&Ruled], measure: Measure, now: JournalTime) -> Option<i64> {
+    let states = rules.iter().filter_map(|rule| hours.newest_state(rule.id()).zip(rule.over(measure)));
+    let changes = states.flat_map(|(state, versions)| state.at(versions, now.0).1);
     let from = |change: EpisodeChange| match change {
         EpisodeChange::Began { start, .. } => start,
         EpisodeChange::Ended { last_held, .. } => last_held,

@@ -74,6 +74,7 @@ impl Clinic {
         if self.rules.iter().any(|rule| rule.is_combined() && rule.applies_to(person)) {
             self.owe(&person.id, now, Work::Combine);
         }
+        self.owe_next_numbers(person, now);
     }
 }
 
