@@ -138,10 +138,11 @@ impl Reports {
         let mut unmatched = before.clone();
         let mut after: BTreeMap<i64, Reported> = BTreeMap::new();
         for mut judged in truth.into_iter().filter(|judged| judged.span.until() >= since) {
-            let old = matching(&unmatched, &judged.span).and_then(|start| unmatched.remove(&start));
+            let first = matching(&unmatched, &judged.span);
+            let old = lasting(&unmatched, &judged.span).or(first).and_then(|start| unmatched.remove(&start));
             if judged.span.start < since {
-                let Some(old) = &old else { continue };
-                judged.span.start = old.span.start;
+                let Some(first) = first else { continue };
+                judged.span.start = first;
             }
             let id = old.map(|old| old.alert_id);
             let id = id.or_else(|| after.values().next_back().and_then(|last| continued(last, &judged)));
@@ -197,6 +198,13 @@ fn matching(before: &BTreeMap<i64, Reported>, span: &Span) -> Option<i64> {
         return Some(span.start);
     }
     before.iter().find(|(_, old)| old.span.overlaps(span)).map(|(start, _)| *start)
+}
+
+/// What lasts goes on in the alert that lasts, whatever late data join it with: somebody was told of that one, and may be
+/// done with the other.
+fn lasting(before: &BTreeMap<i64, Reported>, span: &Span) -> Option<i64> {
+    let lasts = |(start, old): (&i64, &Reported)| (old.span.end.is_none() && old.span.overlaps(span)).then_some(*start);
+    before.iter().filter(|_| span.end.is_none()).find_map(lasts)
 }
 
 /// The alert of the episode before, if this one begins within the rule's refractory time after it.

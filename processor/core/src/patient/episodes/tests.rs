@@ -63,6 +63,35 @@ fn semantics_11_two_episodes_that_late_data_join_are_one_alert_and_the_other_is_
 }
 
 #[test]
+fn semantics_11_late_data_that_join_a_past_episode_to_one_that_lasts_keep_the_alert_that_lasts() {
+    let mut reports = Reports::default();
+    let apart = [span(100, 200, Some(200)), span(600, 900, None)];
+    let told = publish(&mut reports, 1_000, &apart);
+    let [past, lasting] = [0, 1].map(|nth| told.findings[nth].alert_id);
+    let joined = publish(&mut reports, 1_000, &[span(100, 950, None)]);
+    let about = |changes: &EpisodeChanges, id| -> Vec<_> {
+        let own = changes.findings.iter().filter(|finding| finding.alert_id == id);
+        own.map(|finding| (finding.kind, finding.episode.start.0)).collect()
+    };
+    assert_eq!(about(&joined, lasting), [(FindingKind::Changed, 100)]);
+    assert_eq!(about(&joined, past), [(FindingKind::Retracted, 100)]);
+    assert_eq!((joined.rows.len(), joined.rows[0].start, &joined.gone[..]), (1, 100, &[(face().id, 600)][..]));
+    assert!(publish(&mut reports, 1_000, &[span(100, 950, None)]).findings.is_empty());
+    // Taken apart again: the alert that lasts is never let go of.
+    let again = publish(&mut reports, 1_000, &apart);
+    assert_eq!(about(&again, lasting), [(FindingKind::Changed, 600)]);
+}
+
+#[test]
+fn semantics_13_what_is_joined_across_the_horizon_keeps_its_start_and_the_alert_that_lasts() {
+    let mut reports = Reports::default();
+    let told = publish(&mut reports, 1_000, &[span(100, 500, Some(500)), span(700, 900, None)]);
+    let joined = publish_since(&mut reports, 1_000, 400, &[span(110, 1_000, None)]);
+    let lasting = joined.findings.iter().find(|finding| finding.alert_id == told.findings[1].alert_id).unwrap();
+    assert_eq!((lasting.kind, lasting.episode.start), (FindingKind::Changed, EventTime(100)));
+}
+
+#[test]
 fn semantics_13_an_episode_that_never_was_is_retracted() {
     let mut reports = Reports::default();
     publish(&mut reports, 500, &[span(100, 500, None)]);
