@@ -77,7 +77,8 @@ pub struct Alert {
     pub told: Option<Priority>,
     /// The transition whose page found no recipient and is still owed.
     pub owed: Option<u32>,
-    /// Only what the system resolved may come back by itself.
+    /// A person resolved it while it lasted: that it still does brings it back no more. What was over when a person was
+    /// done with it is another matter when it holds again.
     pub resolved_by_person: bool,
     #[serde(with = "crate::serial::optional")]
     pub before_retraction: Option<AlertState>,

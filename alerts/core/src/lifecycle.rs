@@ -7,8 +7,8 @@ use painwatch_domain::{AlertState, Priority};
 //                ┌──────────────── Reopen (person), Raise ◀──────────────┐
 //                ▼                                                       │
 //   finding ─▶ open ──Acknowledge──▶ acknowledged ──Resolve──▶ resolved ─┘ ◀─┐
-//                │ ▲ ──────────────Resolve (person)─────────────▶ ▲          │ Recur: only what the system resolved
-//                │ │                      │                       │          │ (back to open)
+//                │ ▲ ──────────────Resolve (person)─────────────▶ ▲          │ Recur: what had cleared when it was
+//                │ │                      │                       │          │ resolved (back to open)
 //                │ └──────Raise───────────┘                       │          │
 //                │ Settle: low, info, shadow and historical alerts whose condition cleared ─────┘
 //                │
@@ -30,7 +30,7 @@ pub enum Transition {
     Raise,
     /// It cleared by itself and does not latch.
     Settle,
-    /// What had settled holds again.
+    /// What had cleared before it was resolved holds again.
     Recur,
     /// The data now say that it never was.
     Retract,

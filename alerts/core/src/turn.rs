@@ -124,7 +124,7 @@ impl Turn<'_> {
 
     fn resolve(&mut self, command: &Command, note: String) {
         if self.go(Transition::Resolve) {
-            self.alert.resolved_by_person = true;
+            self.alert.resolved_by_person = !self.is_cleared();
             self.alert.view.disposition = command.disposition.or(self.alert.view.disposition);
             self.event("resolved", &command.actor, note);
         }

@@ -53,6 +53,23 @@ fn what_a_person_resolved_stays_resolved_until_its_priority_rises() {
 }
 
 #[test]
+fn what_had_cleared_when_a_person_resolved_it_is_open_again_when_it_holds_again_without_a_page() {
+    let mut world = World::staffed();
+    world.finding(opened(1, Priority::High));
+    world.finding(finding(FindingKind::Cleared, 1, Priority::High));
+    world.person(id(1), "ada", Verb::Resolve);
+    world.finding(finding(FindingKind::Changed, 1, Priority::High));
+    let view = world.view(id(1));
+    assert_eq!((view.state, view.condition, view.resolved_at), (AlertState::Open, Condition::Active, None));
+    assert_eq!(world.all.pages.len(), 1);
+    // Done with it while it lasts: now it stays.
+    world.person(id(1), "ada", Verb::Resolve);
+    world.finding(finding(FindingKind::Cleared, 1, Priority::High));
+    world.finding(finding(FindingKind::Changed, 1, Priority::High));
+    assert_eq!(world.view(id(1)).state, AlertState::Resolved);
+}
+
+#[test]
 fn a_retraction_is_one_event_and_a_reinstated_alert_has_the_state_it_had() {
     let mut world = World::staffed();
     world.finding(opened(1, Priority::High));
