@@ -100,15 +100,22 @@ impl Clinic {
         for day in self.horizon(calendar, now)..=today {
             Group::ALL.into_iter().for_each(|group| self.mark(person, group, day, now));
         }
-        let past = self.open(&person.id)?;
+        let (past, judged_from) = (self.open(&person.id)?, self.judged_from(calendar, now));
         if let Some(state) = self.patients.get_mut(&person.id) {
             for (measure, signal) in &mut state.holds {
-                signal.stale.extend(past.folded.get(measure).into_iter().flat_map(FoldedHours::hours));
+                let hours = past.folded.get(measure).into_iter().flat_map(FoldedHours::hours);
+                signal.stale.extend(hours.filter(|hour| *hour >= judged_from));
             }
         }
         self.shelve(&person.id, past);
         self.fold_stale(person, now);
         Ok(())
+    }
+
+    /// The first hour that may be folded again. What is kept of those before it is where the fold begins: they cannot be
+    /// folded from nothing (semantics 13).
+    fn judged_from(&self, calendar: Calendar, now: JournalTime) -> i32 {
+        hour_of(calendar.start(self.horizon(calendar, now)))
     }
 
     /// Where the wearer of a device changed, whoever won or lost its readings has late data.
@@ -154,6 +161,7 @@ impl Clinic {
     /// Readings of the window are the patient's no more.
     fn lose(&mut self, person: &Patient, device: &DeviceId, window: (i64, i64), stored: Stored, now: JournalTime) {
         let calendar = Calendar::of(person);
+        let judged_from = self.judged_from(calendar, now);
         for (measure, utc_day) in stored(device).into_iter().filter(|(_, day)| overlaps(*day, window)) {
             let (from, to) = (i64::from(utc_day) * DAY_MS, i64::from(utc_day + 1) * DAY_MS);
             for day in calendar.day_of(from)..=calendar.day_of(to) {
@@ -166,7 +174,7 @@ impl Clinic {
             else {
                 continue;
             };
-            signal.stale.extend(hour_of(from)..=hour_of(to - 1));
+            signal.stale.extend(hour_of(from).max(judged_from)..=hour_of(to - 1));
         }
         self.fold_stale(person, now);
     }

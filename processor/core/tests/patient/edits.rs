@@ -1,4 +1,4 @@
-//! Limits that change while something goes on: for one patient, for the clinic, ahead of time (semantics 11).
+//! Limits and rosters that change while something goes on: for one patient, for the clinic, ahead of time (semantics 11, 13).
 
 use painwatch_domain::roster::Override;
 use painwatch_domain::time::{DAY_MS, HOUR_MS, SECOND_MS};
@@ -196,4 +196,42 @@ fn an_override_ends_and_the_clinics_limits_judge_the_run() {
     ward.roster(roster(), at(50));
     send(&mut ward, 60..720, 87.0);
     assert_eq!(told(&ward), [(FindingKind::Opened, 660)]);
+}
+
+/// An alert that lasts for more than the 35 days of the horizon: low on the first, and nothing that clears it.
+fn ward_of_a_lasting_alert() -> (Ward, i64) {
+    let mut ward = ward(roster());
+    send(&mut ward, 0..660, 87.0);
+    // Another hour, where the fold begins once the first is forgotten.
+    ward.send(number("finger", Measure::OxygenSaturation, at(18_000), 90.0), at(18_000));
+    let now = NOON + 40 * DAY_MS;
+    ward.tick(now);
+    assert_eq!(told(&ward), [(FindingKind::Opened, 600)]);
+    (ward, now)
+}
+
+#[test]
+fn semantics_13_a_roster_that_changes_everything_folds_nothing_behind_the_horizon_again() {
+    let (mut ward, now) = ward_of_a_lasting_alert();
+    let mut named = roster();
+    named.patients.values_mut().for_each(|ann| ann.mrn = Some("17".to_owned()));
+    ward.roster(named, now);
+    ward.tick(now + HOUR_MS);
+    assert_eq!(told(&ward), [(FindingKind::Opened, 600)]);
+    let later = 41 * 86_400;
+    send(&mut ward, later..later + 100, 87.0);
+    send(&mut ward, later + 120..later + 500, 97.0);
+    assert_eq!(ward.told(RULE), [FindingKind::Opened, FindingKind::Cleared]);
+}
+
+#[test]
+fn semantics_13_a_pairing_that_takes_readings_behind_the_horizon_away_leaves_the_alert() {
+    let (mut ward, now) = ward_of_a_lasting_alert();
+    let mut begun_later = roster();
+    let mut pairings = begun_later.pairings.to_vec();
+    pairings.iter_mut().for_each(|pairing| pairing.from = EventTime(NOON + 4 * HOUR_MS));
+    begun_later.pairings = pairings.into();
+    ward.roster(begun_later, now);
+    ward.tick(now + HOUR_MS);
+    assert_eq!(told(&ward), [(FindingKind::Opened, 600)]);
 }
