@@ -154,7 +154,7 @@ impl Clinic {
     }
 
     /// Marks what must be computed again because of a reading on `day`.
-    fn mark_day(&mut self, person: &Patient, measure: Measure, day: i32, now: JournalTime) {
+    pub(super) fn mark_day(&mut self, person: &Patient, measure: Measure, day: i32, now: JournalTime) {
         let calendar = Calendar::of(person);
         let reached = |by_ms: i64| calendar.day_of(calendar.start(day + 1) - 1 + by_ms);
         let next = reached(DAY_MS);
@@ -206,7 +206,13 @@ impl Clinic {
     }
 
     /// What hold rules could see of a closed day changes with its samples, and with those held into it.
-    fn mark_held_over(&mut self, person: &Patient, measure: Measure, (first, last): (i64, i64), now: JournalTime) {
+    pub(super) fn mark_held_over(
+        &mut self,
+        person: &Patient,
+        measure: Measure,
+        (first, last): (i64, i64),
+        now: JournalTime,
+    ) {
         if first + closes_after_ms(&person.id) > now.0 {
             return;
         }

@@ -166,6 +166,11 @@ impl Clinic {
             let (from, to) = (i64::from(utc_day) * DAY_MS, i64::from(utc_day + 1) * DAY_MS);
             for day in calendar.day_of(from)..=calendar.day_of(to) {
                 Group::ALL.into_iter().for_each(|group| self.mark(person, group, day, now));
+                self.mark_day(person, measure, day, now);
+            }
+            self.mark_held_over(person, measure, (from, to - 1), now);
+            if measure == Measure::DeviceLink {
+                self.link_moved(person, from, now);
             }
             if self.index.pauses.contains_key(&measure) {
                 self.owe(&person.id, now, Work::Recount(measure.name().to_owned(), utc_day));

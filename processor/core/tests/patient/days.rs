@@ -190,8 +190,12 @@ fn in_bed(from: f64, to: f64) -> EffectiveReading {
 }
 
 /// All at once, before their first day closes: the last tells that there is something to look at.
-fn counted(mut readings: Vec<EffectiveReading>, until: i64) -> Ward {
-    let mut ward = Ward::new(clinic(), None, DAY);
+fn counted(readings: Vec<EffectiveReading>, until: i64) -> Ward {
+    counted_in(clinic(), readings, until)
+}
+
+fn counted_in(roster: Roster, mut readings: Vec<EffectiveReading>, until: i64) -> Ward {
+    let mut ward = Ward::new(roster, None, DAY);
     let first = readings.iter().position(|one| one.time.0 >= DAY).unwrap();
     let first = readings.remove(first);
     ward.readings = readings;
@@ -254,4 +258,32 @@ fn a_week_in_which_the_device_lay_in_a_drawer_has_the_rhythm_of_the_hours_in_whi
     assert!(unworn.iter().all(Option::is_some), "{unworn:?}");
     assert_eq!(unworn, told(None));
     assert_eq!(unworn[1], Some(0.0), "and nights in bed are worn");
+}
+
+#[test]
+fn semantics_8_the_week_after_a_day_that_a_back_dated_pairing_takes_away_is_computed_again() {
+    let minutes = |minute: i64| Some(if minute % 1440 < 420 { 0 } else { 200 + minute % 1440 + minute / 1440 });
+    let readings = || {
+        let nights = (0..7).map(|day| in_bed(day as f64 * 24.0 - 0.25, day as f64 * 24.0 + 7.5));
+        counts(0..7 * 24, minutes).into_iter().chain(nights).collect::<Vec<_>>()
+    };
+    let told = |ward: &Ward| {
+        let of = |method: &str| {
+            let row = row(ward, &format!("activity_count.{method}"), DAY + 6 * DAY_MS);
+            row.map(|row| (row.told.value.value, row.told.value.n, row.told.value.reason.clone()))
+        };
+        ["interdaily_stability", "l5", "m10", "cosinor_mesor", "regularity_index"].map(of)
+    };
+    let mut begun_later = clinic();
+    let mut pairings = begun_later.pairings.to_vec();
+    pairings.iter_mut().filter(|pairing| pairing.device.as_str() == "belt").for_each(|belt| {
+        belt.from = EventTime(DAY + DAY_MS);
+    });
+    begun_later.pairings = pairings.into();
+    let mut ward = counted(readings(), at(9.0 * 24.0));
+    let before = told(&ward);
+    ward.roster(begun_later.clone(), at(9.0 * 24.0));
+    ward.tick(at(9.0 * 24.0 + 1.0));
+    assert_ne!(told(&ward), before);
+    assert_eq!(told(&ward), told(&counted_in(begun_later, readings(), at(9.0 * 24.0))));
 }
