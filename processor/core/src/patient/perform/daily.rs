@@ -72,7 +72,7 @@ impl Clinic {
         };
         values.extend(reporting::devices(group, &frame, history));
         if day < self.horizon(calendar, now) {
-            return tell_old_day(person, past, &frame, values, out);
+            return tell_old_day(person, past, group, &frame, values, out);
         }
         keep(past, group, day, values);
         let scope = Scope { group: Some(group), closed };
@@ -227,12 +227,21 @@ fn tell_one(
     out.metrics.push(row(window, told, revision));
 }
 
-/// Beyond the horizon values are told once more and nothing else changes (semantics 13).
-fn tell_old_day(person: &Patient, past: &mut Past, frame: &Frame, values: Values, out: &mut Performed) {
+/// Beyond the horizon values are told once more and nothing else changes (semantics 13). One that is known and is none any
+/// more is told as well.
+fn tell_old_day(person: &Patient, past: &mut Past, group: Group, frame: &Frame, values: Values, out: &mut Performed) {
     out.beyond_horizon += 1;
-    for (metric, value) in values.into_iter().filter(|(metric, _)| reporting::group_of(metric).is_none()) {
+    let is_told = |metric: &str| reporting::group_of(metric).is_none();
+    let kept = past.days.get(&frame.day.0).into_iter().flat_map(ByMetric::names);
+    let told = past.told.get(&frame.day.0).into_iter().flat_map(ByMetric::names);
+    let known: BTreeSet<&str> = kept.chain(told).filter(|name| group_of(name) == Some(group)).collect();
+    let lost = known.into_iter().filter(|name| is_told(name) && !daily::is_derived(name));
+    let lost = lost.filter(|name| values.iter().all(|(metric, _)| metric != name));
+    let lost: Vec<_> = lost.map(|name| (name.to_owned(), withdrawn())).collect();
+    let there = values.into_iter().filter(|(metric, _)| is_told(metric));
+    let there = there.map(|(metric, value)| (metric, Derived { value, baseline: None, deviation: None }));
+    for (metric, told) in there.chain(lost) {
         let unit = catalogue::find(&metric).map_or("", |info| info.unit);
-        let told = Derived { value, baseline: None, deviation: None };
         let window = (frame.start, frame.end);
         let Some(revision) = past.revise(frame.day.0, &metric, &told, true, window) else { continue };
         let patient = person.id.clone();
