@@ -107,6 +107,11 @@ impl Ruled {
         self.versions.iter().rev().find(|(from, _)| *from <= time).map(|(_, compiled)| compiled)
     }
 
+    /// From which event time any version is in force.
+    pub fn begins(&self) -> i64 {
+        self.versions[0].0
+    }
+
     /// The event times from which its versions are in force.
     pub fn edges(&self) -> impl Iterator<Item = i64> {
         self.versions.iter().map(|(from, _)| *from)

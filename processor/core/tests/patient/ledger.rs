@@ -2,7 +2,8 @@
 
 use crate::ward::{Ward, number, patient_id, person, wears};
 use painwatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use painwatch_domain::{FindingKind, Flags, Measure, Roster};
+use painwatch_domain::{FindingKind, Flags, JournalTime, Measure, Roster};
+use painwatch_processor_core::rules;
 use proptest::prelude::*;
 
 /// 2026-06-10T00:00Z.
@@ -28,7 +29,11 @@ fn send(ward: &mut Ward, from_min: i64, minutes: i64, percent: f64, flags: Flags
 }
 
 fn ledger(ward: &Ward) -> Vec<(i64, i64, &'static str)> {
-    let day = &ward.coverage[&(patient_id("ann"), RULE.to_owned(), DAY + DAY_MS)];
+    ledger_of(ward, RULE)
+}
+
+fn ledger_of(ward: &Ward, rule: &str) -> Vec<(i64, i64, &'static str)> {
+    let day = &ward.coverage[&(patient_id("ann"), rule.to_owned(), DAY + DAY_MS)];
     day.intervals.iter().map(|(from, to, cause)| ((from - DAY) / 30_000, (to - DAY) / 30_000, *cause)).collect()
 }
 
@@ -88,4 +93,52 @@ proptest! {
             prop_assert_eq!(*cause, expected, "at {}", half);
         }
     }
+}
+
+const ADDED: &str = r#"
+[[rule]]
+id = "spo2-added"
+title = "Added"
+domain = "safety"
+signal = "oxygen_saturation"
+condition = { below = 80 }
+for = "10m"
+max_gap = "90s"
+priority = "high"
+action = "Call."
+source = "test"
+
+[[rule]]
+id = "either-added"
+title = "Either"
+domain = "safety"
+condition = { any_of = [{ signal = "oxygen_saturation", below = 75, for = "2m", max_gap = "90s" }, { signal = "oxygen_saturation", below = 70, for = "1m", max_gap = "90s" }] }
+priority = "low"
+action = "Call."
+source = "test"
+"#;
+
+#[test]
+fn semantics_15_nothing_was_monitored_by_a_rule_before_it_was_in_force() {
+    let mut ward = ward();
+    for rule in rules::parse(ADDED, "opioid-safety.toml").unwrap() {
+        ward.clinic.set_rule(rule, JournalTime(DAY));
+    }
+    let mut later = self::ward();
+    send(&mut later, 0, 600, 97.0, Flags::default());
+    send(&mut ward, 0, 600, 97.0, Flags::default());
+    for rule in rules::parse(ADDED, "opioid-safety.toml").unwrap() {
+        later.clinic.set_rule(rule, JournalTime(DAY + 600 * MINUTE_MS - 30_000));
+    }
+    [&mut ward, &mut later].into_iter().for_each(|ward| send(ward, 600, 100, 97.0, Flags::default()));
+    [&mut ward, &mut later].into_iter().for_each(|ward| ward.tick(DAY + 2 * DAY_MS));
+    let whole = [(0, 1401, ""), (1401, 2880, "unknown")];
+    for rule in ["spo2-added", "either-added"] {
+        assert_eq!(ledger_of(&ward, rule), whole, "{rule}");
+    }
+    assert_eq!(ledger_of(&later, "spo2-added"), [(0, 1200, "unknown"), (1200, 1401, ""), (1401, 2880, "unknown")]);
+    // Its parts are always in force: they see by the sample before it.
+    assert_eq!(ledger_of(&later, "either-added"), [(0, 1199, "unknown"), (1199, 1401, ""), (1401, 2880, "unknown")]);
+    assert_eq!(ledger_of(&later, RULE), whole);
+    assert_eq!((ward.coverage_defects, later.coverage_defects), (0, 0));
 }

@@ -8,7 +8,7 @@ use painwatch_domain::time::DAY_MS;
 
 use super::super::Clinic;
 use super::super::calendar::Calendar;
-use super::super::compiled::{Compiled, Kind, Ruled};
+use super::super::compiled::{Compiled, Ruled};
 use super::super::day::{Group, Observation};
 use super::super::hold::{self, HoldRule, HoldSample, HoldState};
 use super::super::past::Past;
@@ -93,13 +93,12 @@ impl Clinic {
     }
 
     /// The day's ledger up to the moment.
-    pub(super) fn seen_so_far(&self, version: &Compiled, asked: &Asked) -> Vec<(i64, i64, &'static str)> {
-        let Kind::Hold(measure, limits) = &version.kind else { return Vec::new() };
+    pub(super) fn seen_so_far(&self, rule: &Ruled, version: &Compiled, asked: &Asked) -> Vec<(i64, i64, &'static str)> {
         let calendar = Calendar::of(asked.person);
         let from = calendar.start(calendar.day_of(asked.at)).max(asked.at - LOOK_BACK_MS);
         let until = asked.history.partition_point(|seen| seen.time <= asked.at);
-        let (held, window) = ((*measure, limits.max_gap_ms), (from, asked.at + 1));
-        self.seen_by_hold(asked.person, version, held, window, &asked.history[..until], &mut Performed::default())
+        let (window, seen) = ((from, asked.at + 1), &asked.history[..until]);
+        self.seen_by_hold(asked.person, (rule, version), window, seen, &mut Performed::default())
     }
 
     fn value_of(&self, version: &Compiled, seen: &Observation, value: f64, limits: &HoldRule) -> Value {

@@ -239,7 +239,7 @@ impl Clinic {
             priority: version.peak(&around, &exposure, &moment),
             raised_by: raised.map(|raise| raise.when.clone()).collect(),
             saw,
-            so_far: self.seen_so_far(version, asked),
+            so_far: self.seen_so_far(rule, version, asked),
         }
     }
 }

@@ -54,10 +54,9 @@ impl Clinic {
         let told = self.rules_of(patient).iter().filter(|rule| rule.is_told() && rule.applies_to(person));
         let rules = told.filter_map(|rule| {
             let version = rule.at(window.1 - 1)?;
-            let Kind::Hold(measure, hold) = &version.kind else { return None };
-            let held = (*measure, hold.max_gap_ms);
+            let Kind::Hold(measure, _) = &version.kind else { return None };
             let seen = |window| {
-                let all = self.seen_by_hold(person, version, held, window, history, &mut Performed::default());
+                let all = self.seen_by_hold(person, (rule, version), window, history, &mut Performed::default());
                 all.into_iter().filter(|(.., cause)| !cause.is_empty()).collect::<Vec<_>>()
             };
             let monitored_before = seen((window.0 - 1, window.0)).is_empty();

@@ -14,6 +14,7 @@ use super::super::coverage::{self, Causes, Interval};
 use super::super::daily::{self, Book};
 use super::super::day::{DailyValue, Frame, Group, Observation};
 use super::super::derived::Facts;
+use super::super::hold::HoldRule;
 use super::super::past::Past;
 use super::super::{Clinic, closes_after_ms};
 use super::absent::unlinked;
@@ -43,9 +44,7 @@ impl Clinic {
         for rule in self.rules_of(&person.id).iter().filter(|rule| rule.applies_to(person)) {
             let Some(version) = rule.at(frame.end - 1) else { continue };
             let intervals = match &version.kind {
-                Kind::Hold(measure, hold) => {
-                    self.seen_by_hold(person, version, (*measure, hold.max_gap_ms), window, history, out)
-                }
+                Kind::Hold(..) => self.seen_by_hold(person, (rule, version), window, history, out),
                 Kind::Absent(measure, _) => self.seen_by_absence(person, rule, *measure, frame, history, out),
                 Kind::Daily(_) | Kind::Combined => continue,
             };
@@ -63,13 +62,15 @@ impl Clinic {
     pub(in super::super) fn seen_by_hold(
         &self,
         person: &Patient,
-        version: &Compiled,
-        (measure, max_gap_ms): (Measure, i64),
+        (rule, version): (&Ruled, &Compiled),
         window: Interval,
         history: &[Observation],
         out: &mut Performed,
     ) -> Vec<(i64, i64, &'static str)> {
-        let of_measure = history.iter().filter(|seen| seen.reading.measure == measure);
+        let Kind::Hold(measure, HoldRule { max_gap_ms, .. }) = version.kind else { return Vec::new() };
+        // As the fold has it, a sample from before the rule was in force is judged by nothing.
+        let judged = history.iter().filter(|seen| seen.time >= rule.begins());
+        let of_measure = judged.filter(|seen| seen.reading.measure == measure);
         let seen = of_measure.filter(|seen| version.number(measure, &seen.reading.value).is_some());
         let (unusable, usable): (Vec<_>, Vec<_>) = seen.partition(|seen| seen.reading.flags.has(Flags::UNUSABLE));
         let times: Vec<i64> = usable.iter().map(|seen| seen.time).collect();
@@ -200,13 +201,9 @@ impl Clinic {
         visiting: &mut BTreeSet<String>,
         out: &mut Performed,
     ) {
-        let version =
-            self.rules_of(&person.id).iter().find(|rule| rule.id() == id).and_then(|rule| rule.at(frame.end - 1));
-        let Some((version, Condition::Combined { n, within_ms })) =
-            version.map(|version| (version, version.rule.condition))
-        else {
-            return;
-        };
+        let rule = self.rules_of(&person.id).iter().find(|rule| rule.id() == id);
+        let Some((rule, version)) = rule.and_then(|rule| Some((rule, rule.at(frame.end - 1)?))) else { return };
+        let Condition::Combined { n, within_ms } = version.rule.condition else { return };
         if told.contains_key(id) || !visiting.insert(id.to_owned()) {
             return;
         }
@@ -219,8 +216,11 @@ impl Clinic {
             let intervals = told.get(part).unwrap_or(&unseen);
             children.push(Seen::new(intervals, episodes.get(part).map_or(&[][..], Vec::as_slice), within_ms));
         }
-        let covered = combine::covered(&children, n, window);
-        let blind = combine::blind(&children, n, window);
+        // Before it was in force it saw nothing, whatever its parts did.
+        let since = rule.begins().max(window.0);
+        let covered = coverage::both(&combine::covered(&children, n, window), &[(since, window.1)]);
+        let mut blind = combine::blind(&children, n, (since, window.1));
+        blind.extend((window.0 < since).then_some((window.0, since, "unknown")));
         let gaps: Vec<Interval> = blind.iter().map(|(from, to, _)| (*from, *to)).collect();
         out.coverage_defects += u32::from(!coverage::adds_up(&covered, &gaps, window));
         told.insert(id.to_owned(), together(covered, blind.into_iter()));
