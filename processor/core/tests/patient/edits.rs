@@ -218,7 +218,9 @@ fn semantics_13_a_roster_that_changes_everything_folds_nothing_behind_the_horizo
     ward.roster(named, now);
     ward.tick(now + HOUR_MS);
     assert_eq!(told(&ward), [(FindingKind::Opened, 600)]);
-    send(&mut ward, 41 * 86_400..41 * 86_400 + 400, 97.0);
+    let later = 41 * 86_400;
+    send(&mut ward, later..later + 100, 87.0);
+    send(&mut ward, later + 120..later + 500, 97.0);
     assert_eq!(ward.told(RULE), [FindingKind::Opened, FindingKind::Cleared]);
 }
 
