@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use painwatch_domain::{Clock, Offset};
+use painwatch_domain::time::DAY_MS;
+use painwatch_domain::{Clock, Measure, Offset, TenantId};
 use painwatch_journal::memory::Fate;
 use painwatch_journal::{AppendOptions, Appended, Class, Journal as _, MemoryJournal, NewRecord, Record};
 use painwatch_processor::{Config, Deps, run};
@@ -16,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::clinic;
 use crate::history;
-use crate::rig::Rig;
+use crate::rig::{Journal, Rig, Sent};
 use crate::seed::Seed;
 use crate::world::world;
 
@@ -33,6 +35,10 @@ impl Clock for HandClock {
         self.0.load(Ordering::Relaxed)
     }
 }
+
+const CONFIG: Config = Config { block_cache_bytes: 0, checkpoint_ms: 3_600_000 };
+/// 2026-03-01T00:00:00Z.
+const DAY: i64 = 1_772_323_200_000;
 
 struct Service {
     journal: Arc<MemoryJournal>,
@@ -65,20 +71,21 @@ impl Service {
         assert!(matches!(appended, Appended::Durable { .. }));
     }
 
+    async fn deps(&self) -> Deps {
+        Deps {
+            journal: Arc::clone(&self.journal) as _,
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock) as _,
+            epoch: self.store.take_ownership().await.unwrap(),
+            parse_roster: clinic::parse,
+        }
+    }
+
     /// Runs until everything is applied, again after every crash; stopped in an orderly way only when asked.
     async fn catch_up(&mut self, orderly: bool) {
         loop {
-            let epoch = self.store.take_ownership().await.unwrap();
             let (stop, stopped) = watch::channel(false);
-            let deps = Deps {
-                journal: Arc::clone(&self.journal) as _,
-                store: Arc::clone(&self.store),
-                clock: Arc::clone(&self.clock) as _,
-                epoch,
-                parse_roster: clinic::parse,
-            };
-            let config = Config { block_cache_bytes: 0, checkpoint_ms: 3_600_000 };
-            let (mut handle, mut task) = run(deps, config, stopped).await.unwrap();
+            let (mut handle, mut task) = run(self.deps().await, CONFIG, stopped).await.unwrap();
             let journal = Arc::clone(&self.journal);
             let done = async {
                 while *handle.applied.borrow() < journal.next_offset() {
@@ -163,6 +170,40 @@ async fn nothing_is_said_twice_and_a_replay_says_the_same(service: &Service) {
     }
     assert!(findings.is_empty());
     assert_eq!(verdicts.len(), replay.verdicts.len());
+}
+
+#[tokio::test]
+async fn very_many_conflicts_in_one_submission_do_not_end_the_processor() {
+    let mut journal = Journal::default();
+    for bpm in [70.0, 75.0] {
+        let days = [DAY - 2 * DAY_MS, DAY - DAY_MS].map(|from| {
+            let samples = (0..86_400).map(|second| (from + second * 1_000, bpm));
+            Sent::numbers("watch", Measure::HeartRate, samples)
+        });
+        journal.batch(DAY, &days);
+    }
+    let mut service = Service::new(Arc::new(MemoryStore::default()), DAY);
+    for record in &journal.records {
+        service.append(record).await;
+    }
+    tokio::time::timeout(Duration::from_secs(120), service.catch_up(true)).await.expect("it goes on");
+    assert_eq!(service.crashes, 0);
+    let told = recorded(&service).await.into_iter().rfind(|record| record.class == Class::Verdict).unwrap();
+    let verdict = pb::Verdicts::decode(told.payload).unwrap().verdicts.pop().unwrap();
+    assert_eq!((verdict.conflict, verdict.problems.len()), (172_800, 1_001));
+}
+
+#[tokio::test]
+async fn a_clinic_is_told_to_the_doors_as_soon_as_it_sends_roster_or_not() {
+    let (mut journal, north) = (Journal::default(), TenantId::parse("north").unwrap());
+    journal.batch_of(north.clone(), DAY, &[Sent::numbers("watch", Measure::HeartRate, [(DAY, 70.0)])]);
+    let service = Service::new(Arc::new(MemoryStore::default()), DAY);
+    let (_stop, stopped) = watch::channel(false);
+    let (mut handle, task) = run(service.deps().await, CONFIG, stopped).await.unwrap();
+    service.append(&journal.records[0]).await;
+    let told = handle.rosters.wait_for(|rosters| rosters.tenants().any(|tenant| *tenant == north));
+    tokio::time::timeout(Duration::from_secs(10), told).await.expect("it is told").unwrap();
+    task.abort();
 }
 
 #[tokio::test]
