@@ -68,6 +68,9 @@ impl Past {
     pub async fn rosters(&self) -> Result<Vec<Roster>> {
         let mut rosters = Vec::new();
         let look = async |record: Record| {
+            if record.tenant != TenantId::default() {
+                return Ok(ControlFlow::Continue(()));
+            }
             if let Some(toml) = roster_of(&record)? {
                 rosters.push(roster::parse(&toml, &TenantId::default())?);
             }

@@ -19,9 +19,18 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 pub struct Wanted {
     pub ids: Vec<String>,
     pub code: Option<String>,
+    /// Of which clinic; the main one's without it.
+    #[serde(default)]
+    pub tenant: Option<String>,
 }
 
 impl Wanted {
+    /// # Errors
+    /// It is no name of a clinic.
+    pub fn tenant(&self) -> Result<TenantId> {
+        Ok(self.tenant.as_deref().map(TenantId::parse).transpose()?.unwrap_or_default())
+    }
+
     fn covers(&self, row: &QuarantineRow) -> bool {
         let named = self.ids.is_empty() || self.ids.contains(&row.id);
         named && self.code.as_ref().is_none_or(|code| code == &row.code)
@@ -61,7 +70,7 @@ impl Redrive {
     /// # Errors
     /// The store or the journal cannot be read, or the journal takes nothing.
     pub async fn run(&self, wanted: &Wanted) -> Result<Report> {
-        let rows = self.store.quarantine(TenantId::default(), None).await?;
+        let rows = self.store.quarantine(wanted.tenant()?, None).await?;
         let unknown = wanted.ids.iter().filter(|id| !rows.iter().any(|row| &row.id == *id)).cloned().collect();
         let items = self.submit(rows.into_iter().filter(|row| wanted.covers(row))).await?;
         Ok(Report { items, unknown })

@@ -28,7 +28,11 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
+use painwatch_domain::TenantId;
+
 use crate::config::Config;
+
+pub use roster::beside as orders_beside;
 
 /// Remote monitoring for pain care: readings in, explained alerts and a queryable time series out.
 ///
@@ -88,6 +92,22 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
+
+/// Which clinic a command is about.
+#[derive(Debug, clap::Args)]
+pub struct OfClinic {
+    /// The clinic, by the name that its gateways are registered with.
+    #[arg(long, value_name = "T", default_value = "main")]
+    tenant: String,
+}
+
+impl OfClinic {
+    /// # Errors
+    /// What is wrong with the name, as a fault of the command line.
+    pub fn id(&self) -> Result<TenantId> {
+        Ok(TenantId::parse(&self.tenant).map_err(|error| Usage(format!("--tenant {:?}: {error}", self.tenant)))?)
+    }
+}
 
 /// What every command is given.
 pub struct Context {

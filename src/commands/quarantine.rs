@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use painwatch_domain::{ProblemCode, TenantId};
+use painwatch_domain::ProblemCode;
+use painwatch_store::QuarantineRow;
 
-use super::{Context, Usage};
+use super::{Context, OfClinic, Usage};
 use crate::operator;
 use crate::redrive::{Report, Wanted};
 
@@ -19,12 +20,16 @@ pub enum Quarantine {
         /// At most so many, the newest.
         #[arg(long, default_value_t = 100)]
         limit: usize,
+        #[command(flatten)]
+        clinic: OfClinic,
     },
     /// Shows one with its reason, and writes its bytes to standard output.
     #[command(after_help = "Example:\n  painwatch quarantine show q-9f2")]
     Show {
         /// Id of the item, as `list` has it.
         id: String,
+        #[command(flatten)]
+        clinic: OfClinic,
     },
     /// Submits them again, after what stood in their way was mended: all of them, those named, or those of one code.
     ///
@@ -36,25 +41,23 @@ pub enum Quarantine {
         /// Only items refused with this code, such as time_in_future.
         #[arg(long)]
         code: Option<String>,
+        #[command(flatten)]
+        clinic: OfClinic,
     },
 }
 
 pub async fn run(command: Quarantine, context: Context) -> Result<ExitCode> {
-    if let Quarantine::Redrive { ids, code } = command {
-        return redrive(Wanted { ids, code }, &context).await;
+    if let Quarantine::Redrive { ids, code, clinic } = command {
+        return redrive(Wanted { ids, code, tenant: Some(clinic.id()?.to_string()) }, &context).await;
     }
     let store = painwatch_store::open(&context.config.store_url(), &context.config.lake_dir()).await?;
     match command {
-        Quarantine::List { limit } => {
-            let mut rows = store.quarantine(TenantId::default(), None).await?;
+        Quarantine::List { limit, clinic } => {
+            let mut rows = store.quarantine(clinic.id()?, None).await?;
             rows.sort_by_key(|row| std::cmp::Reverse(row.cause));
             for row in rows.iter().take(limit) {
                 if context.json {
-                    println!(
-                        "{}",
-                        serde_json::json!({"id": row.id, "received_at": row.received_at.to_string(), "gateway": row.gateway.as_str(),
-                        "device": row.device, "code": row.code, "detail": row.detail, "count": row.count})
-                    );
+                    println!("{}", as_json(row));
                 } else {
                     println!(
                         "{}  {}  {}  {}  {}: {}",
@@ -69,20 +72,40 @@ pub async fn run(command: Quarantine, context: Context) -> Result<ExitCode> {
                 eprintln!("{} more; use --limit", rows.len() - limit);
             }
         }
-        Quarantine::Show { id } => {
-            let rows = store.quarantine(TenantId::default(), Some(id.clone())).await?;
+        Quarantine::Show { id, clinic } => {
+            let rows = store.quarantine(clinic.id()?, Some(id.clone())).await?;
             let Some(row) = rows.first() else { bail!("nothing in quarantine is called {id:?}") };
-            eprintln!(
-                "received {} from gateway {}, device {:?}, as {}",
-                row.received_at, row.gateway, row.device, row.format
-            );
-            eprintln!("{}: {}", row.code, row.detail);
-            std::io::stdout().write_all(&row.payload)?;
-            println!();
+            show(row, context.json)?;
         }
         Quarantine::Redrive { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show(row: &QuarantineRow, json: bool) -> Result<()> {
+    if json {
+        let mut shown = as_json(row);
+        shown["format"] = row.format.as_str().into();
+        // Bytes that are no text are told as digits: nothing of them may be lost.
+        match std::str::from_utf8(&row.payload) {
+            Ok(text) => shown["payload"] = text.into(),
+            Err(_) => shown["payload_hex"] = hex::encode(&row.payload).into(),
+        }
+        println!("{shown}");
+        return Ok(());
+    }
+    eprintln!("received {} from gateway {}, device {:?}, as {}", row.received_at, row.gateway, row.device, row.format);
+    eprintln!("{}: {}", row.code, row.detail);
+    std::io::stdout().write_all(&row.payload)?;
+    println!();
+    Ok(())
+}
+
+fn as_json(row: &QuarantineRow) -> serde_json::Value {
+    serde_json::json!({
+        "id": row.id, "received_at": row.received_at.to_string(), "gateway": row.gateway.as_str(),
+        "device": row.device, "code": row.code, "detail": row.detail, "count": row.count,
+    })
 }
 
 async fn redrive(wanted: Wanted, context: &Context) -> Result<ExitCode> {

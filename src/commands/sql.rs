@@ -4,10 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use painwatch_domain::TenantId;
 use painwatch_query::{Options, QueryEngine};
 
-use super::{Context, Usage};
+use super::{Context, OfClinic, Usage};
 use crate::operator;
 
 /// Asks the tables, recent rows and lake together. Read-only. After a crash the journal's tail is applied first.
@@ -18,9 +17,11 @@ use crate::operator;
 pub struct Args {
     /// One statement that reads; `SHOW TABLES` names what there is.
     query: String,
-    /// table, csv, json or arrow.
-    #[arg(long, default_value = "table")]
-    format: String,
+    /// table, csv, json or arrow; a table when left out, JSON with `--json`.
+    #[arg(long)]
+    format: Option<String>,
+    #[command(flatten)]
+    clinic: OfClinic,
     /// Most memory the query may take, in MiB.
     #[arg(long, default_value_t = 1024)]
     memory_mib: usize,
@@ -30,20 +31,22 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
-    if !["table", "csv", "json", "arrow"].contains(&args.format.as_str()) {
-        bail!(Usage(format!("--format {}: expected table, csv, json or arrow", args.format)));
+    let format = args.format.as_deref().unwrap_or(if context.json { "json" } else { "table" });
+    if !["table", "csv", "json", "arrow"].contains(&format) {
+        bail!(Usage(format!("--format {format}: expected table, csv, json or arrow")));
     }
+    let tenant = args.clinic.id()?;
     operator::catch_up(&context.config).await?;
     let store = painwatch_store::open(&context.config.store_url(), &context.config.lake_dir()).await?;
     let options = Options {
         memory_bytes: args.memory_mib << 20,
         timeout: Duration::from_secs(args.timeout_s),
-        tenant: TenantId::default(),
+        tenant,
         ..Options::default()
     };
     let result = QueryEngine::new(store, options)?.sql(&args.query).await?;
     let mut out = std::io::stdout().lock();
-    match args.format.as_str() {
+    match format {
         "csv" => result.csv(&mut out)?,
         "json" => result.json(&mut out)?,
         "arrow" => result.arrow_ipc(&mut out)?,

@@ -26,6 +26,7 @@ mod program;
 mod proxy;
 mod python;
 mod receiver;
+mod roster;
 mod rules;
 mod scenario;
 mod secure;

@@ -62,6 +62,12 @@ fn a_clinic_has_rules_of_its_own_and_a_patient_numbers_of_their_own() {
     installation.told(&["rules", "accept", "all", "--file", &file, "--by", "Dr. B. Example"]);
     let right = apply(&format!("{WARD}{OWN_NUMBERS}"));
     installation.told(&right.each_ref().map(String::as_str));
+    let listed = installation.told(&["rules", "list", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    let of = |id: &str| listed.as_array().expect("rules").iter().find(|rule| rule["id"] == id).expect("listed").clone();
+    let own = of("pulse-fast-at-night");
+    assert_eq!((&own["pack"], &own["accepted_by"]), (&"ward-3".into(), &"Dr. B. Example".into()));
+    assert_eq!((&of("spo2-sustained-low")["shadow"], &own["shadow"]), (&true.into(), &false.into()));
     let own = installation.sql("SELECT pack, accepted_by FROM rules WHERE rule_id = 'pulse-fast-at-night'");
     assert_eq!(own, [serde_json::json!({"pack": "ward-3", "accepted_by": "Dr. B. Example"})]);
     let numbers = "SELECT count(*) FROM rules WHERE rule_id = 'spo2-sustained-low' AND toml LIKE '%below = 86.0%'";

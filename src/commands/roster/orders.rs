@@ -6,13 +6,13 @@ use anyhow::Result;
 use painwatch_domain::Roster;
 use painwatch_domain::roster::{Dispense, Prescription};
 
-/// The document that was applied last, followed by what gateways wrote beside it. Applied again it declares both.
+/// What gateways wrote beside the document that was applied last. Applied behind it, both are declared.
 ///
 /// # Errors
 /// The document can no longer be read.
-pub fn with_orders(roster: &Roster) -> Result<String> {
+pub fn beside(roster: &Roster) -> Result<String> {
     let declared = crate::roster::parse(&roster.source, &roster.tenant)?;
-    let mut text = roster.source.clone();
+    let mut text = String::new();
     for order in roster.prescriptions.iter().filter(|order| !declared.prescriptions.contains(order)) {
         text.push_str(&prescription(order));
     }
@@ -84,7 +84,8 @@ mod tests {
         ]);
         let (patient, medication) = (scheduled.patient, scheduled.medication);
         roster.dispenses.push(Dispense { patient, medication, date: start, days_supply: 14 });
-        let again = crate::roster::parse(&with_orders(&roster).unwrap(), &TenantId::default()).unwrap();
+        let exported = declared.to_owned() + &beside(&roster).unwrap();
+        let again = crate::roster::parse(&exported, &TenantId::default()).unwrap();
         assert_eq!((again.prescriptions, again.dispenses), (roster.prescriptions, roster.dispenses));
     }
 }
