@@ -1,5 +1,7 @@
 //! `painwatch verify`: every built-in checker, with figures.
 
+mod coverage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,7 +44,7 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
     let mut checks = books(&*system.store, &*system.journal).await?;
     checks.insert(0, whole);
     checks.push(ledger(&*system.store, &*system.journal).await?);
-    checks.extend(coverage(&*system.store).await?);
+    checks.push(coverage::check(&*system.store, &*system.journal).await?);
     checks.extend(replay::compare(Arc::clone(&system.journal), Arc::clone(&system.store)).await?);
     system.stop().await?;
     Ok(report(&checks, context.json))
@@ -207,20 +209,4 @@ async fn daily_books(journal: &dyn Journal) -> Result<DailyBooks> {
         }
     }
     Ok(books)
-}
-
-/// Promise 5: a rule is blind or covered at every instant of a closed day.
-async fn coverage(store: &dyn Store) -> Result<Vec<Check>> {
-    let (from, to) = (painwatch_domain::EventTime::MIN, painwatch_domain::EventTime::MAX);
-    let mut rows = store.coverage(TenantId::default(), None, from, to).await?;
-    rows.sort_by(|a, b| (&a.patient, &a.rule, a.start).cmp(&(&b.patient, &b.rule, b.start)));
-    let same =
-        |a: &painwatch_store::CoverageRow, b: &painwatch_store::CoverageRow| a.patient == b.patient && a.rule == b.rule;
-    let overlaps = rows.windows(2).filter(|pair| same(&pair[0], &pair[1]) && pair[1].start < pair[0].end).count();
-    let empty = rows.iter().filter(|row| row.end <= row.start).count();
-    Ok(vec![Check {
-        name: "coverage intervals do not overlap",
-        passed: overlaps == 0 && empty == 0,
-        figure: format!("{} intervals, {overlaps} overlaps, {empty} empty", rows.len()),
-    }])
 }
