@@ -1,47 +1,56 @@
 //! `painwatch status`: how it is.
 
+mod behind;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
 use painwatch_domain::{AlertState, Clock as _, TenantId};
-use painwatch_store::{AlertFilter, ClockRow, Consumer, LedgerRow, Store};
+use painwatch_store::{AlertFilter, ClockRow, LedgerRow, Store};
 
-use super::Context;
+use super::{Context, OfClinic};
 use crate::canary::{self, Seen};
 use crate::clock::SystemClock;
 use crate::operator;
+use behind::{Behind, Missing, Refused, free_disk_bytes};
 
-/// How the installation is: server, books, alerts, lake.
+/// How the installation is: server, books, what is refused, missing or behind, alerts, lake, disk.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  painwatch status --data ./painwatch-data")]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    clinic: OfClinic,
+}
 
-pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
+pub async fn run(args: Args, context: Context) -> Result<ExitCode> {
     let running = operator::running(&context.config).await;
     let store = painwatch_store::open(&context.config.store_url(), &context.config.lake_dir()).await?;
-    let tenant = TenantId::default();
+    let tenant = args.clinic.id()?;
     let (books, counts) = (store.books(tenant.clone()).await?, store.counts(tenant.clone()).await?);
+    let (refused, missing) = (Refused::of(&*store, &tenant).await?, Missing::of(&*store, &tenant).await?);
+    let clocks: Vec<ClockRow> =
+        store.clocks(tenant.clone()).await?.into_iter().filter(|clock| clock.ahead_ms != 0).collect();
     let open = AlertFilter { tenant, states: vec![AlertState::Open], limit: 10_000, ..AlertFilter::default() };
     let open = store.alerts(open).await?.len();
-    let applied = store.applied(Consumer::Processor).await?;
-    let alerts = store.applied(Consumer::Alerts).await?;
-    let clocks: Vec<ClockRow> =
-        store.clocks(TenantId::default()).await?.into_iter().filter(|clock| clock.ahead_ms != 0).collect();
+    let behind = Behind::of(&context.config, &*store).await?;
     let lake = store.lake_files().await?.len();
     let balanced = books.submitted == books.stored + books.duplicate + books.conflict + books.quarantined;
     let inputs = Inputs::of(&context, &*store).await?;
-    let offset = |applied: Option<painwatch_store::Applied>| applied.map(|applied| applied.next.0);
+    let free = free_disk_bytes(&context.config.data);
     if context.json {
         println!(
             "{}",
             serde_json::json!({
                 "running": running,
                 "books": {"submitted": books.submitted, "stored": books.stored, "duplicate": books.duplicate,
-                    "conflict": books.conflict, "quarantined": books.quarantined, "balanced": balanced},
+                    "conflict": books.conflict, "quarantined": books.quarantined, "refused": refused.total(),
+                    "balanced": balanced},
+                "refused": refused.0, "missing": missing, "lag": behind.lag,
                 "identities": counts.identities, "open_alerts": open, "lake_files": lake,
                 "clocks": clocks.iter().map(clock_json).collect::<Vec<_>>(),
                 "inputs": inputs.as_json(), "canary_book": inputs.book_as_json(),
-                "processor_next_offset": offset(applied), "alerts_next_offset": offset(alerts),
+                "processor_next_offset": behind.processor.map(|applied| applied.next.0),
+                "alerts_next_offset": behind.alerts.map(|applied| applied.next.0), "disk_free_bytes": free,
             })
         );
         return Ok(ExitCode::SUCCESS);
@@ -52,7 +61,7 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
         }
         None => println!("server       not running"),
     }
-    println!("data         {}", context.config.data.display());
+    println!("data         {}{}", context.config.data.display(), free.map(behind::free_text).unwrap_or_default());
     println!(
         "books        {} submitted = {} stored + {} duplicate + {} conflict + {} quarantined{}",
         books.submitted,
@@ -62,16 +71,15 @@ pub async fn run(_: Args, context: Context) -> Result<ExitCode> {
         books.quarantined,
         if balanced { "" } else { "  (DO NOT BALANCE)" }
     );
+    println!("refused      {}", refused.text());
+    println!("missing      {}", missing.text());
     println!("readings     {} identities, {} files in the lake", counts.identities, lake);
     println!("alerts       {open} open");
     for clock in &clocks {
         println!("clock        {} {} is {:+} s off", clock.kind, clock.subject, clock.ahead_ms / 1000);
     }
     inputs.print();
-    match applied {
-        Some(applied) => println!("journal      applied up to offset {} at {}", applied.next, applied.journal_time),
-        None => println!("journal      nothing applied yet"),
-    }
+    println!("journal      {}", behind.text());
     Ok(ExitCode::SUCCESS)
 }
 
