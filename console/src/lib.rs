@@ -93,7 +93,8 @@ impl Console {
             .route("/devices", get(devices::list))
             .route("/me", get(auth::me))
             .route("/events", get(events::events))
-            .fallback(problem::no_such_path);
+            .fallback(problem::no_such_path)
+            .layer(axum::middleware::map_response(problem::in_our_words));
         Router::new()
             .nest("/api/v1", api)
             .merge(page::router())

@@ -58,8 +58,13 @@ pub fn router(readings: Readings) -> Router {
         .route("/api/v1/schemas/{name}", get(schema))
         // A batch_id may hold slashes, as in gw-17/42.
         .route("/api/v1/verdicts/{*batch_id}", get(verdict))
+        .method_not_allowed_fallback(no_such_method)
         .layer(limit)
         .with_state(Arc::new(readings))
+}
+
+async fn no_such_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes other methods: the Allow header has them")
 }
 
 /// What there is to be had. Nothing in it is secret: it is the same for everybody.

@@ -56,6 +56,34 @@ async fn filters_narrow_and_a_word_that_does_not_exist_is_named() {
 }
 
 #[tokio::test]
+async fn whatever_the_api_refuses_it_refuses_as_problem_json() {
+    let rig = Rig::new().await;
+    rig.findings(&[finding("p1", "r", NOW_MS, Priority::High)]).await;
+    let comment = format!("/api/v1/alerts/{}/comment", id("p1", "r", NOW_MS));
+    for (method, path, status, said) in [
+        (Method::GET, "/api/v1/alerts?foo=1", 400, "unknown field `foo`"),
+        (Method::GET, "/api/v1/alerts?limit=x", 400, "limit"),
+        (Method::GET, "/api/v1/alerts?state=open&state=resolved", 400, "duplicate field `state`"),
+        (Method::GET, "/api/v1/patients/p1/series", 400, "missing field `measure`"),
+        (Method::GET, "/api/v1/patients/%FF", 400, "UTF-8"),
+        (Method::GET, "/api/v1/nothing", 404, "no such path"),
+        (Method::POST, "/api/v1/alerts", 405, "other methods"),
+        (Method::DELETE, "/api/v1/me", 405, "other methods"),
+        (Method::GET, comment.as_str(), 405, "other methods"),
+        (Method::POST, comment.as_str(), 413, "limit"),
+    ] {
+        let answer = rig.request(method.clone(), path).body("x".repeat(if status == 413 { 20_000 } else { 0 }));
+        let answer = answer.send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!((answer.status().as_u16(), kind.as_str()), (status, "application/problem+json"), "{method} {path}");
+        assert_eq!(answer.headers().contains_key("allow"), status == 405, "{method} {path}");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["status"], status);
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{method} {path}: {problem}");
+    }
+}
+
+#[tokio::test]
 async fn an_alert_shows_its_evidence_with_values_and_what_to_draw() {
     let rig = Rig::new().await;
     let rows: Vec<_> =
