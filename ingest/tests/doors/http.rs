@@ -194,6 +194,9 @@ async fn refusals_are_problem_json() {
         assert_eq!(answer.body["status"], status);
         assert_eq!(answer.head.contains("www-authenticate"), status == 401);
     }
+    let wrong = ask(address, "DELETE /api/v1/readings", &[], b"").await;
+    assert_eq!((wrong.status, &wrong.body["status"]), (405, &405.into()));
+    assert!(wrong.head.contains("application/problem+json") && wrong.head.contains("allow: post"), "{}", wrong.head);
     assert!(house.journal.records().is_empty());
     assert_eq!(house.handle.ledger.refused(Refusal::Authentication), 4);
 }

@@ -19,7 +19,7 @@ fn packs(roster: &Roster, rules: &[Rule]) -> Vec<String> {
     let mut told = Vec::new();
     for patient in roster.patients.values() {
         for pack in patient.packs.iter().filter(|pack| !known.contains(pack.as_str())) {
-            let near = near(pack, known.iter().copied());
+            let near = hint(nearest(pack, known.iter().copied()));
             told.push(format!("patient {}: no rule is of a pack {pack:?}, so it watches nothing{near}", patient.id));
         }
     }
@@ -34,7 +34,8 @@ fn conditions(roster: &Roster, rules: &[Rule]) -> Vec<String> {
     let mut told = Vec::new();
     for patient in roster.patients.values() {
         for said in patient.conditions.iter().filter(|said| !is_known(said)) {
-            let near = near(said, tables::condition_words().map(|word| &word[..]).chain(of_rules.iter().copied()));
+            let near = nearest(said, tables::condition_words()).or_else(|| nearest(said, of_rules.iter().copied()));
+            let near = hint(near);
             told.push(format!("patient {}: no rule and no table knows the condition {said:?}{near}", patient.id));
         }
     }
@@ -55,7 +56,7 @@ fn medicines(roster: &Roster) -> Vec<String> {
         let parts = medication.ingredient.split(['/', '+', ',']).map(str::trim);
         for part in parts.filter(|part| ingredients::named(part).is_empty()) {
             let word = part.split_whitespace().next().unwrap_or_default().to_lowercase();
-            let near = near(&word, ingredients::names());
+            let near = hint(nearest(&word, ingredients::names()));
             told.push(format!(
                 "medication {}: the ingredient {part:?} is of no class that is known; sums over classes are incomplete with it, \
                  never 0{near}",
@@ -66,8 +67,8 @@ fn medicines(roster: &Roster) -> Vec<String> {
     told
 }
 
-fn near<'a>(said: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(said, known).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default()
+fn hint(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -105,7 +106,7 @@ mod tests {
         for (right, wrong, said, near) in [
             ("opioid-safety", "opiod-safety", "so it watches nothing", "opioid-safety"),
             ("ward-3", "ward-4", "so it watches nothing", "ward-3"),
-            ("osa", "sleep_apnaea", "knows the condition \"sleep_apnaea\"", "sleep_apnoea"),
+            ("osa", "sleep_apnaea", "knows the condition \"sleep_apnaea\"", "sleep_apnea"),
             ("acetaminophen", "acetaminofen", "incomplete with it, never 0", "acetaminophen"),
             ("Bromazepam", "Bromazepan", "incomplete with it, never 0", "bromazepam"),
         ] {
