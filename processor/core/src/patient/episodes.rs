@@ -124,7 +124,8 @@ pub struct EpisodeChanges {
 
 impl Reports {
     /// Replaces what is known of a rule from `since` on by `truth` (ascending), and says what changed. What ended earlier
-    /// is beyond the horizon: forgotten here, untouched in the tables. What began earlier keeps the start it was told with.
+    /// is beyond the horizon: forgotten here, untouched in the tables, unless it was told to last. What began earlier keeps the
+    /// start it was told with.
     pub fn publish(
         &mut self,
         subject: &Subject,
@@ -137,13 +138,14 @@ impl Reports {
         let before: BTreeMap<i64, Reported> = known.into_iter().filter(|(_, old)| old.span.until() >= since).collect();
         let mut unmatched = before.clone();
         let mut after: BTreeMap<i64, Reported> = BTreeMap::new();
-        for mut judged in truth.into_iter().filter(|judged| judged.span.until() >= since) {
+        for mut judged in truth {
             let first = matching(&unmatched, &judged.span);
-            let old = lasting(&unmatched, &judged.span).or(first).and_then(|start| unmatched.remove(&start));
-            if judged.span.start < since {
-                let Some(first) = first else { continue };
-                judged.span.start = first;
+            match first {
+                None if judged.span.start < since => continue,
+                Some(first) if judged.span.start < since => judged.span.start = first,
+                _ => {}
             }
+            let old = lasting(&unmatched, &judged.span).or(first).and_then(|start| unmatched.remove(&start));
             let id = old.map(|old| old.alert_id);
             let id = id.or_else(|| after.values().next_back().and_then(|last| continued(last, &judged)));
             let first =

@@ -92,6 +92,16 @@ fn semantics_13_what_is_joined_across_the_horizon_keeps_its_start_and_the_alert_
 }
 
 #[test]
+fn semantics_13_what_was_told_to_last_and_turns_out_to_have_ended_behind_the_horizon_is_cleared() {
+    let mut reports = Reports::default();
+    publish(&mut reports, 500, &[span(100, 500, None)]);
+    let (ended, forgotten) = (span(100, 500, Some(500)), span(10, 20, Some(20)));
+    let told = publish_since(&mut reports, 5_000, 1_000, &[forgotten, ended.clone()]);
+    assert_eq!((kinds(&told), told.rows.len(), told.gone.len()), (vec![FindingKind::Cleared], 1, 0));
+    assert!(publish_since(&mut reports, 5_001, 1_000, &[ended]).findings.is_empty());
+}
+
+#[test]
 fn semantics_13_an_episode_that_never_was_is_retracted() {
     let mut reports = Reports::default();
     publish(&mut reports, 500, &[span(100, 500, None)]);
