@@ -3,6 +3,7 @@
 mod changes;
 mod consent;
 mod doubts;
+mod kept;
 mod orders;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use painwatch_domain::{Clock as _, EventTime, Roster as Clinic, TenantId};
 use painwatch_processor_core::rules::{Rule, nearest};
 use painwatch_proto::journal::v1::{RosterApplied, control::Action};
 
-use super::{Context, OfClinic, Usage, rules};
+use super::{Context, OfClinic, rules};
 use crate::clock::SystemClock;
 use crate::{operator, roster};
 use changes::{Changes, What};
@@ -24,24 +25,27 @@ pub use orders::beside;
 pub enum Roster {
     /// Puts the roster in force. It is checked first; nothing changes when anything is wrong.
     ///
-    /// What the roster in force has and the file lacks is removed with `--prune` alone; without it such a file is refused.
+    /// It changes what the file declares: what the roster in force has beside that stays, and is removed with `--prune` alone.
     #[command(
         after_help = "Examples:\n  painwatch roster apply clinic.toml\n  painwatch roster apply clinic.toml --prune"
     )]
     Apply {
-        /// The whole roster, as TOML.
+        /// The roster, or the part of it that changes, as TOML.
         file: PathBuf,
-        /// Remove what the file lacks.
+        /// Remove what the file does not declare.
         #[arg(long)]
         prune: bool,
         #[command(flatten)]
         clinic: OfClinic,
     },
-    /// Shows what `apply --prune` would add (+), change (~) and remove (-). It succeeds whether or not there is a difference.
-    #[command(after_help = "Example:\n  painwatch roster diff clinic.toml")]
+    /// Shows what `apply` would add (+), change (~) and remove (-). It succeeds whether or not there is a difference.
+    #[command(after_help = "Example:\n  painwatch roster diff clinic.toml --prune")]
     Diff {
-        /// The whole roster, as TOML.
+        /// The roster, or the part of it that changes, as TOML.
         file: PathBuf,
+        /// As `apply --prune`.
+        #[arg(long)]
+        prune: bool,
         #[command(flatten)]
         clinic: OfClinic,
     },
@@ -58,7 +62,7 @@ pub enum Roster {
 pub async fn run(command: Roster, context: Context) -> Result<ExitCode> {
     match command {
         Roster::Apply { file, prune, clinic } => apply(&file, &clinic.id()?, prune, &context).await?,
-        Roster::Diff { file, clinic } => diff(&file, &clinic.id()?, &context).await?,
+        Roster::Diff { file, prune, clinic } => diff(&file, &clinic.id()?, prune, &context).await?,
         Roster::Export { file, clinic } => {
             let in_force = operator::roster(&context.config, &clinic.id()?).await?;
             std::fs::write(&file, in_force.declared + &in_force.beside)
@@ -68,12 +72,17 @@ pub async fn run(command: Roster, context: Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A file that may be put in force, and what it changes.
+struct Wanted {
+    text: String,
+    clinic: Clinic,
+    changes: Changes,
+    /// So many entries stand that the file does not declare.
+    kept: usize,
+}
+
 async fn apply(file: &Path, tenant: &TenantId, prune: bool, context: &Context) -> Result<()> {
-    let (text, clinic) = checked(file, tenant, context).await?;
-    let changes = Changes::between(&standing(tenant, context).await?, &clinic);
-    if let Some(lacking) = changes.lacking(file).filter(|_| !prune) {
-        bail!(Usage(lacking));
-    }
+    let Wanted { text, clinic, changes, kept } = wanted(file, tenant, prune, context).await?;
     let action = Action::Roster(RosterApplied { toml: text });
     operator::submit(&context.config, tenant, operator::control_record("operator", action)).await?;
     let (patients, devices, pairings) = (clinic.patients.len(), clinic.devices.len(), clinic.pairings.len());
@@ -82,37 +91,53 @@ async fn apply(file: &Path, tenant: &TenantId, prune: bool, context: &Context) -
         println!(
             "{}",
             serde_json::json!({"applied": true, "patients": patients, "devices": devices, "pairings": pairings,
-                "added": added, "changed": changed, "removed": removed})
+                "added": added, "changed": changed, "removed": removed, "kept": kept})
         );
     } else {
         println!("applied: {patients} patients, {devices} devices, {pairings} pairings; {}", changes.summary());
+        print!("{}", said_of(kept));
     }
     Ok(())
 }
 
-async fn diff(file: &Path, tenant: &TenantId, context: &Context) -> Result<()> {
-    let (_, clinic) = checked(file, tenant, context).await?;
-    let changes = Changes::between(&standing(tenant, context).await?, &clinic);
+async fn diff(file: &Path, tenant: &TenantId, prune: bool, context: &Context) -> Result<()> {
+    let Wanted { changes, kept, .. } = wanted(file, tenant, prune, context).await?;
     if context.json {
         println!("{}", changes.as_json());
     } else {
-        print!("{}", changes.text());
+        print!("{}{}", said_of(kept), changes.text());
     }
     Ok(())
 }
 
-/// A file that may be put in force. What is doubtful in it is told.
-async fn checked(file: &Path, tenant: &TenantId, context: &Context) -> Result<(String, Clinic)> {
+fn said_of(kept: usize) -> String {
+    match kept {
+        0 => String::new(),
+        1 => "1 entry that the file does not declare stays; `--prune` removes it\n".to_owned(),
+        many => format!("{many} entries that the file does not declare stay; `--prune` removes them\n"),
+    }
+}
+
+/// Checked. What is doubtful in it is told.
+async fn wanted(file: &Path, tenant: &TenantId, prune: bool, context: &Context) -> Result<Wanted> {
     let place = || format!("{}", file.display());
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let clinic = roster::parse(&text, tenant).with_context(place)?;
-    consent::check(&text, &clinic, EventTime(SystemClock::new().wall_ms())).with_context(place)?;
+    let declared = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let standing = standing(tenant, context).await?;
+    let (text, clinic, kept) = if prune {
+        let clinic = roster::parse(&declared, tenant).with_context(place)?;
+        (declared.clone(), clinic, 0)
+    } else {
+        let kept::Kept { text, clinic, count } = kept::beside(&declared, &standing, tenant).with_context(place)?;
+        (text, clinic, count)
+    };
+    consent::check(&declared, &clinic, EventTime(SystemClock::new().wall_ms())).with_context(place)?;
     let rules = rules::known(&context.config, tenant).await?;
     check_overrides(&clinic, &rules).with_context(place)?;
     for doubt in doubts::doubts(&clinic, &rules) {
         eprintln!("warning: {doubt}");
     }
-    Ok((text, clinic))
+    let changes = Changes::between(&standing, &clinic);
+    Ok(Wanted { text, clinic, changes, kept })
 }
 
 /// What was applied last.

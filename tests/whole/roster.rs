@@ -54,11 +54,11 @@ fn what_a_file_lacks_is_removed_with_prune_alone_beside_a_server_and_without_one
         let server = beside.then(|| installation.serve());
         installation.told(&["roster", "apply", &whole]);
         assert!(installation.told(&["roster", "diff", &whole]).ends_with("0 added, 0 changed, 0 removed\n"));
-        let (code, said) = refused(&installation, &["roster", "apply", &less]);
-        assert!(code == Some(2) && said.contains("lacks an entry"), "{code:?} {said}");
-        assert!(said.contains("  patient p-2\n") && said.contains("--prune"), "{said}");
-        assert_eq!(exported(&installation, &copy), WARD);
-        let diff = installation.told(&["roster", "diff", "--json", &less]);
+        let applied = installation.told(&["roster", "apply", &less]);
+        assert!(applied.contains("does not declare stays; `--prune` removes it"), "{applied}");
+        assert!(exported(&installation, &copy).contains("p-2"), "it stays");
+        assert!(installation.told(&["roster", "diff", &whole]).ends_with("0 added, 0 changed, 0 removed\n"));
+        let diff = installation.told(&["roster", "diff", "--prune", "--json", &less]);
         let diff: serde_json::Value = serde_json::from_str(&diff).expect("JSON");
         assert_eq!(diff["removed"], serde_json::json!([{"kind": "patient", "id": "p-2"}]));
         let applied = installation.told(&["roster", "apply", "--prune", "--json", &less]);

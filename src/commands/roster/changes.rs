@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
-use std::path::Path;
 
 use painwatch_domain::Roster;
-
-/// Entries that are named where a roster lacks them; a roster of another clinic lacks thousands.
-const NAMED_MAX: usize = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
@@ -48,7 +44,7 @@ struct Change {
 pub struct Changes(Vec<Change>);
 
 /// What names an entry, and all that it says.
-type Entry = (String, String);
+pub type Entry = (String, String);
 
 impl Changes {
     /// From what stands to what is wanted.
@@ -83,24 +79,6 @@ impl Changes {
         };
         serde_json::Value::Object(What::ALL.map(of).into_iter().collect())
     }
-
-    /// Why a file is not applied as it is: it lacks what stands. `None` where it lacks nothing.
-    pub fn lacking(&self, file: &Path) -> Option<String> {
-        let removed = self.0.iter().filter(|change| change.what == What::Removed);
-        let count = removed.clone().count();
-        if count == 0 {
-            return None;
-        }
-        let entries = if count == 1 { "an entry" } else { &format!("{count} entries") };
-        let mut text = format!("{} lacks {entries} of the roster in force, and nothing was changed:\n", file.display());
-        for Change { kind, id, .. } in removed.take(NAMED_MAX) {
-            let _ = writeln!(text, "  {kind} {id}");
-        }
-        if count > NAMED_MAX {
-            let _ = writeln!(text, "  and {} more", count - NAMED_MAX);
-        }
-        Some(text + "`--prune` removes what the file lacks; `painwatch roster export` writes what is in force")
-    }
 }
 
 fn compare(kind: &'static str, before: Vec<Entry>, after: Vec<Entry>) -> Vec<Change> {
@@ -127,7 +105,7 @@ fn compare(kind: &'static str, before: Vec<Entry>, after: Vec<Entry>) -> Vec<Cha
 }
 
 /// All of a roster, by the tables of its file.
-fn entries(roster: &Roster) -> [(&'static str, Vec<Entry>); 10] {
+pub fn entries(roster: &Roster) -> [(&'static str, Vec<Entry>); 10] {
     [
         ("patient", listed(roster.patients.values(), |it| it.id.to_string())),
         ("device", listed(roster.devices.values(), |it| it.id.to_string())),
@@ -223,21 +201,5 @@ mod tests {
         let both = format!("{CLINIC}{second}");
         assert_eq!(between(CLINIC, &both).summary(), "1 added, 0 changed, 0 removed");
         assert_eq!(between(&both, CLINIC).summary(), "0 added, 0 changed, 1 removed");
-    }
-
-    #[test]
-    fn a_file_that_lacks_entries_is_told_so_with_twenty_of_them() {
-        let file = Path::new("clinic.toml");
-        assert_eq!(between("", CLINIC).lacking(file), None);
-        let said =
-            between(CLINIC, &CLINIC.replace("[[contact]]\n        id = \"nurse\"\n        care_team = \"ward\"", ""));
-        let said = said.lacking(file).unwrap();
-        assert!(
-            said.contains("lacks an entry") && said.contains("  contact nurse\n") && said.contains("--prune"),
-            "{said}"
-        );
-        let many: String = (0..32).map(|n| format!("[[device]]\nid = \"watch-{n:02}\"\n")).collect();
-        let said = between(&many, "").lacking(file).unwrap();
-        assert!(said.contains("32 entries") && said.contains("device watch-19\n  and 12 more\n"), "{said}");
     }
 }
