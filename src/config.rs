@@ -141,6 +141,7 @@ pub struct Http {
     pub listen: SocketAddr,
     pub public_url: String,
     pub head_deadline_ms: u64,
+    pub max_body_bytes: usize,
     pub body_deadline_ms: u64,
     pub connections: usize,
     pub connections_per_address: usize,

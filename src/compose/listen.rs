@@ -23,6 +23,7 @@ use crate::security;
 fn limits(config: &Config) -> IngestLimits {
     IngestLimits {
         max_packet_bytes: u32::try_from(config.ingest.max_payload_bytes).unwrap_or(u32::MAX),
+        max_message_bytes: config.http.max_body_bytes,
         verdict_timeout: Duration::from_millis(config.ingest.verdict_timeout_ms),
         patience: Duration::from_millis(config.ingest.patience_ms),
         connections: config.ingest.limits.connections,
