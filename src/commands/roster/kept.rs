@@ -97,7 +97,7 @@ mod tests {
     const STANDS: &str = r#"
         [[patient]]
         id = "p-1"
-        zone = [{ zone = "Europe/Paris" }, { from = 2026-05-01, zone = "America/New_York" }]
+        zone = [{ from = 2020-01-01, zone = "Europe/Paris" }, { from = 2026-05-01, zone = "America/New_York" }]
         consent = { monitoring = true }
         [[patient]]
         id = "p-2"

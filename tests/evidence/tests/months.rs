@@ -29,7 +29,7 @@ mod seed;
 use seed::Seed;
 
 /// Days of each person, in CI and where more people are asked for.
-const DAYS: i64 = 35;
+const DAYS: i64 = 21;
 const SOAK_DAYS: i64 = 120;
 /// Longest delay of anything: within the horizon of 35 days.
 const LATE_MAX_MS: i64 = 25 * DAY_MS;
