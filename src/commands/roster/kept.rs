@@ -149,7 +149,7 @@ mod tests {
         let (whole, _) = applied(STANDS);
         assert_eq!((whole.count, whole.text.as_str()), (0, STANDS));
         let (other, changes) = applied(
-            "[[patient]]\nid = \"p-2\"\nzone = \"Asia/Tokyo\"\n[[contact]]\nid = \"night\"\ncare_team = \"ward\"\n",
+            "[[patient]]\nid = \"p-2\"\nzone = \"UTC\"\nopioid_naive = true\n[[contact]]\nid = \"night\"\ncare_team = \"ward\"\n",
         );
         assert_eq!(other.count, 7);
         assert_eq!(changes, "~ patient p-2\n+ contact night\n1 added, 1 changed, 0 removed\n");
@@ -163,7 +163,7 @@ mod tests {
              [[pairing]]\ndevice = \"watch-1\"\npatient = \"p-1\"\nfrom = \"2026-03-01\"\nuntil = 2026-06-01\n",
         );
         let told =
-            "~ pairing watch-1 of p-1 from 2026-02-28T23:00:00Z\n+ pairing watch-1 of p-2 from 2026-06-01T00:00:00Z\n";
+            "~ pairing watch-1 of p-1 from 2026-03-01T05:00:00Z\n+ pairing watch-1 of p-2 from 2026-06-01T00:00:00Z\n";
         assert_eq!(changes, format!("{told}1 added, 1 changed, 0 removed\n"));
         let nobody = "[[pairing]]\ndevice = \"watch-1\"\npatient = \"p-9\"\nfrom = 2026-06-01\n";
         let refused = beside(nobody, &parsed(STANDS), &TenantId::default()).err().unwrap();
