@@ -11,7 +11,7 @@ use painwatch_evidence::{causes, frozen, tables, trial};
 #[derive(Parser)]
 struct Args {
     /// Simulated people.
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 60)]
     people: u32,
     /// Days of each: some rules look back over 90.
     #[arg(long, default_value_t = 98)]
