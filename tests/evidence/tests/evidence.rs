@@ -1,6 +1,7 @@
 //! The bounds of docs/evidence.md on a smaller cohort, and the alarm budgets on the recordings where they are.
 
 use painwatch_evidence::burden::{self, Burden, ITEMS_MAX, PAGES_MAX};
+use painwatch_evidence::follow::ship_in_shadow;
 use painwatch_evidence::trial::{Size, Trial, run};
 use painwatch_evidence::{causes, frozen, tables};
 use painwatch_gateway::truth::EpisodeKind;
@@ -63,4 +64,13 @@ fn the_packs_keep_their_alarm_budget_on_the_recordings() {
     let rules = tables::rules(&all.rules, f64::from(all.patient_weeks));
     assert!(all.patient_weeks > 100 && all.readings > 100_000, "{} weeks", all.patient_weeks);
     assert!(all.pages_a_week() <= PAGES_MAX && all.items_a_week() <= ITEMS_MAX, "{rules}");
+}
+
+#[test]
+fn the_published_page_says_how_often_each_rule_in_shadow_would_ring() {
+    let page = include_str!("../../../docs/evidence.md");
+    for rule in ship_in_shadow() {
+        let row = format!("| `{rule}` |");
+        assert_eq!(page.matches(&row).count(), 2, "{rule}: simulated people and recordings");
+    }
 }
