@@ -1,5 +1,7 @@
 //! What a roster file leaves alone: entries of the roster in force that it does not declare stay.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use painwatch_domain::{Roster, TenantId};
 use toml::{Table, Value};
@@ -41,24 +43,25 @@ fn lacking(old: &Table, new: &Table, (stands, declares): (&Roster, &Roster), is_
     let mut kept = Table::new();
     let kinds = entries(stands).into_iter().zip(entries(declares)).filter(|((kind, _), _)| is_asked(kind));
     for ((kind, stands), (_, declares)) in kinds {
-        let declares = named(new, kind, &declares);
-        let is_lacking = |(name, _): &(String, &Value)| declares.iter().all(|(other, _)| other != name);
-        let all = named(old, kind, &stands).into_iter().filter(is_lacking).map(|(_, entry)| entry.clone());
-        kept.insert(kind.to_owned(), Value::Array(all.collect()));
+        let declares: BTreeSet<String> = named(new, kind, &declares).map(|(name, _)| name).collect();
+        let lacking = named(old, kind, &stands).filter(|(name, _)| !declares.contains(name));
+        let lacking: Vec<Value> = lacking.map(|(_, entry)| entry.clone()).collect();
+        if !lacking.is_empty() {
+            kept.insert(kind.to_owned(), Value::Array(lacking));
+        }
     }
-    kept.retain(|_, entries| entries.as_array().is_some_and(|entries| !entries.is_empty()));
     kept
 }
 
 /// The entries of one kind as they are written, by what names them. Most stand in the roster in the order of the document.
-fn named<'a>(document: &'a Table, kind: &str, in_order: &[Entry]) -> Vec<(String, &'a Value)> {
+fn named<'a>(document: &'a Table, kind: &'a str, in_order: &'a [Entry]) -> impl Iterator<Item = (String, &'a Value)> {
     let tables = document.get(kind).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let word = |entry: &Value, key: &str| match entry.get(key) {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
         None => String::new(),
     };
-    let name = |(nth, entry): (usize, &'a Value)| {
+    let name = move |(nth, entry): (usize, &'a Value)| {
         let name = match kind {
             _ if HAVE_IDS.contains(&kind) => word(entry, "id"),
             // Two of one moment that are spelled otherwise are refused as two.
@@ -67,7 +70,7 @@ fn named<'a>(document: &'a Table, kind: &str, in_order: &[Entry]) -> Vec<(String
         };
         (name, entry)
     };
-    tables.iter().enumerate().map(name).collect()
+    tables.iter().enumerate().map(name)
 }
 
 /// The file as it was written, as far as TOML lets entries be added behind it.
